@@ -1,0 +1,119 @@
+// Data sets: opening, randomising, and turning examples into batches.
+//
+// Letters: N examples, H height, W width, C channels, K classes.
+// Pixels are stored [N][H][W][C] (channels last), labels [N].
+// Order of use: sht_dataset_open -> sht_dataset_crop -> sht_dataset_randomize -> sht_pipeline -> engine.
+#ifndef SHATTER_DATA_H
+#define SHATTER_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shatter/error.h"
+#include "shatter/random.h"
+
+typedef struct sht_pool sht_pool;  // src/base/pool.h
+
+typedef enum sht_pixel_type {
+  SHT_PIXEL_U8,   // grey levels 0..255
+  SHT_PIXEL_I16,  // 1/64 of a grey level: Gaussian images, which leave 0..255
+} sht_pixel_type;
+
+// One split (training or test) of a data set. Owned by its dataset.
+typedef struct sht_split {
+  uint64_t count;         // N
+  uint32_t height;        // H
+  uint32_t width;         // W
+  uint32_t channels;      // C
+  sht_pixel_type type;    // of `pixels`
+  void *pixels;           // [N][H][W][C]
+  uint16_t *labels;       // [N] the label that the machine is given
+  uint16_t *true_labels;  // [N] the label of the source
+} sht_split;
+
+typedef struct sht_dataset {
+  char name[64];            // "cifar10"
+  uint32_t classes;         // K, at most 65535
+  char (*class_names)[32];  // [K]
+  sht_split train;
+  sht_split test;
+  char fingerprint[65];  // SHA-256 (hex) of shapes, pixels and true labels as opened, before randomisation
+} sht_dataset;
+
+typedef struct sht_dataset_options {
+  const char *data_dir;  // where downloaded sets live; NULL: $SHATTER_DATA, else the user's data folder
+  uint64_t train_limit;  // 0: all; otherwise the first train_limit examples of a seeded order (SHT_PURPOSE_SUBSET)
+  uint64_t test_limit;   // 0: all; otherwise the first test_limit
+  uint64_t seed;         // for subsets and for `shapes`
+} sht_dataset_options;
+
+// Opens a data set: "cifar10", "mnist", "shapes", or a folder that holds files of one of the known formats.
+// The file sizes are checked before anything is allocated. Errors: SHT_MISSING, SHT_DATA, SHT_MEMORY, SHT_DISK.
+sht_status sht_dataset_open(const char *spec, const sht_dataset_options *options, sht_dataset **out, sht_error *error);
+void sht_dataset_close(sht_dataset *data);  // NULL is allowed
+
+// Cuts the centre height x width window out of every image of both splits, in place. The offset is floor((H-h)/2).
+sht_status sht_dataset_crop(sht_dataset *data, uint32_t height, uint32_t width, sht_error *error);
+
+typedef enum sht_label_kind {
+  SHT_LABELS_TRUE,
+  SHT_LABELS_RANDOM,   // corrupt:1
+  SHT_LABELS_CORRUPT,  // with probability p a uniformly random class, which may be the true one (facts.md section 1)
+  SHT_LABELS_WRONG,    // with probability p a uniformly random class other than the true one
+  SHT_LABELS_MATRIX,   // class-conditional: row = true class, column = given class, from a text file
+  SHT_LABELS_FILE,     // the training labels themselves from a file: NPY, or one integer a line
+} sht_label_kind;
+
+typedef enum sht_pixel_kind {
+  SHT_PIXELS_TRUE,
+  SHT_PIXELS_SHUFFLED,  // one permutation of the H*W positions for all images of both splits; channels stay together
+  SHT_PIXELS_RANDOM,    // another permutation for each image
+  SHT_PIXELS_GAUSSIAN,  // normal with the one mean and deviation of the whole training set
+} sht_pixel_kind;
+
+typedef struct sht_randomization {
+  sht_label_kind labels;
+  double label_probability;  // p of CORRUPT and WRONG
+  char label_path[1024];     // of MATRIX and FILE
+  sht_pixel_kind pixels;
+  uint64_t seed;
+} sht_randomization;
+
+// Reads "true", "random", "corrupt:0.3", "wrong:0.3", "matrix:PATH", "file:PATH" and
+// "true", "shuffled", "random", "gaussian". Errors: SHT_CONFIG with a suggestion.
+sht_status sht_randomization_parse(const char *labels, const char *pixels, uint64_t seed, sht_randomization *out,
+                                   sht_error *error);
+
+// Applies the randomisation to both splits in place: training labels, and pixels of both splits. Test labels stay true.
+// Addressed by (seed, purpose, index of the example in its split; test examples count from 2^32): the result does not
+// depend on threads. `pool` may be NULL.
+sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error);
+
+// Test labels corrupted the same way as the training labels (SHT_PURPOSE_TEST_LABELS). out: [test.count], the caller's.
+sht_status sht_dataset_corrupt_test_labels(const sht_dataset *data, const sht_randomization *how, uint16_t *out,
+                                           sht_error *error);
+
+// How an example becomes the engine's input: crop window, (later: augmentation), whitening.
+typedef struct sht_pipeline {
+  const sht_split *split;  // borrowed
+  uint32_t height;         // of the input, at most split->height; the centre window when smaller
+  uint32_t width;
+  bool whiten;    // per image: (x - mean) / max(sd, 1/sqrt(n)) with x in [0,1], n = H*W*C (facts.md section 2)
+  uint64_t seed;  // for what is drawn anew in every epoch
+} sht_pipeline;
+
+// Fills inputs x: [n][H][W][C] (float, channels last) and labels: [n] for the given examples. Pure: may be called from
+// any thread for any part of a batch. Mean and deviation come from exact integer sums, rounded once.
+void sht_pipeline_fill(const sht_pipeline *pipeline, uint32_t epoch, const uint32_t *examples, size_t n, float *x,
+                       uint16_t *labels);
+
+// The order of the training examples in `epoch` (0-based): a permutation of 0 .. count-1. order: [count],
+// scratch: [2 * count].
+void sht_order_fill(uint64_t seed, uint32_t epoch, uint32_t count, uint32_t *order, uint64_t *scratch);
+
+// Writes a picture of `count` training examples in a grid of `columns`, with their given labels, as PNG.
+sht_status sht_dataset_write_grid(const sht_dataset *data, uint32_t count, uint32_t columns, const char *path,
+                                  sht_error *error);
+
+#endif

@@ -1,0 +1,90 @@
+// The engine: trains and evaluates a compiled model. One interface, several backends.
+//
+// Order of use: sht_engine_open -> put state -> run steps / evaluate / get state -> sht_engine_close.
+// Everything is planned and allocated in open; a step allocates nothing.
+// Same bits at any number of threads: the work of a step is cut into tiles that do not depend on it, and sums across
+// tiles are added in a fixed tree.
+// Letters: P parameters, S statistics (see model.h), K classes, B batch size.
+#ifndef SHATTER_ENGINE_H
+#define SHATTER_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shatter/data.h"
+#include "shatter/error.h"
+#include "shatter/model.h"
+
+typedef struct sht_engine sht_engine;
+
+typedef enum sht_precision { SHT_FP32, SHT_BF16, SHT_FP64 } sht_precision;  // FP64: the reference backend's only one
+
+typedef struct sht_engine_options {
+  const char *backend;     // "ref", "cpu"; NULL: "cpu"
+  const char *plugin_dir;  // where the backends lie; NULL: beside the program, else as installed
+  sht_precision precision;
+  int threads;              // 0: all cores
+  uint32_t batch;           // B
+  uint64_t seed;            // order of the examples, dropout
+  uint64_t train_examples;  // examples in an epoch; the last batch is smaller, nothing dropped
+  bool fast;                // allow results that depend on the number of threads
+} sht_engine_options;
+
+// Hyper-parameters of one step. The update: v <- momentum * v + (g + weight_decay * w); w <- w - learning_rate * v.
+typedef struct sht_step_rates {
+  float learning_rate;
+  float momentum;
+  float weight_decay;  // applies to the parameters marked so in the graph
+} sht_step_rates;
+
+// What a step says of itself.
+typedef struct sht_step_metrics {
+  double loss_sum;   // sum over the batch of the cross-entropy, before the update
+  uint32_t correct;  // examples whose largest logit is their given label (first index wins ties)
+  uint32_t count;    // examples in the batch
+  bool finite;       // false: the loss or an updated weight is NaN or infinite
+} sht_step_metrics;
+
+typedef enum sht_state {
+  SHT_STATE_PARAMETERS,  // [P]
+  SHT_STATE_MOMENTUM,    // [P]
+  SHT_STATE_STATISTICS,  // [S] running mean and variance of every batch normalisation
+  SHT_STATE_GRADIENTS,   // [P] of the last step; get only; available after sht_engine_gradient
+} sht_state;
+
+// Opens the backend and compiles the graph. `graph` is borrowed until close. Errors: SHT_UNAVAILABLE (no such backend,
+// or an operation that it does not support, named), SHT_MEMORY, SHT_CONFIG.
+sht_status sht_engine_open(const sht_graph *graph, const sht_engine_options *options, sht_engine **out,
+                           sht_error *error);
+void sht_engine_close(sht_engine *engine);  // NULL is allowed
+
+// Runs steps first .. first+count-1 of `epoch` (0-based) on `train`. Step s uses examples order[s*B .. ) of the epoch's
+// order. metrics: [count]. Stops after a step that is not finite: *done is the number of steps run.
+sht_status sht_engine_train(sht_engine *engine, const sht_pipeline *train, uint32_t epoch, uint64_t first,
+                            uint64_t count, const sht_step_rates *rates, sht_step_metrics *metrics, uint64_t *done,
+                            sht_error *error);
+
+// Loss and gradients of one batch in training mode, without an update (running statistics do not move):
+// then sht_engine_get(..., SHT_STATE_GRADIENTS, ...). examples: [n], n <= B. For tests and measures.
+sht_status sht_engine_gradient(sht_engine *engine, const sht_pipeline *data, const uint32_t *examples, uint32_t n,
+                               sht_step_metrics *metrics, sht_error *error);
+
+// Evaluation mode (running statistics, no dropout) on examples first .. first+count-1 of the split, in its order.
+// logits: [count][K] or NULL; losses: [count] against the given labels, or NULL.
+sht_status sht_engine_evaluate(sht_engine *engine, const sht_pipeline *data, uint64_t first, uint64_t count,
+                               float *logits, float *losses, sht_error *error);
+
+// Copies state out of and into the engine, in the graph's order and layout. count must be P or S.
+sht_status sht_engine_get(sht_engine *engine, sht_state state, float *values, uint64_t count, sht_error *error);
+sht_status sht_engine_put(sht_engine *engine, sht_state state, const float *values, uint64_t count, sht_error *error);
+
+// Facts for people and for a run's identity: "cpu", "oneDNN 2.6.3, avx512_core_bf16", bytes allocated.
+typedef struct sht_engine_info {
+  char backend[16];
+  char numerics[160];  // library, version, instruction set: same text, same bits
+  uint64_t bytes;      // allocated for the run
+  int threads;
+} sht_engine_info;
+void sht_engine_describe(const sht_engine *engine, sht_engine_info *info);
+
+#endif

@@ -1,0 +1,67 @@
+// The laboratory: a store of runs. Files are the truth, SQLite is an index of them that can be rebuilt.
+//
+// A run owns a folder STORE/NAME-HASH/ with
+//   config.yaml    the resolved configuration            result.json    written last: the run is complete
+//   metrics.jsonl  one line an epoch                     env.json       versions, processor, command line, commit
+//   timing.jsonl   wall-clock times, kept apart          checkpoint-*.safetensors, weights.safetensors
+//   logits-{train,test}.npy, losses-{train,test}.npy     on request
+// Its identity is a SHA-256 over the resolved configuration (identity options), the data's fingerprint, the model's
+// text, and the backend's numerics. Everything but timing.jsonl, env.json and the index is the same bytes when a run
+// is repeated.
+#ifndef SHATTER_LAB_H
+#define SHATTER_LAB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shatter/config.h"
+#include "shatter/error.h"
+#include "shatter/train.h"
+
+typedef struct sht_store sht_store;
+
+// A run as the index knows it. Plain data.
+typedef struct sht_run {
+  char id[65];        // identity, hex
+  char folder[1024];  // its path
+  sht_config config;
+  bool complete;            // result.json is there
+  sht_train_result result;  // of the last epoch so far when not complete
+  double created;           // seconds since 1970
+} sht_run;
+
+// Opens (and makes) the store; rebuilds the index when it is missing or damaged. path NULL or "": $SHATTER_STORE, else
+// ./shatter-runs. Errors: SHT_DISK when it cannot be written, with what to do.
+sht_status sht_store_open(const char *path, sht_store **out, sht_error *error);
+void sht_store_close(sht_store *store);
+const char *sht_store_path(const sht_store *store);
+
+// Reads all run folders again into the index.
+sht_status sht_store_rebuild(sht_store *store, sht_error *error);
+
+// All runs, newest first; *runs is freed with sht_free. 10,000 runs in under a second.
+sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht_error *error);
+
+// The run whose folder name, path or identity starts with `name` ("last": the newest). Errors: SHT_MISSING with the
+// nearest names, SHT_USAGE when several match.
+sht_status sht_store_find(sht_store *store, const char *name, sht_run *out, sht_error *error);
+
+// Trains as configured in a run folder of the store, writing its files; a complete run is not repeated (*reused true),
+// an interrupted one goes on. `again` starts from nothing in spite of an earlier result. One process owns a run at a
+// time (lock file). Passes the observer's calls on.
+sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
+                         sht_run *out, bool *reused, sht_error *error);
+
+// The records of a run's epochs from metrics.jsonl; free with sht_free.
+sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *count, sht_error *error);
+
+// result.json's text (also what `--json` prints), keys as in docs/design.md; free with sht_text_free.
+sht_status sht_run_json(const sht_run *run, char **out, sht_error *error);
+
+// One self-contained HTML page with the curves of the runs, their table, the verdict and the exact commands.
+sht_status sht_report_write(const sht_run *runs, uint64_t count, const char *path, sht_error *error);
+
+// One sentence on what true and randomised runs say together ("fitted random labels in 12 epochs, 3.1 times as ...").
+sht_status sht_report_verdict(const sht_run *runs, uint64_t count, char *out, uint64_t size, sht_error *error);
+
+#endif
