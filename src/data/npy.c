@@ -97,10 +97,10 @@ static sht_status take_shape(scanner *scan, sht_npy *out) {
 
 // "<i8": byte order, kind, bytes an element.
 static sht_status take_type(scanner *scan, sht_npy *out) {
-  char type[8];
+  char type[8] = "";
   SHT_TRY(take_text(scan, type, sizeof type));
-  bool sized = strlen(type) == 3 && memchr("<>|=", type[0], 4) != NULL && memchr("iufb", type[1], 4) != NULL &&
-               memchr("1248", type[2], 4) != NULL;
+  bool sized = strlen(type) == 3 && strchr("<>|=", type[0]) != NULL && strchr("iufb", type[1]) != NULL &&
+               strchr("1248", type[2]) != NULL;
   out->item = sized ? (uint32_t)(type[2] - '0') : 0;
   if (!sized || (type[1] == 'f' && out->item == 1) || (type[1] == 'b' && out->item != 1)) {
     return fail_header(scan, "a plain numeric type such as <i8, |u1 or <f4 before this place");
