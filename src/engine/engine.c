@@ -94,8 +94,9 @@ static sht_status check_labels(const sht_split *split, uint32_t classes, sht_err
     largest = split->labels[i] > largest ? split->labels[i] : largest;
   }
   if (split->count > 0 && largest >= classes) {
-    return SHT_FAIL(error, SHT_DATA, "a label is %u, the model has %u classes (0 to %u); open it with the data's classes",
-                    largest, classes, classes - 1);
+    return SHT_FAIL(error, SHT_DATA,
+                    "a label is %u, the model has %u classes (0 to %u); open it with the data's classes", largest,
+                    classes, classes - 1);
   }
   return SHT_OK;
 }
@@ -177,8 +178,7 @@ static sht_status check_state(const sht_engine *engine, sht_state state, const f
   if (engine == NULL || (values == NULL && count > 0)) {
     return SHT_FAIL(error, SHT_USAGE, "the engine and the values are needed");
   }
-  uint64_t expected =
-      state == SHT_STATE_STATISTICS ? engine->graph->statistic_count : engine->graph->parameter_count;
+  uint64_t expected = state == SHT_STATE_STATISTICS ? engine->graph->statistic_count : engine->graph->parameter_count;
   if (count != expected) {
     return SHT_FAIL(error, SHT_USAGE, "%llu values for a state of %llu", (unsigned long long)count,
                     (unsigned long long)expected);

@@ -131,8 +131,7 @@ static sht_status open_engine(const sht_graph *graph, const sht_engine_options *
   }
   sht__ref *ref = NULL;
   SHT_TRY(SHT_ALLOC(&ref, 1, "engine", error));
-  ref->base =
-      (sht_engine){.graph = graph, .batch = options->batch, .train_examples = options->train_examples};
+  ref->base = (sht_engine){.graph = graph, .batch = options->batch, .train_examples = options->train_examples};
   ref->precision = options->precision;
   ref->seed = options->seed;
   ref->batch.dropout = sht_rng_make(options->seed, SHT_PURPOSE_DROPOUT);
