@@ -1,7 +1,7 @@
 // Drives src/fetch from a script: fetches the set that a JSON manifest describes and prints what happened as JSON.
 // usage: driver_fetch MANIFEST DATA_DIR [--from URL]... [--stall SECONDS] [--file-limit BYTES] [--stop-after BYTES]
-// MANIFEST: {"name", "folder", "archive_folder" or null, "mirrors": [...], "downloads": [{"name", "size", "checksum"}],
-// "files": [...]}. The exit code is that of the program for the status.
+// MANIFEST: {"name", "folder", "archive_folder" or null, "mirrors": [folders of the downloads],
+// "downloads": [{"name", "size", "checksum"}], "files": [...]}. The exit code is that of the program for the status.
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
@@ -44,13 +44,14 @@ static const char *text_or_null(const json_t *object, const char *key) {
   return json_string_value(json_object_get(object, key));
 }
 
-static size_t read_files(const json_t *list, sht_fetch_file files[LIST_MAX]) {
+static size_t read_files(const json_t *list, const char *const *urls, sht_fetch_file files[LIST_MAX]) {
   size_t count = json_array_size(list);
   for (size_t i = 0; i < count && i < LIST_MAX; i++) {
     const json_t *row = json_array_get(list, i);
     files[i].name = text_or_null(row, "name");
     files[i].size = (uint64_t)json_integer_value(json_object_get(row, "size"));
     files[i].checksum = text_or_null(row, "checksum");
+    files[i].urls = urls;
   }
   return count;
 }
@@ -106,11 +107,10 @@ int main(int count, char **arguments) {
   sht_fetch_set set = {.name = text_or_null(manifest, "name"),
                        .folder = text_or_null(manifest, "folder"),
                        .archive_folder = text_or_null(manifest, "archive_folder"),
-                       .mirrors = mirrors,
                        .downloads = downloads,
-                       .download_count = read_files(json_object_get(manifest, "downloads"), downloads),
+                       .download_count = read_files(json_object_get(manifest, "downloads"), mirrors, downloads),
                        .files = files,
-                       .file_count = read_files(json_object_get(manifest, "files"), files)};
+                       .file_count = read_files(json_object_get(manifest, "files"), NULL, files)};
   sht_fetch_result result;
   sht_error error = {0};
   sht_status status = sht_fetch_install(&set, &options, &result, &error);

@@ -7,7 +7,6 @@
 #include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -19,8 +18,9 @@
 #include "fetch/checksum.h"
 #include "fetch/download.h"
 #include "fetch/unpack.h"
+#include "shatter/data.h"
 
-enum { PATH_SIZE = 4096, URL_SIZE = 4096, REASONS_SIZE = 3072, NAMES_MAX = 64, ASIDE_MAX = 1000 };
+enum { PATH_SIZE = 4096, URL_SIZE = 4096, REASONS_SIZE = 3072, ASIDE_MAX = 1000 };
 
 typedef struct fetching {
   const sht_fetch_set *set;
@@ -39,29 +39,10 @@ static void note(const fetching *f, const char *sentence) {
   }
 }
 
-static sht_status find_data_dir(const sht_fetch_options *options, char out[PATH_SIZE], sht_error *error) {
-  const char *named = options->data_dir;
-  if (named == NULL || named[0] == '\0') {
-    named = getenv("SHATTER_DATA");
-  }
-  if (named != NULL && named[0] != '\0') {
-    return sht_path_join(out, PATH_SIZE, named, "", error);
-  }
-  const char *home = getenv("XDG_DATA_HOME");
-  if (home != NULL && home[0] == '/') {
-    return sht_path_join(out, PATH_SIZE, home, "shatter", error);
-  }
-  home = getenv("HOME");
-  if (home == NULL || home[0] == '\0') {
-    return SHT_FAIL(error, SHT_USAGE, "no folder for data: neither --data-dir nor SHATTER_DATA nor HOME is set");
-  }
-  return sht_path_join(out, PATH_SIZE, home, ".local/share/shatter", error);
-}
-
 static sht_status find_paths(fetching *f, sht_error *error) {
   char name[128];
   (void)snprintf(name, sizeof name, ".fetch-%s", f->set->name);
-  SHT_TRY(find_data_dir(f->options, f->data_dir, error));
+  SHT_TRY(sht_data_folder(f->options->data_dir, f->data_dir, sizeof f->data_dir, error));
   SHT_TRY(sht_path_join(f->target, sizeof f->target, f->data_dir, f->set->folder, error));
   SHT_TRY(sht_path_join(f->work, sizeof f->work, f->data_dir, name, error));
   return sht_path_join(f->fresh, sizeof f->fresh, f->work, "files", error);
@@ -139,12 +120,12 @@ static sht_status try_address(fetching *f, const sht_fetch_file *file, const cha
   }
 }
 
-// The address of a download below a mirror, or the one that was given for it.
+// The address itself, or the download below it when it is a folder.
 static sht_status make_url(const fetching *f, const char *address, const sht_fetch_file *file, char out[URL_SIZE],
                            sht_error *error) {
   size_t length = strlen(address);
   bool folder = length > 0 && address[length - 1] == '/';
-  if (!folder && f->set->download_count > 1) {
+  if (!folder && f->options->from != NULL && f->set->download_count > 1) {
     return SHT_FAIL(error, SHT_USAGE,
                     "%s: %s has %zu files to download; give the address of the folder that holds them, ending in '/'",
                     address, f->set->name, f->set->download_count);
@@ -156,7 +137,7 @@ static sht_status make_url(const fetching *f, const char *address, const sht_fet
 }
 
 static sht_status obtain(fetching *f, const sht_fetch_file *file, sht_error *error) {
-  const char *const *addresses = f->options->from != NULL ? f->options->from : f->set->mirrors;
+  const char *const *addresses = f->options->from != NULL ? f->options->from : file->urls;
   char reasons[REASONS_SIZE] = "";
   bool wrong = false;
   char path[PATH_SIZE];
@@ -292,17 +273,4 @@ sht_status sht_fetch_install(const sht_fetch_set *set, const sht_fetch_options *
   }
   curl_global_cleanup();
   return status;
-}
-
-sht_status sht_fetch(const char *name, const sht_fetch_options *options, sht_fetch_result *result, sht_error *error) {
-  const char *names[NAMES_MAX] = {NULL};
-  for (size_t i = 0; i < sht_fetch_set_count && i + 1 < NAMES_MAX; i++) {
-    if (strcmp(sht_fetch_sets[i].name, name) == 0) {
-      return sht_fetch_install(&sht_fetch_sets[i], options, result, error);
-    }
-    names[i] = sht_fetch_sets[i].name;
-  }
-  const char *nearest = sht_text_nearest(name, names);
-  return SHT_FAIL(error, SHT_MISSING, "%s: no data set of this name can be fetched%s%s; 'shatter data list' shows them",
-                  name, nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "");
 }

@@ -15,28 +15,23 @@
 
 // A file whose content is known beforehand.
 typedef struct sht_fetch_file {
-  const char *name;      // no folder in it: "data_batch_1.bin"
-  uint64_t size;         // bytes; 0: not known, at most 1 MiB
-  const char *checksum;  // hex digits: 64 of SHA-256 or 32 of MD5; NULL: not known
+  const char *name;         // no folder in it: "data_batch_1.bin"
+  uint64_t size;            // bytes; 0: not known, at most 1 MiB
+  const char *checksum;     // hex digits: 64 of SHA-256 or 32 of MD5; NULL: not known
+  const char *const *urls;  // of a download: its addresses, official first, then NULL
 } sht_fetch_file;
 
 // A data set that can be fetched. Its downloads are either its files themselves, or archives (.tar.gz) with the files
 // in `archive_folder`.
 typedef struct sht_fetch_set {
-  const char *name;            // "cifar10"
-  const char *folder;          // in the data folder: "cifar-10-batches-bin"
-  const char *archive_folder;  // "cifar-10-batches-bin"; NULL: not archives
-  const char *const
-      *mirrors;  // addresses that end in '/', to which a download's name is added; official first; then NULL
+  const char *name;                 // "cifar10"
+  const char *folder;               // in the data folder: "cifar-10-batches-bin"
+  const char *archive_folder;       // in the archives: "cifar-10-batches-bin"; NULL: not archives
   const sht_fetch_file *downloads;  // [download_count]
   size_t download_count;
   const sht_fetch_file *files;  // [file_count] what `folder` holds at the end
   size_t file_count;
 } sht_fetch_set;
-
-// The data sets that we know, and their number.
-extern const sht_fetch_set sht_fetch_sets[];
-extern const size_t sht_fetch_set_count;
 
 typedef struct sht_fetch_options {
   const char *data_dir;  // NULL or "": $SHATTER_DATA, else the user's data folder
@@ -59,9 +54,10 @@ typedef struct sht_fetch_result {
   char replaced[4096];  // where an incomplete or different folder of that name was moved to; "": there was none
 } sht_fetch_result;
 
-// Fetches a known set by name. result may be NULL.
+// Fetches a set that the library knows (sht_known_sets in shatter/data.h) by name. result may be NULL.
 // Errors: SHT_MISSING (no such set, with the nearest name), SHT_UNAVAILABLE (no address answered), SHT_DATA (wrong
-// checksum or archive: nothing of it is kept), SHT_DISK, SHT_STOPPED, SHT_USAGE (`from` does not fit the set).
+// checksum or archive: nothing of it is kept), SHT_DISK, SHT_STOPPED, SHT_USAGE (`from` does not fit the set, or
+// there is nothing to fetch).
 sht_status sht_fetch(const char *name, const sht_fetch_options *options, sht_fetch_result *result, sht_error *error);
 
 // The same for a set of one's own.
