@@ -266,11 +266,12 @@ static void contradictions_are_told_together(void **state) {
   sht_error error = {0};
   sht_config_default(&config);
   (void)snprintf(config.device, sizeof config.device, "ref");
+  (void)snprintf(config.precision, sizeof config.precision, "bf16");
   config.train_size = 10;
   config.model[0] = '\0';
   config.fitted_at = NAN;
   assert_int_equal(sht_config_check(&config, &error), SHT_CONFIG);
-  assert_holds(error.message, "the device ref computes in fp64 alone, not in fp32\n  add precision fp64");
+  assert_holds(error.message, "the device ref does not compute in bf16\n  use precision fp32 or fp64");
   assert_holds(error.message, "a batch of 128 does not fit in a training set of 10");
   assert_holds(error.message, "there is no model");
   assert_holds(error.message, "fitted-at must be a number");
