@@ -161,15 +161,19 @@ sht_status sht__faults_end(sht__faults *faults, sht_status status, sht_error *er
 }
 
 const char *sht__advise(char *out, size_t size, const char *what, const char *word, const char *const *candidates) {
+  const int few = 8;
   writer w = {.out = out, .size = size};
+  out[0] = '\0';
   const char *nearest = sht_text_nearest(word, candidates);
-  if (nearest != NULL) {
-    put(&w, "did you mean \"%s\"?", nearest);
-    return out;
+  int count = 0;
+  while (candidates[count] != NULL) {
+    count++;
   }
-  put(&w, "known %s: ", what);
-  for (const char *const *name = candidates; *name != NULL && !w.full; name++) {
-    put(&w, "%s%s", name == candidates ? "" : ", ", *name);
+  if (nearest != NULL) {
+    put(&w, "did you mean \"%s\"?%s", nearest, count <= few ? " " : "");
+  }
+  for (int i = 0; i < count && (nearest == NULL || count <= few) && !w.full; i++) {
+    put(&w, "%s%s%s%s", i == 0 ? "known " : ", ", i == 0 ? what : "", i == 0 ? ": " : "", candidates[i]);
   }
   return out;
 }

@@ -42,8 +42,8 @@ void sht__fault(sht__faults *faults, sht__place at, const char *who, const char 
 // SHT_OK when there are no faults; otherwise `status` with all of them.
 sht_status sht__faults_end(sht__faults *faults, sht_status status, sht_error *error);
 
-// `did you mean "kernel"?` when a candidate is near, else `known WHAT: a, b, c`. candidates: NULL-terminated.
-// Returns out.
+// `did you mean "kernel"?` when a candidate is near, and `known WHAT: a, b, c` when none is or there are few.
+// candidates: NULL-terminated. Returns out.
 const char *sht__advise(char *out, size_t size, const char *what, const char *word, const char *const *candidates);
 
 #endif

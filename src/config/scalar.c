@@ -77,6 +77,10 @@ bool sht__scalar_number(const char *text, double *out) {
 }
 
 void sht__scalar_print(double value, char *out, size_t size) {
+  if (fabs(value) < 1e15 && value == floor(value)) {
+    (void)snprintf(out, size, "%.0f", value);
+    return;
+  }
   for (int digits = 1; digits <= 17; digits++) {
     (void)snprintf(out, size, "%.*g", digits, value);
     if (strtod(out, NULL) == value) {

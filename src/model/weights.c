@@ -1,5 +1,6 @@
 // How weights begin: rules of a model file, and the draws themselves.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/scalar.h"
@@ -38,35 +39,40 @@ static const rule_row *find_rule(const char *name) {
   return NULL;
 }
 
-static void fail_rule(const sht__yaml_node *node, const char *word, const char *who, sht__faults *faults) {
+static void fail_rule(sht__place at, const char *found, const char *word, const char *who, sht__faults *faults) {
   const char *names[RULE_COUNT + 1] = {0};
   for (int i = 0; i < RULE_COUNT; i++) {
     names[i] = rule_rows[i].name;
   }
-  char found[SHT__FAULT_TEXT / 2];
   char advice[SHT__FAULT_TEXT];
-  sht__fault(faults, node->at, who, sht__advise(advice, sizeof advice, "initialisations", word, names),
-             "%s is not an initialisation", sht__yaml_describe(node, found, sizeof found));
+  sht__fault(faults, at, who, sht__advise(advice, sizeof advice, "initialisations", word, names),
+             "%s is not an initialisation", found);
 }
 
 bool sht__init_read(const sht__yaml_node *node, const char *who, sht__faults *faults, sht__init_rule *out) {
+  char found[SHT__FAULT_TEXT / 2];
+  (void)sht__yaml_describe(node, found, sizeof found);
   if (node->kind == SHT__YAML_SCALAR) {
     const rule_row *row = find_rule(node->text);
     if (row == NULL || row->rule.numerator == 0) {
-      fail_rule(node, node->text, who, faults);
+      fail_rule(node->at, found, node->text, who, faults);
       return false;
     }
     *out = row->rule;
     return true;
   }
   const sht__yaml_node *value = node->kind == SHT__YAML_MAP && node->count == 1 ? node->first : NULL;
-  const rule_row *row = value == NULL ? NULL : find_rule(value->key);
+  if (value == NULL) {
+    fail_rule(node->at, found, "", who, faults);
+    return false;
+  }
+  const rule_row *row = find_rule(value->key);
   if (row == NULL) {
-    fail_rule(node, value == NULL ? "" : value->key, who, faults);
+    (void)snprintf(found, sizeof found, "\"%.48s\"", value->key);
+    fail_rule(value->key_at, found, value->key, who, faults);
     return false;
   }
   *out = row->rule;
-  char found[SHT__FAULT_TEXT / 2];
   if (value->kind != SHT__YAML_SCALAR || value->quoted || !sht__scalar_number(value->text, &out->value) ||
       !(out->value >= row->minimum && out->value <= row->maximum)) {
     sht__fault(faults, value->at, who, NULL, "%s must be a number from %g to %g, not %s", row->name, row->minimum,
