@@ -1,6 +1,8 @@
-# Writes OUTPUT, a C file that holds every model file's text: sht__builtin_models, ended by a row of NULLs.
+# Writes OUTPUT, a C file that holds every model file's name and text: sht__builtin_models, ended by a row of NULLs, and
+# sht__builtin_model_names, ended by NULL.
 set(text "// Generated from models/*.yaml.\n#include \"model/builtin.h\"\n\n")
 set(rows "")
+set(names "")
 foreach(file IN LISTS FILES)
   get_filename_component(name "${file}" NAME_WE)
   string(MAKE_C_IDENTIFIER "model_${name}" symbol)
@@ -8,6 +10,8 @@ foreach(file IN LISTS FILES)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
   string(APPEND text "static const char ${symbol}[] = {${bytes}0};\n")
   string(APPEND rows "    {\"${name}\", ${symbol}},\n")
+  string(APPEND names "    \"${name}\",\n")
 endforeach()
 string(APPEND text "\nconst sht__builtin_model sht__builtin_models[] = {\n${rows}    {0, 0},\n};\n")
+string(APPEND text "\nconst char *const sht__builtin_model_names[] = {\n${names}    0,\n};\n")
 file(WRITE "${OUTPUT}" "${text}")

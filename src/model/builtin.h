@@ -1,4 +1,4 @@
-// The shipped models' texts, generated from models/*.yaml at build time.
+// The shipped models' names and texts, generated from models/*.yaml at build time.
 #ifndef SHT_MODEL_BUILTIN_H
 #define SHT_MODEL_BUILTIN_H
 
@@ -8,5 +8,6 @@ typedef struct sht__builtin_model {
 } sht__builtin_model;
 
 extern const sht__builtin_model sht__builtin_models[];  // ended by NULLs
+extern const char *const sht__builtin_model_names[];    // in the same order, ended by NULL
 
 #endif
