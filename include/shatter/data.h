@@ -48,10 +48,65 @@ typedef struct sht_dataset_options {
   uint64_t seed;         // for subsets and for `shapes`
 } sht_dataset_options;
 
-// Opens a data set: "cifar10", "mnist", "shapes", or a folder that holds files of one of the known formats.
-// The file sizes are checked before anything is allocated. Errors: SHT_MISSING, SHT_DATA, SHT_MEMORY, SHT_DISK.
+// Opens a data set: "cifar10", "mnist", "shapes", "shapes:TRAIN,TEST" (10,000 and 2,000 pictures unless said), or a
+// folder that holds files in the format of one of the known sets: CIFAR-10's binary batches (any number of records
+// each, class names from batches.meta.txt), or four IDX files, plain or .gz (any image size; classes: largest label +
+// 1). The file sizes are checked before anything is allocated. Errors: SHT_CONFIG (a wrong spec or limit), SHT_MISSING,
+// SHT_DATA, SHT_MEMORY, SHT_DISK.
 sht_status sht_dataset_open(const char *spec, const sht_dataset_options *options, sht_dataset **out, sht_error *error);
 void sht_dataset_close(sht_dataset *data);  // NULL is allowed
+
+// The folder that downloaded sets live in: `data_dir` when not NULL or empty, else $SHATTER_DATA, else
+// $XDG_DATA_HOME/shatter, else ~/.local/share/shatter. It need not exist. Errors: SHT_CONFIG (too long, no home).
+sht_status sht_data_folder(const char *data_dir, char *out, size_t size, sht_error *error);
+
+// A file that makes up a known set, as it is published.
+typedef struct sht_known_file {
+  const char *name;     // as downloaded: "cifar-10-binary.tar.gz"
+  uint64_t size;        // bytes
+  const char *md5;      // published beside the file; 32 hex digits
+  const char *sha256;   // as several public projects pin it; 64 hex digits
+  const char *urls[4];  // official address first, then mirrors; NULL-terminated
+} sht_known_file;
+
+// A set that `open` knows by name.
+typedef struct sht_known_data {
+  const char *name;         // "cifar10"
+  const char *description;  // one line
+  const char *folder;       // below the data folder: "cifar-10-batches-bin"; NULL: built in, nothing to fetch
+  uint32_t classes, height, width, channels;
+  uint64_t train, test;  // examples
+  bool archive;          // the one file is a tar.gz that holds `folder`; otherwise the files lie in it as they are
+  int file_count;
+  sht_known_file files[4];
+} sht_known_data;
+
+// The table, and its length: cifar10, mnist, shapes.
+extern const sht_known_data sht_known_sets[];
+extern const size_t sht_known_set_count;
+// NULL when there is none.
+const sht_known_data *sht_known_data_find(const char *name);
+
+// What a split holds. Pixel figures are of levels in [0,1], over all its examples, for each channel.
+typedef struct sht_split_report {
+  uint64_t count;
+  uint64_t *class_counts;  // [K]
+  double *mean;            // [C]
+  double *deviation;       // [C] population deviation
+  uint64_t duplicates;     // images that equal an earlier image of the split, byte for byte
+} sht_split_report;
+
+typedef struct sht_data_report {
+  sht_dataset *data;  // the set itself, owned
+  sht_split_report train;
+  sht_split_report test;
+  uint64_t shared;  // test images that equal a training image
+} sht_data_report;
+
+// Opens a set (as sht_dataset_open does) and measures everything in it. Free with sht_data_report_close.
+sht_status sht_dataset_check(const char *spec, const sht_dataset_options *options, sht_data_report **out,
+                             sht_error *error);
+void sht_data_report_close(sht_data_report *report);  // NULL is allowed
 
 // Cuts the centre height x width window out of every image of both splits, in place. The offset is floor((H-h)/2).
 sht_status sht_dataset_crop(sht_dataset *data, uint32_t height, uint32_t width, sht_error *error);
@@ -86,11 +141,16 @@ sht_status sht_randomization_parse(const char *labels, const char *pixels, uint6
                                    sht_error *error);
 
 // Applies the randomisation to both splits in place: training labels, and pixels of both splits. Test labels stay true.
-// Addressed by (seed, purpose, index of the example in its split; test examples count from 2^32): the result does not
-// depend on threads. `pool` may be NULL.
+// Crop first: pixels are permuted within the image as it is. Labels are drawn from the true ones, so that of CORRUPT
+// and WRONG at two probabilities with one seed, the labels changed at the smaller are changed the same way at the
+// larger. Errors: SHT_CONFIG (a class that cannot be wrong), SHT_DATA (a matrix or label file that does not fit; file
+// and line), SHT_MISSING, SHT_MEMORY. On failure `data` may be partly randomised: close it. Addressed by (seed,
+// purpose, index of the example in its split; test examples count from 2^32): the result does not depend on threads.
+// `pool` may be NULL.
 sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error);
 
 // Test labels corrupted the same way as the training labels (SHT_PURPOSE_TEST_LABELS). out: [test.count], the caller's.
+// FILE: drawn from the frequencies of given labels in each true class of the (randomised) training set.
 sht_status sht_dataset_corrupt_test_labels(const sht_dataset *data, const sht_randomization *how, uint16_t *out,
                                            sht_error *error);
 
@@ -112,7 +172,10 @@ void sht_pipeline_fill(const sht_pipeline *pipeline, uint32_t epoch, const uint3
 // scratch: [2 * count].
 void sht_order_fill(uint64_t seed, uint32_t epoch, uint32_t count, uint32_t *order, uint64_t *scratch);
 
-// Writes a picture of `count` training examples in a grid of `columns`, with their given labels, as PNG.
+// Writes a picture of the first `count` training examples (fewer when there are fewer) in a grid of `columns`, each
+// with its given label, as PNG. Images are shown twice as large; where the given label is not the true one, the name
+// and a frame are orange. Gaussian pixels are clamped to what a screen can show. Errors: SHT_CONFIG (count or columns
+// 0, more than 10,000 examples), SHT_MEMORY, SHT_DISK.
 sht_status sht_dataset_write_grid(const sht_dataset *data, uint32_t count, uint32_t columns, const char *path,
                                   sht_error *error);
 
