@@ -31,17 +31,25 @@ static sht_status open_data(sht_session *session, sht_error *error) {
 
 static void take_default(double *value, double of_model) { *value = isnan(*value) ? of_model : *value; }
 
-// The model decides the input's shape where its file names one.
+static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t width, sht_error *error) {
+  sht_graph_options options = {
+      .input = {.channels = session->data->train.channels, .height = height, .width = width},
+      .classes = session->data->classes,
+  };
+  return sht_graph_open(session->config.model, &options, &session->graph, error);
+}
+
+// A model whose file requires the whole image gets it.
 static sht_status open_graph(sht_session *session, sht_error *error) {
   const sht_split *split = &session->data->train;
   bool crop = split->height == WHOLE_SIDE && split->width == WHOLE_SIDE;
-  sht_graph_options options = {
-      .input = {.channels = split->channels,
-                .height = crop ? CROPPED_SIDE : split->height,
-                .width = crop ? CROPPED_SIDE : split->width},
-      .classes = session->data->classes,
-  };
-  SHT_TRY(sht_graph_open(session->config.model, &options, &session->graph, error));
+  uint32_t height = crop ? CROPPED_SIDE : split->height;
+  uint32_t width = crop ? CROPPED_SIDE : split->width;
+  sht_status status = open_graph_on(session, height, width, error);
+  if (status == SHT_CONFIG && crop && open_graph_on(session, split->height, split->width, NULL) == SHT_OK) {
+    status = SHT_OK;
+  }
+  SHT_TRY(status);
   const sht_recipe *recipe = &session->graph->recipe;
   take_default(&session->config.learning_rate, recipe->learning_rate);
   take_default(&session->config.learning_rate_decay, recipe->learning_rate_decay);
@@ -53,12 +61,6 @@ static sht_status open_graph(sht_session *session, sht_error *error) {
 static sht_status prepare_data(sht_session *session, sht_error *error) {
   sht_dataset *data = session->data;
   sht_shape input = session->graph->input;
-  if (input.channels != data->train.channels || input.height > data->train.height || input.width > data->train.width) {
-    return SHT_FAIL(error, SHT_CONFIG,
-                    "%s takes images of %ux%ux%u (height, width, channels), those of %s are %ux%ux%u; choose another",
-                    session->config.model, input.height, input.width, input.channels, session->config.data,
-                    data->train.height, data->train.width, data->train.channels);
-  }
   if (input.height != data->train.height || input.width != data->train.width) {
     SHT_TRY(sht_dataset_crop(data, input.height, input.width, error));
   }
