@@ -15,9 +15,9 @@ enum { SIDE = SHT_SHAPES_SIDE, CHANNELS = SHT_SHAPES_CHANNELS };
 
 // Lengths in pixels, colours in grey levels.
 static const double radius_least = 5.0, radius_most = 7.5;  // of the large form, as the scale of forms.h
-static const double shift_most = 3.0;                       // of its centre from the picture's
-static const double turn_most = 0.35;                       // tangent of half its largest rotation
-static const double contrast_least = 40, contrast_most = 160;
+static const double shift_most = 2.5;                       // of its centre from the picture's
+static const double turn_most = 0.3;                        // tangent of half its largest rotation
+static const double contrast_least = 45, contrast_most = 160;
 static const double small_least = 1.6, small_most = 2.6;  // radius of the small forms
 static const double gradient_most = 40;                   // change of the background from side to side
 static const int small_forms = 3, strokes_behind = 2, strokes_before = 1;
