@@ -1,10 +1,17 @@
 // The engine: trains and evaluates a compiled model. One interface, several backends.
 //
 // Order of use: sht_engine_open -> put state -> run steps / evaluate / get state -> sht_engine_close.
-// Everything is planned and allocated in open; a step allocates nothing.
+// Everything is planned and allocated in open; a step allocates nothing. An engine is used by one thread at a time.
+// Every function answers SHT_USAGE to a missing pointer or a range outside the data, SHT_CONFIG to data whose shape is
+// not the model's, SHT_DATA to a label that is not below K.
 // Same bits at any number of threads: the work of a step is cut into tiles that do not depend on it, and sums across
 // tiles are added in a fixed tree.
 // Letters: P parameters, S statistics (see model.h), K classes, B batch size.
+//
+// The loss is the mean over the batch of -log softmax(logits)[label].
+// Dropout: element e (in H, W, C order) of node `node` for the example with index `example` in its split is dropped in
+// `epoch` when word e % 4 of sht_rng_block(sht_rng_make(seed, SHT_PURPOSE_DROPOUT), epoch, node << 32 | example, e / 4)
+// is below floor(p * 2^32); what stays is multiplied by 1 / (1 - p). sht_engine_gradient uses the masks of epoch 0.
 #ifndef SHATTER_ENGINE_H
 #define SHATTER_ENGINE_H
 
@@ -17,11 +24,13 @@
 
 typedef struct sht_engine sht_engine;
 
-typedef enum sht_precision { SHT_FP32, SHT_BF16, SHT_FP64 } sht_precision;  // FP64: the reference backend's only one
+// What is computed in. "ref" always computes in double: with FP64 its state is double too, with FP32 weights, momentum
+// and statistics are rounded to float after each step, so that get and put lose nothing and training resumes exactly.
+typedef enum sht_precision { SHT_FP32, SHT_BF16, SHT_FP64 } sht_precision;
 
 typedef struct sht_engine_options {
   const char *backend;     // "ref", "cpu"; NULL: "cpu"
-  const char *plugin_dir;  // where the backends lie; NULL: beside the program, else as installed
+  const char *plugin_dir;  // where backends lie; then $SHATTER_PLUGINS, beside the library, LIBDIR/shatter. NULL: these
   sht_precision precision;
   int threads;              // 0: all cores
   uint32_t batch;           // B

@@ -1,10 +1,11 @@
 // The laboratory: a store of runs. Files are the truth, SQLite is an index of them that can be rebuilt.
 //
 // A run owns a folder STORE/NAME-HASH/ with
-//   config.yaml    the resolved configuration            result.json    written last: the run is complete
-//   metrics.jsonl  one line an epoch                     env.json       versions, processor, command line, commit
+//   config.yaml    the resolved identity options         result.json    written last: the run is complete
+//   model.yaml     the model's text                      env.json       versions, processor, command line, commit, and
+//   metrics.jsonl  one line an epoch                                    the options that do not decide the result
 //   timing.jsonl   wall-clock times, kept apart          checkpoint-*.safetensors, weights.safetensors
-//   logits-{train,test}.npy, losses-{train,test}.npy     on request
+//   lock           held while a process trains it        logits-{train,test}.npy, losses-{train,test}.npy: on request
 // Its identity is a SHA-256 over the resolved configuration (identity options), the data's fingerprint, the model's
 // text, and the backend's numerics. Everything but timing.jsonl, env.json and the index is the same bytes when a run
 // is repeated.
@@ -22,12 +23,15 @@ typedef struct sht_store sht_store;
 
 // A run as the index knows it. Plain data.
 typedef struct sht_run {
-  char id[65];        // identity, hex
+  char id[65];        // identity, hex; "" when the files that say it are lost
+  char family[65];    // identity without the number of epochs: a longer run goes on from a shorter one of its family
   char folder[1024];  // its path
   sht_config config;
   bool complete;            // result.json is there
   sht_train_result result;  // of the last epoch so far when not complete
   double created;           // seconds since 1970
+  bool damaged;             // one of its files cannot be read: the rest of this struct may be empty
+  char problem[512];        // then: which, and what to do
 } sht_run;
 
 // Opens (and makes) the store; rebuilds the index when it is missing or damaged. path NULL or "": $SHATTER_STORE, else
@@ -47,15 +51,17 @@ sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht
 sht_status sht_store_find(sht_store *store, const char *name, sht_run *out, sht_error *error);
 
 // Trains as configured in a run folder of the store, writing its files; a complete run is not repeated (*reused true),
-// an interrupted one goes on. `again` starts from nothing in spite of an earlier result. One process owns a run at a
-// time (lock file). Passes the observer's calls on.
+// an interrupted one goes on, and a run that has a shorter one of its family in the store goes on from there. `again`
+// starts from nothing in spite of all that. One process owns a run at a time: SHT_UNAVAILABLE when another one trains
+// it. Passes the observer's calls on. `out` is filled as far as known even on SHT_STOPPED.
 sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
                          sht_run *out, bool *reused, sht_error *error);
 
 // The records of a run's epochs from metrics.jsonl; free with sht_free.
 sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *count, sht_error *error);
 
-// result.json's text (also what `--json` prints), keys as in docs/design.md; free with sht_text_free.
+// What `--json` prints: result.json and the times and the folder, which the file leaves out so that a repeated run
+// gives the same bytes. Keys as in docs/design.md; free with sht_free (base/memory.h) or sht_text_free.
 sht_status sht_run_json(const sht_run *run, char **out, sht_error *error);
 
 // One self-contained HTML page with the curves of the runs, their table, the verdict and the exact commands.

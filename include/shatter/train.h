@@ -36,6 +36,11 @@ const char *sht_outcome_name(sht_outcome outcome);  // "fitted"
 
 typedef struct sht_train_result {
   sht_outcome outcome;
+  uint64_t parameters;      // P of the model
+  uint64_t macs;            // multiply-adds of one example forward
+  uint64_t train_examples;  // N
+  uint64_t test_examples;   // may be 0: then all test figures are NaN
+  uint64_t steps_per_epoch;
   uint32_t epochs;            // completed
   uint64_t steps;             // completed
   uint32_t fitted_epoch;      // first epoch at whose end the set was fitted; 0: never
@@ -45,8 +50,8 @@ typedef struct sht_train_result {
   double best_test_accuracy;  // over the epochs
   uint32_t best_test_epoch;
   double corrupted_test_accuracy;  // against test labels corrupted the same way; NaN for true labels
-  char weights_sha256[65];         // of the final parameters, fp32 little-endian, graph order
-  double seconds;                  // spent training, over all sessions; not part of the deterministic files
+  char weights_sha256[65];         // of the final parameters, fp32 little-endian, graph order; "" when diverged
+  double seconds;                  // of this session (in a store: of all sessions); in no deterministic file
   double images_per_second;        // of this session's training steps
 } sht_train_result;
 
@@ -63,6 +68,16 @@ typedef struct sht_observer {
   sht_status (*epoch_done)(void *context, const sht_epoch *epoch, double seconds, sht_error *error);
   // Asked after every chunk of steps: true saves a checkpoint and ends with SHT_STOPPED.
   bool (*stop_requested)(void *context);
+  // Before `started`: the records of the epochs already done, from the checkpoint (count 0: training begins at the
+  // start). A log kept by the observer is to hold exactly these from now on. Errors stop training and are passed on.
+  sht_status (*resumed)(void *context, const sht_epoch *epochs, uint32_t count, sht_error *error);
+  // A sentence for the person: a damaged checkpoint was passed over, and so on.
+  void (*noted)(void *context, const char *sentence);
+  // At the end, when config.save asks for it: what the finished network says of each example of a split ("train",
+  // "test"), in the split's order. logits: [count][classes] or NULL; losses: [count], against the given labels, or
+  // NULL. indices: [count] each example's place in the source, or NULL when that is 0, 1, 2 ...
+  sht_status (*examples_done)(void *context, const char *split, const float *logits, const float *losses,
+                              uint64_t count, uint32_t classes, const uint32_t *indices, sht_error *error);
 } sht_observer;
 
 // Trains as configured. `folder` holds checkpoints (made by the caller; NULL: none are written): when it has a valid

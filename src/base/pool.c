@@ -21,6 +21,7 @@ typedef struct worker {
 struct sht_pool {
   int threads;
   int started;      // threads that were created, beyond the caller
+  int spins;        // looks at a flag before blocking
   worker *workers;  // [threads - 1]
   sht_task run;     // the job
   void *context;
@@ -52,7 +53,7 @@ static void take_tasks(sht_pool *pool, int number) {
 static void pause_briefly(void) { __builtin_ia32_pause(); }
 
 static void wait_for_job(sht_pool *pool, unsigned seen) {
-  for (int i = 0; i < SPINS; i++) {
+  for (int i = 0; i < pool->spins; i++) {
     if (atomic_load(&pool->generation) != seen) {
       return;
     }
@@ -96,7 +97,7 @@ static void announce(sht_pool *pool) {
 }
 
 static void wait_for_workers(sht_pool *pool) {
-  for (int i = 0; i < SPINS; i++) {
+  for (int i = 0; i < pool->spins; i++) {
     if (atomic_load(&pool->busy) == 0) {
       break;
     }
@@ -164,6 +165,8 @@ sht_status sht_pool_open(int threads, sht_pool **out, sht_error *error) {
   sht_pool *pool = NULL;
   SHT_TRY(SHT_ALLOC(&pool, 1, "thread pool", error));
   pool->threads = threads;
+  // With more threads than cores, whoever spins keeps the core from whom it waits for.
+  pool->spins = threads > count_cores() ? 0 : SPINS;
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->wake, NULL);
   pthread_cond_init(&pool->idle, NULL);

@@ -1,0 +1,16 @@
+// Which kernels a processor gets: see dense_kernels.h.
+#include "engine/cpu/dense_kernels.h"
+
+const dense_kernels *const *dense_kernels_all(void) {
+  static const dense_kernels *const sets[] = {&dense_kernels_avx512_bf16, &dense_kernels_avx512, &dense_kernels_avx2,
+                                              &dense_kernels_portable, NULL};
+  return sets;
+}
+
+const dense_kernels *dense_kernels_choose(void) {
+  const dense_kernels *const *set = dense_kernels_all();
+  while (!(*set)->supported()) {
+    set++;
+  }
+  return *set;
+}

@@ -1,0 +1,102 @@
+// The engine's own loops over activations and parameters, one table for each instruction set.
+//
+// Blocked activations are [image][C/V][H][W][V] with V channels side by side (16 with AVX-512, else 8); a slice of a
+// concatenated tensor is the same with a longer stride between images. kernels_body.h holds the loops; it is compiled
+// once for each instruction set by kernels_avx512.c, kernels_avx2.c and kernels_base.c.
+#ifndef SHT_ENGINE_CPU_KERNELS_H
+#define SHT_ENGINE_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CPU_TERMS_MAX = 8 };
+
+// Part of a tensor: some images, each contiguous.
+typedef struct cpu_array {
+  void *data;       // first image
+  uint64_t stride;  // bytes from an image to the next
+  bool bf16;        // elements are bf16, else fp32
+} cpu_array;
+
+// Shape of one blocked image.
+typedef struct cpu_extent {
+  uint32_t images;     // n
+  uint32_t blocks;     // C / V
+  uint32_t positions;  // H * W
+} cpu_extent;
+
+// A sliding square window from an input of [height][width] to an output of [out_height][out_width].
+typedef struct cpu_window {
+  uint32_t images, blocks;
+  uint32_t height, width, out_height, out_width;
+  uint32_t kernel, stride, pad;  // pad: top and left
+} cpu_window;
+
+// Batch normalisation's vectors, each [C]: y = (x - mean) * factor + shift.
+typedef struct cpu_norm_vectors {
+  const float *mean, *factor, *shift;
+} cpu_norm_vectors;
+
+typedef struct cpu_lrn {
+  uint32_t images, channels, blocks, positions, radius;
+  float bias, alpha, beta;
+} cpu_lrn;
+
+// One parameter's update: g = sum of partial gradients + decay * w; v = momentum * v + g; w -= rate * v.
+typedef struct cpu_update_rule {
+  float rate, momentum, decay;
+} cpu_update_rule;
+
+typedef struct cpu_kernels {
+  const char *name;
+  uint32_t block;  // V
+
+  // out = sum of the terms, zero where mask is not above zero (mask NULL: everywhere kept). Each image: `elements`.
+  void (*gather)(const cpu_array *terms, int count, const cpu_array *mask, const cpu_array *out, uint32_t images,
+                 uint64_t elements);
+
+  // Mean and sum of squared deviations of every channel over images and positions: mean, m2: [C].
+  void (*norm_statistics)(const cpu_array *x, cpu_extent extent, float *mean, float *m2);
+  void (*norm_apply)(const cpu_array *x, const cpu_array *y, cpu_extent extent, cpu_norm_vectors v, bool relu);
+  // out = sum of the terms where the layer's output was positive (relu) or everywhere; its sum, and its sum times
+  // (x - mean), for every channel: sum, sum_x: [C].
+  void (*norm_reduce)(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, cpu_extent extent,
+                      cpu_norm_vectors v, bool relu, float *sum, float *sum_x);
+  // dx = factor * dy + slope * (x - mean) + constant; slope, constant: [C].
+  void (*norm_backward)(const cpu_array *dy, const cpu_array *x, const cpu_array *dx, cpu_extent extent,
+                        cpu_norm_vectors v, const float *slope, const float *constant);
+
+  // winner: [image][C/V][out_height][out_width][V], index into the window; the first of equals wins.
+  void (*max_forward)(const cpu_array *x, const cpu_array *y, uint8_t *winner, const cpu_window *window);
+  void (*max_backward)(const cpu_array *dy, const uint8_t *winner, const cpu_array *dx, float *plane,
+                       const cpu_window *window);  // plane: [height][width][V] of scratch
+  void (*mean_forward)(const cpu_array *x, const cpu_array *y, const cpu_window *window);
+  void (*mean_backward)(const cpu_array *dy, const cpu_array *dx, float *plane, const cpu_window *window);
+
+  // scratch: cpu_lrn_scratch floats.
+  void (*lrn_forward)(const cpu_array *x, const cpu_array *y, const cpu_lrn *lrn, float *scratch);
+  void (*lrn_backward)(const cpu_array *x, const cpu_array *dy, const cpu_array *dx, const cpu_lrn *lrn,
+                       float *scratch);
+
+  // Rows [image][H*W][C] to blocked and back; missing channels of the last block are written zero.
+  void (*block_rows)(const cpu_array *rows, const cpu_array *blocked, uint32_t images, uint32_t channels,
+                     uint32_t positions);
+  void (*unblock_rows)(const cpu_array *blocked, const cpu_array *rows, uint32_t images, uint32_t channels,
+                       uint32_t positions);
+
+  // Adds `count` partial vectors in a fixed tree (pairs of neighbours) into the first; each [n], `stride` floats apart.
+  void (*tree_sum)(float *partials, uint64_t stride, uint32_t count, uint64_t n);
+  // Returns whether every updated value is finite.
+  bool (*update)(float *value, float *momentum, const float *gradient, uint64_t n, cpu_update_rule rule);
+
+  // 16-bit copies and plain ones of n floats.
+  void (*convert)(const cpu_array *from, const cpu_array *to, uint32_t images, uint64_t elements);
+} cpu_kernels;
+
+extern const cpu_kernels cpu_kernels_avx512;
+extern const cpu_kernels cpu_kernels_avx2;
+extern const cpu_kernels cpu_kernels_base;
+
+uint64_t cpu_lrn_scratch(const cpu_lrn *lrn, uint32_t block);  // floats
+
+#endif

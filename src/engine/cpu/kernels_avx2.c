@@ -1,0 +1,5 @@
+// The engine's loops for AVX2.
+#define V 8
+#define KERNELS cpu_kernels_avx2
+#define KERNELS_NAME "avx2"
+#include "engine/cpu/kernels_body.h"

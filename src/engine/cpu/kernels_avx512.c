@@ -1,0 +1,5 @@
+// The engine's loops for AVX-512.
+#define V 16
+#define KERNELS cpu_kernels_avx512
+#define KERNELS_NAME "avx512"
+#include "engine/cpu/kernels_body.h"

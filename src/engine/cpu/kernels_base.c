@@ -1,0 +1,5 @@
+// The engine's loops for the baseline of x86-64.
+#define V 8
+#define KERNELS cpu_kernels_base
+#define KERNELS_NAME "base"
+#include "engine/cpu/kernels_body.h"

@@ -1,0 +1,28 @@
+// All loops for one instruction set: the including file sets V (floats in a vector) and KERNELS (the table's name).
+// Compiled with that instruction set's flags (CMakeLists.txt), contraction allowed.
+#include "engine/cpu/kernels_copy.h"
+#include "engine/cpu/kernels_lrn.h"
+#include "engine/cpu/kernels_norm.h"
+#include "engine/cpu/kernels_update.h"
+#include "engine/cpu/kernels_window.h"
+
+const cpu_kernels KERNELS = {
+    .name = KERNELS_NAME,
+    .block = V,
+    .gather = gather,
+    .norm_statistics = norm_statistics,
+    .norm_apply = norm_apply,
+    .norm_reduce = norm_reduce,
+    .norm_backward = norm_backward,
+    .max_forward = max_forward,
+    .max_backward = max_backward,
+    .mean_forward = mean_forward,
+    .mean_backward = mean_backward,
+    .lrn_forward = lrn_forward,
+    .lrn_backward = lrn_backward,
+    .block_rows = block_rows,
+    .unblock_rows = unblock_rows,
+    .tree_sum = tree_sum,
+    .update = update,
+    .convert = convert,
+};

@@ -1,0 +1,162 @@
+// Batch normalisation with ReLU. Part of kernels_body.h.
+#include "engine/cpu/kernels_vector.h"
+
+typedef struct moments {
+  vf mean, m2;  // m2: sum of squared deviations
+} moments;
+
+INLINE vf sum_of_four(vf a[4]) { return (a[0] + a[1]) + (a[2] + a[3]); }
+
+// Two passes over one block of one image, which the first pass leaves in cache.
+INLINE moments block_moments(const char *x, uint64_t first, uint32_t positions, bool bf) {
+  vf sums[4] = {{0}};
+  for (uint32_t p = 0; p < positions; p++) {
+    sums[p & 3] += load(x, first + (uint64_t)p * V, bf);
+  }
+  vf mean = sum_of_four(sums) / (float)positions;
+  vf squares[4] = {{0}};
+  for (uint32_t p = 0; p < positions; p++) {
+    vf d = load(x, first + (uint64_t)p * V, bf) - mean;
+    squares[p & 3] += d * d;
+  }
+  return (moments){mean, sum_of_four(squares)};
+}
+
+// Chan, Golub and LeVeque's formula for two samples of a and b elements.
+INLINE moments join_moments(moments first, float a, moments second, float b) {
+  vf delta = second.mean - first.mean;
+  float share = b / (a + b);
+  return (moments){first.mean + delta * share, first.m2 + second.m2 + delta * delta * (a * share)};
+}
+
+INLINE void statistics_of(const cpu_array *x, cpu_extent e, float *mean, float *m2, bool bf) {
+  for (uint32_t b = 0; b < e.blocks; b++) {
+    uint64_t first = (uint64_t)b * e.positions * V;
+    moments all = {{0}, {0}};
+    for (uint32_t n = 0; n < e.images; n++) {
+      moments one = block_moments(image_of(x, n), first, e.positions, bf);
+      all = join_moments(all, (float)n * (float)e.positions, one, (float)e.positions);
+    }
+    store(mean, (uint64_t)b * V, false, all.mean);
+    store(m2, (uint64_t)b * V, false, all.m2);
+  }
+}
+
+static void norm_statistics(const cpu_array *x, cpu_extent extent, float *mean, float *m2) {
+  if (x->bf16) {
+    statistics_of(x, extent, mean, m2, true);
+  } else {
+    statistics_of(x, extent, mean, m2, false);
+  }
+}
+
+typedef struct norm_block {
+  vf mean, factor, shift;
+} norm_block;
+
+INLINE norm_block norm_at(cpu_norm_vectors v, uint32_t block) {
+  uint64_t i = (uint64_t)block * V;
+  return (norm_block){load(v.mean, i, false), load(v.factor, i, false), load(v.shift, i, false)};
+}
+
+// The one expression of the forward pass, used again by the backward pass to know where ReLU was open.
+INLINE vf normalized(vf x, norm_block b) { return (x - b.mean) * b.factor + b.shift; }
+
+INLINE void apply_of(const cpu_array *x, const cpu_array *y, cpu_extent e, cpu_norm_vectors v, bool relu, bool bf) {
+  for (uint32_t n = 0; n < e.images; n++) {
+    const char *from = image_of(x, n);
+    char *to = image_of(y, n);
+    for (uint32_t b = 0; b < e.blocks; b++) {
+      norm_block vectors = norm_at(v, b);
+      uint64_t i = (uint64_t)b * e.positions * V;
+      for (uint64_t end = i + (uint64_t)e.positions * V; i < end; i += V) {
+        vf value = normalized(load(from, i, bf), vectors);
+        store(to, i, bf, relu ? select_where(value <= 0.0f, splat(0), value) : value);
+      }
+    }
+  }
+}
+
+static void norm_apply(const cpu_array *x, const cpu_array *y, cpu_extent extent, cpu_norm_vectors v, bool relu) {
+  if (x->bf16) {
+    apply_of(x, y, extent, v, relu, true);
+  } else {
+    apply_of(x, y, extent, v, relu, false);
+  }
+}
+
+typedef struct gradient_sums {
+  vf g[2], gx[2];  // two chains, so that additions overlap
+} gradient_sums;
+
+INLINE void reduce_block(const char *const *terms, int count, const char *x, char *out, uint64_t first,
+                         uint32_t positions, norm_block v, bool relu, gradient_sums *sums, bool bf) {
+  for (uint32_t p = 0; p < positions; p++) {
+    uint64_t i = first + (uint64_t)p * V;
+    vf g = load(terms[0], i, bf);
+    for (int t = 1; t < count; t++) {
+      g += load(terms[t], i, bf);
+    }
+    vf value = load(x, i, bf);
+    if (relu) {
+      g = select_where(normalized(value, v) <= 0.0f, splat(0), g);
+    }
+    store(out, i, bf, g);
+    sums->g[p & 1] += g;
+    sums->gx[p & 1] += g * (value - v.mean);
+  }
+}
+
+INLINE void reduce_of(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, cpu_extent e,
+                      cpu_norm_vectors v, bool relu, float *sum, float *sum_x, bool bf) {
+  for (uint32_t b = 0; b < e.blocks; b++) {
+    norm_block vectors = norm_at(v, b);
+    gradient_sums sums = {{{0}}, {{0}}};
+    for (uint32_t n = 0; n < e.images; n++) {
+      const char *from[CPU_TERMS_MAX];
+      for (int t = 0; t < count; t++) {
+        from[t] = image_of(&terms[t], n);
+      }
+      reduce_block(from, count, image_of(x, n), image_of(out, n), (uint64_t)b * e.positions * V, e.positions, vectors,
+                   relu, &sums, bf);
+    }
+    store(sum, (uint64_t)b * V, false, sums.g[0] + sums.g[1]);
+    store(sum_x, (uint64_t)b * V, false, sums.gx[0] + sums.gx[1]);
+  }
+}
+
+static void norm_reduce(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, cpu_extent extent,
+                        cpu_norm_vectors v, bool relu, float *sum, float *sum_x) {
+  if (x->bf16) {
+    reduce_of(terms, count, x, out, extent, v, relu, sum, sum_x, true);
+  } else {
+    reduce_of(terms, count, x, out, extent, v, relu, sum, sum_x, false);
+  }
+}
+
+INLINE void backward_of(const cpu_array *dy, const cpu_array *x, const cpu_array *dx, cpu_extent e, cpu_norm_vectors v,
+                        const float *slope, const float *constant, bool bf) {
+  for (uint32_t n = 0; n < e.images; n++) {
+    const char *g = image_of(dy, n);
+    const char *value = image_of(x, n);
+    char *out = image_of(dx, n);
+    for (uint32_t b = 0; b < e.blocks; b++) {
+      norm_block vectors = norm_at(v, b);
+      vf k = load(slope, (uint64_t)b * V, false);
+      vf c = load(constant, (uint64_t)b * V, false);
+      uint64_t i = (uint64_t)b * e.positions * V;
+      for (uint64_t end = i + (uint64_t)e.positions * V; i < end; i += V) {
+        store(out, i, bf, vectors.factor * load(g, i, bf) + k * (load(value, i, bf) - vectors.mean) + c);
+      }
+    }
+  }
+}
+
+static void norm_backward(const cpu_array *dy, const cpu_array *x, const cpu_array *dx, cpu_extent extent,
+                          cpu_norm_vectors v, const float *slope, const float *constant) {
+  if (x->bf16) {
+    backward_of(dy, x, dx, extent, v, slope, constant, true);
+  } else {
+    backward_of(dy, x, dx, extent, v, slope, constant, false);
+  }
+}

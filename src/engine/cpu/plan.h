@@ -1,0 +1,102 @@
+// The plan: tensors of the graph's nodes, operations in stages, memory by the time of use.
+#ifndef SHT_ENGINE_CPU_PLAN_H
+#define SHT_ENGINE_CPU_PLAN_H
+
+#include "engine/cpu/cpu.h"
+
+typedef enum cpu_layout {
+  CPU_BLOCKED,  // [C/V][H][W][V]
+  CPU_ROWS,     // [H][W][C], images side by side without a gap
+  CPU_PLANES,   // [C][H][W]: the network's input, for a first convolution
+} cpu_layout;
+
+// A node's output, and the gradient with respect to it: the sum of the terms.
+typedef struct cpu_value {
+  cpu_layout layout;
+  cpu_view view;
+  cpu_view other[3];  // copies in other layouts, made on demand, by cpu_layout
+  cpu_view terms[CPU_TERMS_MAX];
+  int term_count;
+  bool needs_gradient;  // a parameter lies before it
+  int relu;             // node of the ReLU that is done with this one, -1: none
+  int fused_into;       // for such a ReLU: the node that does it, -1: none
+  int home;             // concatenation that it is written straight into, -1: none
+  uint32_t home_channel;
+} cpu_value;
+
+typedef struct cpu_stage {
+  int first_op, ops;  // in plan->order: shards, then chunks, then whole
+  size_t chunk_tasks;
+} cpu_stage;
+
+struct cpu_plan {
+  cpu_engine *engine;
+  const sht_graph *graph;
+  cpu_value *values;  // [node_count]
+  cpu_buffer *buffers;
+  int buffer_count, buffer_capacity;
+  cpu_op *ops;
+  int op_count, op_capacity;
+  cpu_op **order;  // [op_count], by stage
+  cpu_stage *stages;
+  int stage_count;
+  int unsupported;  // first node that some part refused, -1: none
+};
+
+// plan.c
+sht_status cpu_plan_open(cpu_engine *engine, cpu_plan **out, sht_error *error);
+void cpu_plan_close(cpu_plan *plan);
+// A new tensor of `elements` an image, or of shard_bytes a shard.
+cpu_view cpu_plan_tensor(cpu_plan *plan, uint64_t elements, bool bf16);
+cpu_view cpu_plan_memory(cpu_plan *plan, uint64_t shard_bytes);
+// A new operation, to be filled in and then given its stage by cpu_plan_place.
+cpu_op *cpu_plan_op(cpu_plan *plan, cpu_op_kind kind, const sht_node *node);
+void cpu_op_writes(cpu_op *op, cpu_view view);
+void cpu_op_reads(cpu_op *op, cpu_view view);
+void cpu_plan_place(cpu_plan *plan, cpu_op *op);
+sht_status cpu_plan_finish(cpu_plan *plan, sht_error *error);
+
+// tensors.c: values of nodes in the layout that a consumer wants.
+uint64_t cpu_elements(const cpu_plan *plan, int node, cpu_layout layout);
+bool cpu_activation_bf16(const cpu_plan *plan);
+cpu_view cpu_input(cpu_plan *plan, int node, cpu_layout layout);       // dense in memory
+cpu_view cpu_input_slice(cpu_plan *plan, int node, cpu_layout layout);  // may be a slice
+// Where the node's output goes: a slice of its concatenation, or a tensor of its own.
+cpu_view cpu_output(cpu_plan *plan, int node);
+// Adds a gradient term in the given layout.
+void cpu_add_term(cpu_plan *plan, int node, cpu_layout layout, cpu_view view);
+// The gradient of a node as one dense tensor, zero where `mask` is not positive (mask.buffer NULL: none).
+cpu_view cpu_gradient(cpu_plan *plan, int node, cpu_view mask);
+
+// Each of these emits the operations of one node.
+void cpu_input_forward(cpu_plan *plan, int node);
+sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error);
+void cpu_conv_backward(cpu_plan *plan, int node);
+sht_status cpu_norm_forward(cpu_plan *plan, int node, sht_error *error);
+void cpu_norm_backward(cpu_plan *plan, int node);
+sht_status cpu_linear_forward(cpu_plan *plan, int node, sht_error *error);
+void cpu_linear_backward(cpu_plan *plan, int node);
+void cpu_pool_forward(cpu_plan *plan, int node);
+void cpu_pool_backward(cpu_plan *plan, int node);
+void cpu_lrn_forward(cpu_plan *plan, int node);
+void cpu_lrn_backward(cpu_plan *plan, int node);
+void cpu_relu_forward(cpu_plan *plan, int node);
+void cpu_relu_backward(cpu_plan *plan, int node);
+void cpu_dropout_forward(cpu_plan *plan, int node);
+void cpu_dropout_backward(cpu_plan *plan, int node);
+void cpu_add_forward(cpu_plan *plan, int node);
+void cpu_add_backward(cpu_plan *plan, int node);
+void cpu_concat_forward(cpu_plan *plan, int node);
+void cpu_concat_backward(cpu_plan *plan, int node);
+void cpu_loss_forward(cpu_plan *plan);
+
+// conv.c, norm.c, linear.c: state of layers.
+void cpu_conv_close(cpu_conv *conv);
+void cpu_conv_repack(cpu_engine *engine, int node, int worker);  // working weights from the master weights
+sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,
+                         sht_error *error);
+void cpu_norm_close(cpu_norm *norm);
+void cpu_norm_use_running(cpu_engine *engine, int node);  // evaluation
+void cpu_norm_copy(const cpu_norm *norm, const sht_node *node, float *statistics, bool put);
+
+#endif

@@ -1,0 +1,246 @@
+// The SQLite index: see index.h.
+#include "lab/index.h"
+
+#include <math.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "lab/files.h"
+
+// Raised when the table changes; an index of another version is thrown away.
+#define INDEX_VERSION "1"
+
+enum { BUSY_MILLISECONDS = 5000, CONFIG_TEXT = 32768 };
+
+struct sht_index {
+  sqlite3 *db;
+};
+
+static const char schema[] =
+    "PRAGMA journal_mode = DELETE; PRAGMA synchronous = NORMAL;"
+    "CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT, id TEXT, family TEXT, created REAL,"
+    " complete INTEGER, problem TEXT, config TEXT, result TEXT, seconds REAL, rate REAL) WITHOUT ROWID;"
+    "PRAGMA user_version = " INDEX_VERSION ";";
+
+static int read_version(sqlite3 *db) {
+  sqlite3_stmt *query = NULL;
+  int version = -1;
+  if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &query, NULL) == SQLITE_OK &&
+      sqlite3_step(query) == SQLITE_ROW) {
+    version = sqlite3_column_int(query, 0);
+  }
+  (void)sqlite3_finalize(query);
+  return version;
+}
+
+// Whether the file is sound; a check of 10,000 rows takes some milliseconds.
+static bool is_sound(sqlite3 *db) {
+  sqlite3_stmt *query = NULL;
+  bool sound = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &query, NULL) == SQLITE_OK &&
+               sqlite3_step(query) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(query, 0), "ok") == 0;
+  (void)sqlite3_finalize(query);
+  return sound;
+}
+
+static bool open_file(const char *path, sht_index *index) {
+  bool good = sqlite3_open(path, &index->db) == SQLITE_OK;
+  if (good) {
+    (void)sqlite3_busy_timeout(index->db, BUSY_MILLISECONDS);
+    int version = read_version(index->db);
+    good = (version == 0 || version == atoi(INDEX_VERSION)) &&
+           sqlite3_exec(index->db, schema, NULL, NULL, NULL) == SQLITE_OK && is_sound(index->db);
+  }
+  if (!good) {
+    (void)sqlite3_close(index->db);
+    index->db = NULL;
+  }
+  return good;
+}
+
+sht_index *sht__index_open(const char *store) {
+  char path[SHT_LAB_PATH];
+  char journal[SHT_LAB_PATH + 16];
+  sht_index *index = NULL;
+  if (sht_path_join(path, sizeof path, store, "index.sqlite", NULL) != SHT_OK || SHT_ALLOC(&index, 1, "index", NULL)) {
+    return NULL;
+  }
+  if (open_file(path, index)) {
+    return index;
+  }
+  (void)snprintf(journal, sizeof journal, "%s-journal", path);
+  (void)unlink(path);
+  (void)unlink(journal);
+  if (open_file(path, index)) {
+    return index;
+  }
+  sht_free(index);
+  return NULL;
+}
+
+void sht__index_close(sht_index *index) {
+  if (index != NULL) {
+    (void)sqlite3_close(index->db);
+    sht_free(index);
+  }
+}
+
+// "name=value" lines of the options.
+static void write_config(const sht_config *config, char *out, size_t size) {
+  size_t at = 0;
+  out[0] = '\0';
+  for (size_t i = 0; i < sht_option_count && at < size; i++) {
+    char value[SHT_TEXT_MAX];
+    sht_config_get(config, &sht_options[i], value, sizeof value);
+    int written = snprintf(out + at, size - at, "%s=%s\n", sht_options[i].name, value);
+    at += written > 0 ? (size_t)written : 0;
+  }
+}
+
+static void read_config(char *text, sht_config *config) {
+  char *rest = NULL;
+  sht_config_default(config);
+  for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+    char *equals = strchr(line, '=');
+    if (equals != NULL) {
+      *equals = '\0';
+      (void)sht_config_set(config, line, equals + 1, "index", NULL);
+    }
+  }
+}
+
+static void copy_column(sqlite3_stmt *query, int column, char *out, size_t size) {
+  const char *text = (const char *)sqlite3_column_text(query, column);
+  (void)snprintf(out, size, "%s", text == NULL ? "" : text);
+}
+
+static double number_column(sqlite3_stmt *query, int column) {
+  return sqlite3_column_type(query, column) == SQLITE_NULL ? (double)NAN : sqlite3_column_double(query, column);
+}
+
+// Columns of load's query, in its order.
+enum { NAME, STAMP, ID, FAMILY, CREATED, COMPLETE, PROBLEM, CONFIG, RESULT, SECONDS, RATE };
+
+// A row whose texts cannot be read gets no stamp, and is read from its folder again.
+static void read_row(sqlite3_stmt *query, const char *store, char *scratch, sht_row *row) {
+  sht_run *run = &row->run;
+  json_t *result = NULL;
+  copy_column(query, NAME, row->name, sizeof row->name);
+  copy_column(query, STAMP, row->stamp, sizeof row->stamp);
+  copy_column(query, CONFIG, scratch, CONFIG_TEXT);
+  read_config(scratch, &run->config);
+  copy_column(query, RESULT, scratch, CONFIG_TEXT);
+  if (sht_json_read(scratch, strlen(scratch), "index", &result, NULL) != SHT_OK ||
+      sht__result_take(result, "index", run, NULL) != SHT_OK) {
+    row->stamp[0] = '\0';
+  }
+  json_decref(result);
+  copy_column(query, ID, run->id, sizeof run->id);
+  copy_column(query, FAMILY, run->family, sizeof run->family);
+  copy_column(query, PROBLEM, run->problem, sizeof run->problem);
+  run->damaged = run->problem[0] != '\0';
+  run->created = sqlite3_column_double(query, CREATED);
+  run->complete = sqlite3_column_int(query, COMPLETE) != 0;
+  run->result.seconds = number_column(query, SECONDS);
+  run->result.images_per_second = number_column(query, RATE);
+  (void)sht_path_join(run->folder, sizeof run->folder, store, row->name, NULL);
+}
+
+static uint64_t count_rows(sqlite3 *db) {
+  sqlite3_stmt *query = NULL;
+  uint64_t count = 0;
+  if (sqlite3_prepare_v2(db, "SELECT count(*) FROM runs", -1, &query, NULL) == SQLITE_OK &&
+      sqlite3_step(query) == SQLITE_ROW) {
+    count = (uint64_t)sqlite3_column_int64(query, 0);
+  }
+  (void)sqlite3_finalize(query);
+  return count;
+}
+
+sht_status sht__index_load(sht_index *index, const char *store, sht_row **rows, uint64_t *count, sht_error *error) {
+  static const char select[] =
+      "SELECT name, stamp, id, family, created, complete, problem, config, result, seconds, rate FROM runs"
+      " ORDER BY name";
+  uint64_t room = index == NULL ? 0 : count_rows(index->db);
+  char *scratch = NULL;
+  sqlite3_stmt *query = NULL;
+  *count = 0;
+  SHT_TRY(SHT_ALLOC(rows, room, "rows of the index", error));
+  sht_status status = SHT_ALLOC(&scratch, CONFIG_TEXT, "row of the index", error);
+  if (status != SHT_OK) {
+    sht_free(*rows);
+    *rows = NULL;
+    return status;
+  }
+  if (room > 0 && sqlite3_prepare_v2(index->db, select, -1, &query, NULL) == SQLITE_OK) {
+    while (*count < room && sqlite3_step(query) == SQLITE_ROW) {
+      read_row(query, store, scratch, &(*rows)[(*count)++]);
+    }
+  }
+  (void)sqlite3_finalize(query);
+  sht_free(scratch);
+  return SHT_OK;
+}
+
+static void execute(sht_index *index, const char *text) {
+  if (index != NULL) {
+    (void)sqlite3_exec(index->db, text, NULL, NULL, NULL);
+  }
+}
+
+void sht__index_begin(sht_index *index) { execute(index, "BEGIN IMMEDIATE"); }
+
+void sht__index_end(sht_index *index) { execute(index, "COMMIT"); }
+
+void sht__index_clear(sht_index *index) { execute(index, "DELETE FROM runs"); }
+
+// What is bound as static text lives until the statement has run. NaN is stored as NULL by SQLite itself.
+static void bind_row(sqlite3_stmt *insert, const sht_row *row, const char *config, const char *result) {
+  const sht_run *run = &row->run;
+  const char *const texts[] = {row->name, row->stamp, run->id, run->family};
+  for (int i = 0; i < 4; i++) {
+    (void)sqlite3_bind_text(insert, i + 1, texts[i], -1, SQLITE_STATIC);
+  }
+  (void)sqlite3_bind_double(insert, CREATED + 1, run->created);
+  (void)sqlite3_bind_int(insert, COMPLETE + 1, run->complete);
+  (void)sqlite3_bind_text(insert, PROBLEM + 1, run->problem, -1, SQLITE_STATIC);
+  (void)sqlite3_bind_text(insert, CONFIG + 1, config, -1, SQLITE_STATIC);
+  (void)sqlite3_bind_text(insert, RESULT + 1, result, -1, SQLITE_STATIC);
+  (void)sqlite3_bind_double(insert, SECONDS + 1, run->result.seconds);
+  (void)sqlite3_bind_double(insert, RATE + 1, run->result.images_per_second);
+}
+
+void sht__index_put(sht_index *index, const sht_row *row) {
+  static const char insert_text[] = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  sqlite3_stmt *insert = NULL;
+  char *config = NULL;
+  char *result = NULL;
+  sht_json json = {0};
+  if (index == NULL || SHT_ALLOC(&config, CONFIG_TEXT, "row of the index", NULL) != SHT_OK) {
+    return;
+  }
+  write_config(&row->run.config, config, CONFIG_TEXT);
+  sht__result_add(&json, &row->run);
+  if (sht_json_finish(&json, &result, NULL) == SHT_OK &&
+      sqlite3_prepare_v2(index->db, insert_text, -1, &insert, NULL) == SQLITE_OK) {
+    bind_row(insert, row, config, result);
+    (void)sqlite3_step(insert);
+  }
+  (void)sqlite3_finalize(insert);
+  sht_free(result);
+  sht_free(config);
+}
+
+void sht__index_drop(sht_index *index, const char *name) {
+  sqlite3_stmt *query = NULL;
+  if (index != NULL &&
+      sqlite3_prepare_v2(index->db, "DELETE FROM runs WHERE name = ?", -1, &query, NULL) == SQLITE_OK) {
+    (void)sqlite3_bind_text(query, 1, name, -1, SQLITE_STATIC);
+    (void)sqlite3_step(query);
+  }
+  (void)sqlite3_finalize(query);
+}

@@ -1,0 +1,185 @@
+// Reading a run folder: see files.h.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "lab/env.h"
+#include "lab/files.h"
+
+static const uint64_t result_size_max = 1 << 20;
+static const uint64_t timing_size_max = (uint64_t)1 << 30;
+
+static sht_status read_config(const char *folder, sht_run *run, sht_error *error) {
+  char path[SHT_LAB_PATH];
+  struct stat info;
+  SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_CONFIG, error));
+  if (stat(path, &info) == 0) {
+    run->created = (double)info.st_mtim.tv_sec;
+  }
+  return sht_config_read(&run->config, path, error);
+}
+
+static sht_status read_result(const char *path, sht_run *run, sht_error *error) {
+  char *text = NULL;
+  uint64_t size = 0;
+  json_t *object = NULL;
+  SHT_TRY(sht_file_read(path, result_size_max, &text, &size, error));
+  sht_status status = sht_json_read(text, size, path, &object, error);
+  sht_free(text);
+  SHT_TRY(status);
+  status = sht__result_take(object, path, run, error);
+  json_decref(object);
+  return status;
+}
+
+// What is known of a run that goes on: its records so far.
+static void take_records(const sht_epoch *records, uint64_t count, sht_train_result *result) {
+  for (uint64_t i = 0; i < count; i++) {
+    if (records[i].test_accuracy > result->best_test_accuracy || isnan(result->best_test_accuracy)) {
+      result->best_test_accuracy = records[i].test_accuracy;
+      result->best_test_epoch = records[i].epoch;
+    }
+  }
+  if (count > 0) {
+    result->last = records[count - 1];
+    result->epochs = records[count - 1].epoch;
+    result->steps = records[count - 1].steps;
+    result->steps_per_epoch = records[0].steps;
+  }
+}
+
+static sht_status read_progress(const char *folder, sht_run *run, sht_error *error) {
+  char path[SHT_LAB_PATH];
+  sht_epoch *records = NULL;
+  uint64_t count = 0;
+  run->result.last = (sht_epoch){.learning_rate = NAN,
+                                 .train_loss = NAN,
+                                 .train_accuracy = NAN,
+                                 .train_loss_eval = NAN,
+                                 .train_accuracy_eval = NAN,
+                                 .test_loss = NAN,
+                                 .test_accuracy = NAN};
+  run->result.best_test_accuracy = run->result.corrupted_test_accuracy = NAN;
+  SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_METRICS, error));
+  if (!sht_file_exists(path)) {
+    return SHT_OK;
+  }
+  SHT_TRY(sht__epochs_read(path, &records, &count, error));
+  take_records(records, count, &run->result);
+  sht_free(records);
+  return SHT_OK;
+}
+
+// Sums of timing.jsonl; what cannot be read there is left out: times decide nothing.
+static void read_timing(const char *folder, sht_run *run) {
+  char path[SHT_LAB_PATH];
+  char *text = NULL;
+  uint64_t size = 0;
+  run->result.images_per_second = NAN;
+  if (sht_path_join(path, sizeof path, folder, SHT_FILE_TIMING, NULL) != SHT_OK ||
+      sht_file_read(path, timing_size_max, &text, &size, NULL) != SHT_OK) {
+    return;
+  }
+  char *rest = NULL;
+  for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+    json_t *object = NULL;
+    double seconds = 0;
+    if (sht_json_read(line, strlen(line), path, &object, NULL) == SHT_OK) {
+      run->result.seconds += sht_json_get_number(object, "seconds", &seconds) && seconds > 0 ? seconds : 0;
+      (void)sht_json_get_number(object, "images_per_second", &run->result.images_per_second);
+      json_decref(object);
+    }
+  }
+  sht_free(text);
+}
+
+static sht_status read_all(const char *folder, sht_run *run, sht_error *error) {
+  char path[SHT_LAB_PATH];
+  SHT_TRY(read_config(folder, run, error));
+  sht__env_take(folder, run);
+  read_timing(folder, run);
+  SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_RESULT, error));
+  if (!sht_file_exists(path)) {
+    return read_progress(folder, run, error);
+  }
+  SHT_TRY(read_result(path, run, error));
+  run->complete = true;
+  return SHT_OK;
+}
+
+void sht__run_read(const char *folder, sht_run *out) {
+  sht_error error;
+  *out = (sht_run){0};
+  (void)snprintf(out->folder, sizeof out->folder, "%s", folder);
+  sht_config_default(&out->config);
+  if (read_all(folder, out, &error) != SHT_OK) {
+    out->damaged = true;
+    (void)snprintf(out->problem, sizeof out->problem, "%.511s", error.message);
+  }
+}
+
+sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *count, sht_error *error) {
+  char path[SHT_LAB_PATH];
+  *epochs = NULL;
+  *count = 0;
+  SHT_TRY(sht_path_join(path, sizeof path, run->folder, SHT_FILE_METRICS, error));
+  if (!sht_file_exists(path)) {
+    return SHT_ALLOC(epochs, 0, "records of the epochs", error);
+  }
+  return sht__epochs_read(path, epochs, count, error);
+}
+
+sht_status sht_run_json(const sht_run *run, char **out, sht_error *error) {
+  double rate = run->result.images_per_second;
+  sht_json json = {0};
+  sht_json_add_text(&json, "run", run->folder);
+  sht_json_add_text(&json, "model", run->config.model);
+  sht_json_add_text(&json, "data", run->config.data);
+  sht_json_add_text(&json, "labels", run->config.labels);
+  sht_json_add_text(&json, "pixels", run->config.pixels);
+  sht_json_add_count(&json, "seed", run->config.seed);
+  sht_json_add_bool(&json, "complete", run->complete);
+  sht__result_add(&json, run);
+  sht_json_add_number(&json, "seconds", run->result.seconds);
+  sht_json_add_number(&json, "images_per_second", rate);
+  sht_json_add_number(&json, "step_ms", 1000.0 * (double)run->config.batch / rate);
+  return sht_json_finish(&json, out, error);
+}
+
+static void add_part(const char *text, char *out, size_t size) {
+  size_t at = strlen(out);
+  if (at > 0 && at + 1 < size) {
+    out[at++] = '-';
+  }
+  for (; *text != '\0' && at + 1 < size; text++) {
+    bool plain = (*text >= 'a' && *text <= 'z') || (*text >= '0' && *text <= '9') || *text == '.';
+    bool capital = *text >= 'A' && *text <= 'Z';
+    out[at++] = (char)(plain ? *text : capital ? *text - 'A' + 'a' : '-');
+  }
+  out[at < size ? at : size - 1] = '\0';
+}
+
+void sht__run_name(const sht_config *config, const char *model, const char *data, const char *identity, int digits,
+                   char *out, size_t size) {
+  enum { PART = 40 };
+  char part[PART + 1];
+  const char *const parts[] = {model, data, config->labels,
+                               strcmp(config->pixels, "true") == 0 ? NULL : config->pixels};
+  out[0] = '\0';
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    if (parts[i] == NULL) {
+      continue;
+    }
+    (void)snprintf(part, sizeof part, "%s", parts[i]);
+    if (strncmp(part, "file:", 5) == 0 || strncmp(part, "matrix:", 7) == 0) {
+      part[strcspn(part, ":")] = '\0';
+    }
+    add_part(part, out, size);
+  }
+  (void)snprintf(part, sizeof part, "%.*s", digits, identity);
+  add_part(part, out, size);
+}

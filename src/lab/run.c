@@ -1,0 +1,246 @@
+// Training in a run folder: the lock, the files, and what is already there. See sht_lab_train.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "lab/env.h"
+#include "lab/files.h"
+#include "lab/work.h"
+#include "train/checkpoint.h"
+
+enum { NAME_DIGITS = 8, IDENTITY_DIGITS = 64 };
+
+// Takes the folder's lock; it falls with the process, however that ends.
+static sht_status lock_folder(sht_work *work, sht_error *error) {
+  char path[SHT_LAB_PATH];
+  char owner[32] = "";
+  SHT_TRY(sht_path_join(path, sizeof path, work->folder, SHT_FILE_LOCK, error));
+  work->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (work->lock < 0) {
+    return SHT_FAIL(error, SHT_DISK, "%s: the lock cannot be made: %s; choose another store", path, strerror(errno));
+  }
+  if (flock(work->lock, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) {
+      return SHT_FAIL(error, SHT_DISK, "%s: cannot be locked: %s; choose a store on another file system", path,
+                      strerror(errno));
+    }
+    ssize_t got = pread(work->lock, owner, sizeof owner - 1, 0);
+    owner[got > 0 ? got : 0] = '\0';
+    owner[strcspn(owner, "\n")] = '\0';
+    return SHT_FAIL(error, SHT_UNAVAILABLE,
+                    "%s is being trained by another process (%s); wait for it to end, or stop it and resume the run",
+                    work->folder, owner[0] != '\0' ? owner : "unknown");
+  }
+  int length = snprintf(owner, sizeof owner, "%d\n", (int)getpid());
+  if (ftruncate(work->lock, 0) != 0 || pwrite(work->lock, owner, (size_t)length, 0) != length) {
+    return SHT_FAIL(error, SHT_DISK, "%s: cannot be written: %s; free some space", path, strerror(errno));
+  }
+  return SHT_OK;
+}
+
+// Chooses the run's folder, makes and locks it. Two runs whose hashes begin alike get longer names.
+static sht_status open_folder(sht_work *work, sht_store *store, sht_error *error) {
+  const sht_session *session = &work->session;
+  for (int digits = NAME_DIGITS; digits <= IDENTITY_DIGITS; digits *= 2) {
+    char name[SHT_TEXT_MAX / 2];
+    sht_run there = {0};
+    sht__run_name(&session->config, session->graph->name, session->data->name, session->identity, digits, name,
+                  sizeof name);
+    SHT_TRY(sht_path_join(work->folder, sizeof work->folder, sht_store_path(store), name, error));
+    sht__env_take(work->folder, &there);
+    if (there.id[0] == '\0' || strcmp(there.id, session->identity) == 0) {
+      break;
+    }
+  }
+  SHT_TRY(sht_folder_make(work->folder, error));
+  return lock_folder(work, error);
+}
+
+static bool has_file(const sht_work *work, const char *name) {
+  char path[SHT_LAB_PATH];
+  return sht_path_join(path, sizeof path, work->folder, name, NULL) == SHT_OK && sht_file_exists(path);
+}
+
+static void remove_file(const sht_work *work, const char *name) {
+  char path[SHT_LAB_PATH];
+  if (sht_path_join(path, sizeof path, work->folder, name, NULL) == SHT_OK) {
+    (void)unlink(path);
+  }
+}
+
+// Whether all that was asked for is there already.
+static bool is_done(const sht_work *work) {
+  const char *save = work->session.config.save;
+  bool all = strcmp(save, "all") == 0;
+  bool logits = all || strcmp(save, "logits") == 0;
+  bool losses = all || strcmp(save, "losses") == 0;
+  sht_run run;
+  sht__run_read(work->folder, &run);
+  if (!run.complete || run.damaged) {
+    return false;
+  }
+  if (run.result.outcome == SHT_OUTCOME_DIVERGED) {
+    return true;
+  }
+  return has_file(work, SHT_FILE_WEIGHTS) && has_file(work, SHT_FILE_METRICS) &&
+         (!logits || (has_file(work, "logits-train.npy") && has_file(work, "logits-test.npy"))) &&
+         (!losses || (has_file(work, "losses-train.npy") && has_file(work, "losses-test.npy")));
+}
+
+// The result goes first, so that at no instant a complete run lacks its files.
+static void clear_folder(const sht_work *work) {
+  static const char *const files[] = {SHT_FILE_RESULT,    SHT_FILE_WEIGHTS,  SHT_FILE_METRICS,   SHT_FILE_TIMING,
+                                      "logits-train.npy", "logits-test.npy", "losses-train.npy", "losses-test.npy"};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    remove_file(work, files[i]);
+  }
+  sht__checkpoint_remove(work->folder);
+}
+
+// The longest complete run of the same family with fewer epochs, as an index into runs; count when there is none.
+static uint64_t find_shorter(const sht_session *session, const sht_run *runs, uint64_t count) {
+  uint64_t best = count;
+  for (uint64_t i = 0; i < count; i++) {
+    bool fits = runs[i].complete && !runs[i].damaged && strcmp(runs[i].family, session->family) == 0 &&
+                runs[i].config.epochs < session->config.epochs;
+    if (fits && (best == count || runs[i].config.epochs > runs[best].config.epochs)) {
+      best = i;
+    }
+  }
+  return best;
+}
+
+// Begins with the end of a shorter run of the family, where there is one; its bits are those of training on.
+static sht_status continue_shorter(sht_work *work, sht_store *store, sht_error *error) {
+  sht_run *runs = NULL;
+  uint64_t count = 0;
+  SHT_TRY(sht_store_list(store, &runs, &count, error));
+  uint64_t best = find_shorter(&work->session, runs, count);
+  sht_status status = SHT_OK;
+  if (best < count) {
+    status = sht__checkpoint_copy(runs[best].folder, work->folder, error);
+    if (status == SHT_OK) {
+      const char *slash = strrchr(runs[best].folder, '/');
+      (void)snprintf(work->continued_from, sizeof work->continued_from, "%s", slash == NULL ? "" : slash + 1);
+    } else if (status == SHT_MISSING || status == SHT_DATA) {
+      status = SHT_OK;  // its checkpoint is gone or damaged: train from the start
+    }
+  }
+  sht_free(runs);
+  return status;
+}
+
+// Paths become absolute, so that the run can be resumed from anywhere.
+static void make_absolute(char path[SHT_TEXT_MAX]) {
+  size_t length = strlen(path);
+  bool is_path = strchr(path, '/') != NULL || (length > 5 && strcmp(path + length - 5, ".yaml") == 0);
+  char *absolute = is_path ? realpath(path, NULL) : NULL;
+  if (absolute != NULL && strlen(absolute) < SHT_TEXT_MAX) {
+    memcpy(path, absolute, strlen(absolute) + 1);
+  }
+  free(absolute);
+}
+
+static sht_status write_text(const sht_work *work, const char *name, const char *text, sht_error *error) {
+  char path[SHT_LAB_PATH];
+  SHT_TRY(sht_path_join(path, sizeof path, work->folder, name, error));
+  return sht_file_write(path, text, strlen(text), error);
+}
+
+static sht_status write_description(sht_work *work, sht_error *error) {
+  const sht_session *session = &work->session;
+  sht_config config = session->config;
+  char *text = NULL;
+  make_absolute(config.model);
+  make_absolute(config.data);
+  SHT_TRY(write_text(work, SHT_FILE_MODEL, session->graph->text, error));
+  sht_env env = {
+      .identity = session->identity,
+      .family = session->family,
+      .config = &config,
+      .engine = &session->info,
+      .continued_from = work->continued_from[0] != '\0' ? work->continued_from : NULL,
+  };
+  SHT_TRY(sht__env_write(work->folder, &env, error));
+  SHT_TRY(sht_config_write(&config, true, &text, error));
+  sht_status status = write_text(work, SHT_FILE_CONFIG, text, error);
+  sht_text_free(text);
+  return status;
+}
+
+static sht_status write_result(sht_work *work, const sht_train_result *result, sht_error *error) {
+  sht_json json = {0};
+  char *text = NULL;
+  sht_run run = {.result = *result};
+  (void)snprintf(run.id, sizeof run.id, "%s", work->session.identity);
+  sht__result_add(&json, &run);
+  SHT_TRY(sht_json_finish(&json, &text, error));
+  sht_status status = write_text(work, SHT_FILE_RESULT, text, error);
+  sht_free(text);
+  return status;
+}
+
+static sht_status write_weights(sht_work *work, sht_error *error) {
+  char path[SHT_LAB_PATH];
+  SHT_TRY(sht_path_join(path, sizeof path, work->folder, SHT_FILE_WEIGHTS, error));
+  return sht__session_write_weights(&work->session, path, error);
+}
+
+static sht_status train(sht_work *work, const sht_observer *observer, sht_error *error) {
+  sht_observer own = sht__work_observer(work, observer);
+  sht_train_result result;
+  SHT_TRY(sht__session_run(&work->session, work->folder, &own, &result, error));
+  SHT_TRY(sht__work_close_log(work, &result, error));
+  if (result.outcome != SHT_OUTCOME_DIVERGED) {
+    SHT_TRY(write_weights(work, error));
+  }
+  return write_result(work, &result, error);
+}
+
+static sht_status work_on(sht_work *work, sht_store *store, bool again, const sht_observer *observer, bool *reused,
+                          sht_error *error) {
+  SHT_TRY(open_folder(work, store, error));
+  *reused = !again && is_done(work);
+  if (*reused) {
+    return SHT_OK;
+  }
+  if (again) {
+    clear_folder(work);
+  } else if (!sht__checkpoint_exists(work->folder)) {
+    SHT_TRY(continue_shorter(work, store, error));
+  }
+  SHT_TRY(write_description(work, error));
+  return train(work, observer, error);
+}
+
+sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
+                         sht_run *out, bool *reused, sht_error *error) {
+  sht_work *work = NULL;
+  bool unused = false;
+  *out = (sht_run){0};
+  reused = reused == NULL ? &unused : reused;
+  *reused = false;
+  SHT_TRY(SHT_ALLOC(&work, 1, "run", error));
+  work->lock = -1;
+  sht_status status = sht__session_open(config, &work->session, error);
+  if (status == SHT_OK) {
+    status = work_on(work, store, again, observer, reused, error);
+  }
+  if (work->folder[0] != '\0') {
+    sht__run_read(work->folder, out);
+  }
+  sht__session_close(&work->session);
+  if (work->lock >= 0) {
+    (void)close(work->lock);
+  }
+  sht_free(work);
+  return status;
+}

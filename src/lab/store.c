@@ -1,0 +1,207 @@
+// The store: a folder of run folders, listed through the index. See shatter/lab.h.
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "lab/files.h"
+#include "lab/index.h"
+
+struct sht_store {
+  char path[SHT_TEXT_MAX];
+  sht_index *index;  // NULL: none can be had; folders are read each time
+};
+
+const char *sht_store_path(const sht_store *store) { return store->path; }
+
+sht_status sht_store_open(const char *path, sht_store **out, sht_error *error) {
+  const char *chosen = path;
+  *out = NULL;
+  if (chosen == NULL || chosen[0] == '\0') {
+    chosen = getenv("SHATTER_STORE");
+  }
+  if (chosen == NULL || chosen[0] == '\0') {
+    chosen = "./shatter-runs";
+  }
+  SHT_TRY(sht_folder_make(chosen, error));
+  if (access(chosen, W_OK | X_OK) != 0) {
+    return SHT_FAIL(error, SHT_DISK, "%s: the store cannot be written; choose another folder with --store", chosen);
+  }
+  SHT_TRY(SHT_ALLOC(out, 1, "store", error));
+  int written = snprintf((*out)->path, sizeof(*out)->path, "%s", chosen);
+  if (written >= (int)sizeof(*out)->path) {
+    sht_store_close(*out);
+    *out = NULL;
+    return SHT_FAIL(error, SHT_CONFIG, "%s: the path is too long", chosen);
+  }
+  (*out)->index = sht__index_open((*out)->path);
+  return SHT_OK;
+}
+
+void sht_store_close(sht_store *store) {
+  if (store != NULL) {
+    sht__index_close(store->index);
+    sht_free(store);
+  }
+}
+
+// Names of the run folders in a store.
+typedef struct sht_names {
+  char **names;  // [count], sorted by strcmp
+  size_t count, room;
+} sht_names;
+
+static void close_names(sht_names *names) {
+  for (size_t i = 0; i < names->count; i++) {
+    free(names->names[i]);
+  }
+  free((void *)names->names);
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static sht_status add_name(sht_names *names, const char *name, sht_error *error) {
+  if (names->count == names->room) {
+    size_t room = 2 * names->room + 64;
+    char **grown = realloc((void *)names->names, room * sizeof *grown);
+    if (grown == NULL) {
+      return SHT_FAIL(error, SHT_MEMORY, "no memory for the names of %zu runs", room);
+    }
+    names->names = grown;
+    names->room = room;
+  }
+  names->names[names->count] = strdup(name);
+  if (names->names[names->count] == NULL) {
+    return SHT_FAIL(error, SHT_MEMORY, "no memory for the names of the runs");
+  }
+  names->count++;
+  return SHT_OK;
+}
+
+// A run folder is one that holds a config.yaml.
+static bool is_run(DIR *folder, const struct dirent *entry) {
+  char path[SHT_RUN_NAME_MAX + 16];
+  struct stat info;
+  if (entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN && entry->d_type != DT_LNK)) {
+    return false;
+  }
+  int written = snprintf(path, sizeof path, "%s/%s", entry->d_name, SHT_FILE_CONFIG);
+  return written < (int)sizeof path && fstatat(dirfd(folder), path, &info, 0) == 0;
+}
+
+static sht_status read_names(const char *store, sht_names *names, sht_error *error) {
+  DIR *folder = opendir(store);
+  sht_status status = SHT_OK;
+  if (folder == NULL) {
+    return SHT_FAIL(error, SHT_DISK, "%s: the store cannot be read; check the folder's permissions", store);
+  }
+  for (struct dirent *entry = readdir(folder); entry != NULL && status == SHT_OK; entry = readdir(folder)) {
+    if (is_run(folder, entry)) {
+      status = add_name(names, entry->d_name, error);
+    }
+  }
+  (void)closedir(folder);
+  if (names->count > 0) {
+    qsort((void *)names->names, names->count, sizeof *names->names, by_name);
+  }
+  return status;
+}
+
+// Inode, size and time of the files that a row is made of: it changes when one of them does.
+static void make_stamp(const char *store, const char *name, char *out, size_t size) {
+  static const char *const files[] = {SHT_FILE_CONFIG, SHT_FILE_RESULT, SHT_FILE_METRICS, SHT_FILE_ENV,
+                                      SHT_FILE_TIMING};
+  size_t at = 0;
+  out[0] = '\0';
+  for (size_t i = 0; i < sizeof files / sizeof files[0] && at < size; i++) {
+    char path[SHT_LAB_PATH];
+    struct stat info = {0};
+    int written = snprintf(path, sizeof path, "%s/%s/%s", store, name, files[i]);
+    bool there = written < (int)sizeof path && stat(path, &info) == 0;
+    written = there ? snprintf(out + at, size - at, "%jx.%jx.%jx.%lx ", (uintmax_t)info.st_ino, (uintmax_t)info.st_size,
+                               (uintmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec)
+                    : snprintf(out + at, size - at, "- ");
+    at += (size_t)written;
+  }
+}
+
+// A run: the index's own row when nothing changed, else what is in the folder.
+static void refresh(sht_store *store, const char *name, const sht_row *known, sht_run *run) {
+  sht_row row = {0};
+  char folder[SHT_LAB_PATH];
+  make_stamp(store->path, name, row.stamp, sizeof row.stamp);
+  if (known != NULL && strcmp(known->stamp, row.stamp) == 0) {
+    *run = known->run;
+    return;
+  }
+  (void)snprintf(folder, sizeof folder, "%s/%s", store->path, name);
+  sht__run_read(folder, &row.run);
+  (void)snprintf(row.name, sizeof row.name, "%s", name);
+  sht__index_put(store->index, &row);
+  *run = row.run;
+}
+
+// Walks names and known rows, both sorted, side by side. runs: [names->count].
+static void merge(sht_store *store, const sht_names *names, const sht_row *known, uint64_t known_count, sht_run *runs) {
+  uint64_t k = 0;
+  for (size_t i = 0; i < names->count; i++) {
+    int order = -1;
+    while (k < known_count && (order = strcmp(known[k].name, names->names[i])) < 0) {
+      sht__index_drop(store->index, known[k++].name);
+    }
+    bool match = k < known_count && order == 0;
+    refresh(store, names->names[i], match ? &known[k] : NULL, &runs[i]);
+    k += match;
+  }
+  while (k < known_count) {
+    sht__index_drop(store->index, known[k++].name);
+  }
+}
+
+static int newest_first(const void *a, const void *b) {
+  const sht_run *left = a;
+  const sht_run *right = b;
+  if (left->created != right->created) {
+    return left->created > right->created ? -1 : 1;
+  }
+  return strcmp(left->folder, right->folder);
+}
+
+sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht_error *error) {
+  sht_names names = {0};
+  sht_row *known = NULL;
+  uint64_t known_count = 0;
+  *runs = NULL;
+  *count = 0;
+  sht_status status = read_names(store->path, &names, error);
+  if (status == SHT_OK) {
+    status = sht__index_load(store->index, store->path, &known, &known_count, error);
+  }
+  if (status == SHT_OK) {
+    status = SHT_ALLOC(runs, names.count, "list of runs", error);
+  }
+  if (status == SHT_OK) {
+    sht__index_begin(store->index);
+    merge(store, &names, known, known_count, *runs);
+    sht__index_end(store->index);
+    *count = names.count;
+    qsort(*runs, *count, sizeof **runs, newest_first);
+  }
+  sht_free(known);
+  close_names(&names);
+  return status;
+}
+
+sht_status sht_store_rebuild(sht_store *store, sht_error *error) {
+  sht_run *runs = NULL;
+  uint64_t count = 0;
+  sht__index_clear(store->index);
+  SHT_TRY(sht_store_list(store, &runs, &count, error));
+  sht_free(runs);
+  return SHT_OK;
+}

@@ -1,0 +1,153 @@
+// Opening a training session: see session.h.
+#include "train/session.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/pool.h"
+
+// CIFAR's images are cut to their centre as in the paper (section 3 of its appendix A); other sizes stay whole.
+enum { WHOLE_SIDE = 32, CROPPED_SIDE = 28 };
+
+static sht_status open_data(sht_session *session, sht_error *error) {
+  const sht_config *config = &session->config;
+  sht_dataset_options options = {
+      .data_dir = config->data_dir[0] != '\0' ? config->data_dir : NULL,
+      .train_limit = config->train_size,
+      .test_limit = config->test_size,
+      .seed = config->seed,
+  };
+  SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &session->randomization, error));
+  SHT_TRY(sht_dataset_open(config->data, &options, &session->data, error));
+  if (session->data->train.count == 0 || session->data->train.count > UINT32_MAX) {
+    return SHT_FAIL(error, SHT_DATA, "%s: %" PRIu64 " training examples, expected 1 to %" PRIu32, config->data,
+                    session->data->train.count, UINT32_MAX);
+  }
+  return SHT_OK;
+}
+
+static void take_default(double *value, double of_model) { *value = isnan(*value) ? of_model : *value; }
+
+static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t width, sht_error *error) {
+  sht_graph_options options = {
+      .input = {.channels = session->data->train.channels, .height = height, .width = width},
+      .classes = session->data->classes,
+  };
+  return sht_graph_open(session->config.model, &options, &session->graph, error);
+}
+
+// A model whose file requires the whole image gets it.
+static sht_status open_graph(sht_session *session, sht_error *error) {
+  const sht_split *split = &session->data->train;
+  bool crop = split->height == WHOLE_SIDE && split->width == WHOLE_SIDE;
+  uint32_t height = crop ? CROPPED_SIDE : split->height;
+  uint32_t width = crop ? CROPPED_SIDE : split->width;
+  sht_status status = open_graph_on(session, height, width, error);
+  if (status == SHT_CONFIG && crop && open_graph_on(session, split->height, split->width, NULL) == SHT_OK) {
+    status = SHT_OK;
+  }
+  SHT_TRY(status);
+  const sht_recipe *recipe = &session->graph->recipe;
+  take_default(&session->config.learning_rate, recipe->learning_rate);
+  take_default(&session->config.learning_rate_decay, recipe->learning_rate_decay);
+  take_default(&session->config.momentum, recipe->momentum);
+  take_default(&session->config.weight_decay, recipe->weight_decay);
+  return SHT_OK;
+}
+
+static sht_status prepare_data(sht_session *session, sht_error *error) {
+  sht_dataset *data = session->data;
+  sht_shape input = session->graph->input;
+  if (input.height != data->train.height || input.width != data->train.width) {
+    SHT_TRY(sht_dataset_crop(data, input.height, input.width, error));
+  }
+  sht_pool *pool = NULL;
+  SHT_TRY(sht_pool_open((int)session->config.threads, &pool, error));
+  sht_status status = sht_dataset_randomize(data, &session->randomization, pool, error);
+  sht_pool_close(pool);
+  SHT_TRY(status);
+  if (session->randomization.labels == SHT_LABELS_TRUE || session->randomization.labels == SHT_LABELS_FILE) {
+    return SHT_OK;
+  }
+  SHT_TRY(SHT_ALLOC(&session->corrupted_test_labels, data->test.count, "corrupted test labels", error));
+  return sht_dataset_corrupt_test_labels(data, &session->randomization, session->corrupted_test_labels, error);
+}
+
+static sht_precision precision_of(const char *name) {
+  return strcmp(name, "bf16") == 0 ? SHT_BF16 : strcmp(name, "fp64") == 0 ? SHT_FP64 : SHT_FP32;
+}
+
+// Puts the initial weights, no momentum, and fresh running statistics.
+static sht_status put_initial_state(sht_session *session, sht_error *error) {
+  const sht_graph *graph = session->graph;
+  uint64_t larger = graph->parameter_count > graph->statistic_count ? graph->parameter_count : graph->statistic_count;
+  float *values = NULL;
+  SHT_TRY(SHT_ALLOC(&values, larger, "initial weights", error));
+  sht_status status = sht_engine_put(session->engine, SHT_STATE_MOMENTUM, values, graph->parameter_count, error);
+  if (status == SHT_OK) {
+    sht_graph_initialize(graph, session->config.seed, values);
+    status = sht_engine_put(session->engine, SHT_STATE_PARAMETERS, values, graph->parameter_count, error);
+  }
+  if (status == SHT_OK && graph->statistic_count > 0) {
+    sht_graph_initialize_statistics(graph, values);
+    status = sht_engine_put(session->engine, SHT_STATE_STATISTICS, values, graph->statistic_count, error);
+  }
+  sht_free(values);
+  return status;
+}
+
+static sht_status open_engine(sht_session *session, sht_error *error) {
+  const sht_config *config = &session->config;
+  sht_engine_options options = {
+      .backend = config->device,
+      .precision = precision_of(config->precision),
+      .threads = (int)config->threads,
+      .batch = (uint32_t)config->batch,
+      .seed = config->seed,
+      .train_examples = session->data->train.count,
+      .fast = config->fast,
+  };
+  SHT_TRY(sht_engine_open(session->graph, &options, &session->engine, error));
+  sht_engine_describe(session->engine, &session->info);
+  return put_initial_state(session, error);
+}
+
+static sht_pipeline pipeline_of(const sht_session *session, const sht_split *split) {
+  sht_shape input = session->graph->input;
+  return (sht_pipeline){
+      .split = split, .height = input.height, .width = input.width, .whiten = true, .seed = session->config.seed};
+}
+
+static sht_status open_all(sht_session *session, sht_error *error) {
+  SHT_TRY(sht_config_check(&session->config, error));
+  SHT_TRY(open_data(session, error));
+  SHT_TRY(open_graph(session, error));
+  SHT_TRY(prepare_data(session, error));
+  SHT_TRY(open_engine(session, error));
+  session->train = pipeline_of(session, &session->data->train);
+  session->test = pipeline_of(session, &session->data->test);
+  session->steps_per_epoch = (session->data->train.count + session->config.batch - 1) / session->config.batch;
+  return sht__session_identify(session, error);
+}
+
+sht_status sht__session_open(const sht_config *config, sht_session *session, sht_error *error) {
+  *session = (sht_session){.config = *config};
+  sht_status status = open_all(session, error);
+  if (status != SHT_OK) {
+    sht__session_close(session);
+  }
+  return status;
+}
+
+void sht__session_close(sht_session *session) {
+  sht_engine_close(session->engine);
+  sht_graph_close(session->graph);
+  sht_dataset_close(session->data);
+  sht_free(session->corrupted_test_labels);
+  sht_free(session->train_indices);
+  sht_free(session->test_indices);
+  *session = (sht_session){0};
+}

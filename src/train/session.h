@@ -1,0 +1,46 @@
+// A training session: the data, the model and the engine of one configuration, opened and ready for the first step.
+// sht_train opens one, runs it and closes it; the laboratory does the same and asks for the run's identity in between.
+#ifndef SHT_TRAIN_SESSION_H
+#define SHT_TRAIN_SESSION_H
+
+#include "shatter/train.h"
+
+// Raised by whoever changes what a training run computes outside the backends (order of sums, initialisation,
+// randomisation): older runs then no longer pass for repetitions of newer ones.
+enum { SHT_NUMERICS_VERSION = 1 };
+
+typedef struct sht_session {
+  sht_config config;  // with the model's own rates in the place of "default"
+  sht_randomization randomization;
+  sht_dataset *data;  // cropped and randomised
+  sht_graph *graph;
+  sht_engine *engine;  // initial weights
+  sht_engine_info info;
+  sht_pipeline train, test;
+  uint64_t steps_per_epoch;
+  uint16_t *corrupted_test_labels;  // [test.count]; NULL with true labels
+  uint32_t *train_indices;          // [train.count] places in the source when a subset is used; else NULL
+  uint32_t *test_indices;           // [test.count] the same
+  // SHA-256 of all that decides the result; `family` leaves the number of epochs out: a state at a step is common to
+  // the whole family.
+  char identity[65];
+  char family[65];
+} sht_session;
+
+// Opens all of it. On failure nothing is left open.
+sht_status sht__session_open(const sht_config *config, sht_session *session, sht_error *error);
+void sht__session_close(sht_session *session);  // also of a half-opened or zeroed one
+
+// Fills identity and family (called by open).
+sht_status sht__session_identify(sht_session *session, sht_error *error);
+
+// Trains: sht_train on what is open already.
+sht_status sht__session_run(sht_session *session, const char *folder, const sht_observer *observer,
+                            sht_train_result *result, sht_error *error);
+
+// Writes the engine's parameters and running statistics, named as in the graph, as safetensors; with the SHA-256 of
+// the parameters in weights_sha256.
+sht_status sht__session_write_weights(sht_session *session, const char *path, sht_error *error);
+sht_status sht__session_hash_weights(sht_session *session, char hex[65], sht_error *error);
+
+#endif

@@ -1,0 +1,145 @@
+// Every kind of layer on small odd shapes, and small whole networks: the table that the tests of engines go through.
+//
+// A case builds what stands between `from` and the last linear layer, which the test adds.
+#ifndef SHT_TESTS_ENGINE_CASES_H
+#define SHT_TESTS_ENGINE_CASES_H
+
+#include "engine_graphs.h"
+
+static inline int case_conv_1x1(graph_builder *b, int from) {
+  return graph_conv(b, from, 7, (window){1, 1, 0, 0}, true);
+}
+static inline int case_conv_3x3(graph_builder *b, int from) {
+  return graph_conv(b, from, 4, (window){3, 1, 1, 1}, false);
+}
+// 'Same' padding of an even size with stride 2: nothing before, one after.
+static inline int case_conv_stride2(graph_builder *b, int from) {
+  return graph_conv(b, from, 5, (window){3, 2, 0, 1}, true);
+}
+static inline int case_conv_5x5(graph_builder *b, int from) {
+  return graph_conv(b, from, 3, (window){5, 1, 2, 2}, true);
+}
+// More padding after than before at stride 1, as 'same' gives an even window.
+static inline int case_conv_even(graph_builder *b, int from) {
+  return graph_conv(b, from, 3, (window){4, 1, 1, 2}, false);
+}
+static inline int case_conv_stride3(graph_builder *b, int from) {
+  return graph_conv(b, from, 3, (window){2, 3, 0, 0}, true);
+}
+static inline int case_conv_1x1_stride2(graph_builder *b, int from) {
+  return graph_conv(b, from, 5, (window){1, 2, 0, 0}, false);
+}
+static inline int case_linear(graph_builder *b, int from) { return graph_linear(b, from, 11, true); }
+static inline int case_linear_no_bias(graph_builder *b, int from) { return graph_linear(b, from, 6, false); }
+static inline int case_batchnorm(graph_builder *b, int from) { return graph_batchnorm(b, from, false, true); }
+static inline int case_batchnorm_scale(graph_builder *b, int from) { return graph_batchnorm(b, from, true, true); }
+static inline int case_batchnorm_plain(graph_builder *b, int from) { return graph_batchnorm(b, from, false, false); }
+// As a dense layer's output: one position.
+static inline int case_batchnorm_flat(graph_builder *b, int from) {
+  return graph_batchnorm(b, graph_linear(b, from, 9, false), true, true);
+}
+static inline int case_relu(graph_builder *b, int from) { return graph_relu(b, from); }
+static inline int case_maxpool_stride2(graph_builder *b, int from) {
+  return graph_maxpool(b, from, (window){3, 2, 0, 1});
+}
+static inline int case_maxpool_overlap(graph_builder *b, int from) {
+  return graph_maxpool(b, from, (window){3, 1, 1, 1});
+}
+static inline int case_maxpool_2x2(graph_builder *b, int from) { return graph_maxpool(b, from, (window){2, 2, 0, 0}); }
+static inline int case_avgpool_padded(graph_builder *b, int from) {
+  return graph_avgpool(b, from, (window){3, 1, 1, 1});
+}
+static inline int case_avgpool_stride2(graph_builder *b, int from) {
+  return graph_avgpool(b, from, (window){3, 2, 0, 1});
+}
+static inline int case_avgpool_all(graph_builder *b, int from) {
+  return graph_avgpool(b, from, (window){b->nodes[from].out.height, 1, 0, 0});
+}
+static inline int case_lrn(graph_builder *b, int from) { return graph_lrn(b, from, 2, 1, 0.3F, 0.75F); }
+static inline int case_lrn_alexnet(graph_builder *b, int from) { return graph_lrn(b, from, 4, 1, 0.001F / 9, 0.75F); }
+static inline int case_lrn_wide(graph_builder *b, int from) { return graph_lrn(b, from, 20, 2, 0.1F, 0.5F); }
+static inline int case_dropout(graph_builder *b, int from) { return graph_dropout(b, from, 0.3F); }
+static inline int case_add(graph_builder *b, int from) {
+  return graph_add(b, from, graph_conv(b, from, b->nodes[from].out.channels, (window){3, 1, 1, 1}, true));
+}
+static inline int case_add_itself(graph_builder *b, int from) { return graph_add(b, from, from); }
+static inline int case_concat(graph_builder *b, int from) {
+  int one = graph_conv(b, from, 5, (window){1, 1, 0, 0}, false);
+  int two = graph_conv(b, from, 2, (window){3, 1, 1, 1}, true);
+  return graph_concat(b, 3, (int[]){two, from, one});
+}
+
+static inline int case_mlp(graph_builder *b, int from) {
+  int first = graph_relu(b, graph_linear(b, from, 17, true));
+  return graph_relu(b, graph_linear(b, first, 13, true));
+}
+static inline int case_alexnet(graph_builder *b, int from) {
+  for (int i = 0; i < 2; i++) {
+    from = graph_relu(b, graph_conv(b, from, 6, (window){5, 1, 2, 2}, true));
+    from = graph_maxpool(b, from, (window){3, 2, i == 0 ? 0 : 1, 1});
+    from = graph_lrn(b, from, 4, 1, 0.01F, 0.75F);
+  }
+  return graph_relu(b, graph_linear(b, from, 12, true));
+}
+static inline int case_inception(graph_builder *b, int from) {
+  from = graph_conv_bn_relu(b, from, 6, (window){3, 1, 1, 1});
+  int one = graph_conv_bn_relu(b, from, 4, (window){1, 1, 0, 0});
+  int three = graph_conv_bn_relu(b, from, 5, (window){3, 1, 1, 1});
+  from = graph_concat(b, 2, (int[]){one, three});
+  int down = graph_conv_bn_relu(b, from, 5, (window){3, 2, 0, 1});
+  int pool = graph_maxpool(b, from, (window){3, 2, 0, 1});
+  from = graph_concat(b, 2, (int[]){down, pool});
+  return graph_avgpool(b, from, (window){b->nodes[from].out.height, 1, 0, 0});
+}
+static inline int case_resnet(graph_builder *b, int from) {
+  from = graph_conv_bn_relu(b, from, 6, (window){3, 1, 1, 1});
+  int branch = graph_conv_bn_relu(b, from, 6, (window){3, 1, 1, 1});
+  branch = graph_batchnorm(b, graph_conv(b, branch, 6, (window){3, 1, 1, 1}, false), true, true);
+  from = graph_relu(b, graph_add(b, from, branch));
+  return graph_avgpool(b, graph_dropout(b, from, 0.25F), (window){2, 2, 0, 0});
+}
+
+typedef struct engine_case {
+  const char *name;
+  sht_shape shape;  // of the layer's input: channels, height, width
+  int (*build)(graph_builder *b, int from);
+  bool network;  // several layers: rounding has a way to grow
+} engine_case;
+
+static const engine_case engine_cases[] = {
+    {"conv 1x1", {5, 7, 5}, case_conv_1x1, false},
+    {"conv 3x3", {3, 7, 5}, case_conv_3x3, false},
+    {"conv 3x3 stride 2", {3, 8, 6}, case_conv_stride2, false},
+    {"conv 5x5", {2, 7, 6}, case_conv_5x5, false},
+    {"conv 5x5 larger than its input", {2, 3, 4}, case_conv_5x5, false},
+    {"conv 4x4", {3, 6, 5}, case_conv_even, false},
+    {"conv 2x2 stride 3", {3, 8, 5}, case_conv_stride3, false},
+    {"conv 1x1 stride 2", {4, 7, 5}, case_conv_1x1_stride2, false},
+    {"linear", {3, 3, 2}, case_linear, false},
+    {"linear without bias", {7, 1, 1}, case_linear_no_bias, false},
+    {"batchnorm shift", {5, 4, 3}, case_batchnorm, false},
+    {"batchnorm scale and shift", {3, 5, 4}, case_batchnorm_scale, false},
+    {"batchnorm plain", {6, 3, 3}, case_batchnorm_plain, false},
+    {"batchnorm after linear", {3, 3, 2}, case_batchnorm_flat, false},
+    {"relu", {5, 5, 3}, case_relu, false},
+    {"maxpool 3x3 stride 2", {3, 8, 6}, case_maxpool_stride2, false},
+    {"maxpool 3x3 overlapping", {3, 5, 6}, case_maxpool_overlap, false},
+    {"maxpool 2x2", {5, 7, 5}, case_maxpool_2x2, false},
+    {"avgpool 3x3 padded", {3, 5, 6}, case_avgpool_padded, false},
+    {"avgpool 3x3 stride 2", {3, 8, 6}, case_avgpool_stride2, false},
+    {"avgpool whole", {6, 4, 4}, case_avgpool_all, false},
+    {"lrn radius 2", {7, 3, 4}, case_lrn, false},
+    {"lrn of Alexnet", {16, 3, 3}, case_lrn_alexnet, false},
+    {"lrn wider than its input", {5, 3, 3}, case_lrn_wide, false},
+    {"dropout", {5, 4, 3}, case_dropout, false},
+    {"add", {4, 5, 4}, case_add, false},
+    {"add to itself", {3, 4, 4}, case_add_itself, false},
+    {"concat", {3, 5, 4}, case_concat, false},
+    {"small mlp", {3, 5, 4}, case_mlp, true},
+    {"small alexnet", {3, 8, 8}, case_alexnet, true},
+    {"small inception", {3, 8, 8}, case_inception, true},
+    {"small resnet", {3, 6, 6}, case_resnet, true},
+};
+enum { ENGINE_CASES = sizeof engine_cases / sizeof engine_cases[0] };
+
+#endif
