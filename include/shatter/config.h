@@ -49,17 +49,17 @@ typedef enum sht_option_type {
 } sht_option_type;
 
 typedef struct sht_option {
-  const char *name;  // flag and key: "learning-rate"
-  sht_option_type type;
+  const char *name;          // flag and key: "learning-rate"
   size_t offset;             // in sht_config
   double minimum, maximum;   // of COUNT and NUMBER, inclusive
   const char *choices;       // of CHOICE: "fp32 bf16 fp64"
   const char *default_text;  // "128"
   const char *unit;          // "examples", or ""
-  bool nullable;             // "default" is a value (NaN): the model's own
-  bool identity;             // part of a run's identity
   const char *help;          // one sentence
   const char *example;       // "0.1"
+  sht_option_type type;
+  bool nullable;  // "default" is a value (NaN): the model's own
+  bool identity;  // part of a run's identity
 } sht_option;
 
 // The table, and its length.
