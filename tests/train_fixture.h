@@ -20,7 +20,7 @@
 #include "base/memory.h"
 #include "shatter/lab.h"
 
-enum { FIXTURE_PATH = 1024, FIXTURE_TRAIN = 100, FIXTURE_BATCH = 32, FIXTURE_STEPS = 4 };  // the last batch has 4
+enum { FIXTURE_PATH = 512, FIXTURE_TRAIN = 100, FIXTURE_BATCH = 32, FIXTURE_STEPS = 4 };  // the last batch has 4
 
 // Batch normalisation, so that running statistics are part of the state; dropout, so that masks depend on the step.
 static const char fixture_model[] =
@@ -31,7 +31,7 @@ static const char fixture_model[] =
     "  - conv: {filters: 6, kernel: 3, bias: false}\n"
     "  - batchnorm: {epsilon: 0.001, decay: 0.9}\n"
     "  - relu\n"
-    "  - dropout: 0.1\n"
+    "  - dropout: {probability: 0.1}\n"
     "  - linear: {units: classes}\n";
 
 // A new folder under $TMPDIR or /tmp.

@@ -24,7 +24,7 @@ static bool name_is_sound(const char *name) {
 static void own_folder(char out[PATH_SIZE]) {
   Dl_info info;
   out[0] = '\0';
-  if (dladdr((const void *)&sht__backend_ref, &info) == 0 || info.dli_fname == NULL) {
+  if (dladdr((const void *)own_folder, &info) == 0 || info.dli_fname == NULL) {
     return;
   }
   const char *slash = strrchr(info.dli_fname, '/');

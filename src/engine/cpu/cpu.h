@@ -70,9 +70,11 @@ struct cpu_op {
   size_t chunks;
   cpu_view view[CPU_VIEWS_MAX];  // what it writes, then what it reads
   int outputs, views;
-  void *layer;           // what it works on: cpu_conv, cpu_norm, cpu_dense, cpu_param
+  void *layer;         // what it works on: cpu_conv, cpu_norm, cpu_dense
   const sht_node *node;
-  bool flag;             // meaning by operation
+  uint64_t elements;   // of an image, where the operation goes element by element
+  int parameter;       // index, of updates
+  bool flag;           // meaning by operation
 };
 
 // A parameter tensor that the engine itself holds (dense layers hold their own).
@@ -104,9 +106,8 @@ enum { CPU_FAMILIES = 3 };  // SHT_STATE_PARAMETERS, _MOMENTUM, and gradients in
 struct cpu_engine {
   sht_engine base;
   sht_precision precision;
-  uint32_t batch;
   uint64_t seed;
-  uint32_t train_examples;
+  sht_rng dropout;
   const cpu_kernels *kernels;
   uint32_t block;  // V: channels side by side
   sht_pool *pool;

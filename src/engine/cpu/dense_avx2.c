@@ -14,4 +14,6 @@ DENSE_INLINE vec vec_splat(uint32_t word) { return (vec)_mm256_set1_epi32((int)w
 DENSE_INLINE vec vec_fused(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 
 #include "engine/cpu/dense_unpack.h"
+// after what it needs
+
 #include "engine/cpu/dense_template.h"

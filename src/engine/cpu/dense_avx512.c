@@ -8,8 +8,8 @@
 #include "engine/cpu/dense_vector.h"
 
 static bool supported(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
 DENSE_INLINE vec vec_set(float value) { return (vec)_mm512_set1_ps(value); }
@@ -17,4 +17,6 @@ DENSE_INLINE vec vec_splat(uint32_t word) { return (vec)_mm512_set1_epi32((int)w
 DENSE_INLINE vec vec_fused(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 
 #include "engine/cpu/dense_unpack.h"
+// after what it needs
+
 #include "engine/cpu/dense_template.h"

@@ -1,4 +1,5 @@
-// Kernels of the fully connected layers for AVX-512 with bf16 dot products (Zen 4 and later, Cooper Lake, Sapphire Rapids).
+// Kernels of the fully connected layers for AVX-512 with bf16 dot products (Zen 4 and later, Cooper Lake, Sapphire
+// Rapids).
 #include <immintrin.h>
 
 #define DENSE_NAME avx512_bf16
@@ -8,16 +9,15 @@
 #include "engine/cpu/dense_vector.h"
 
 static bool supported(void) {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bf16");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512bf16");
 }
 
 DENSE_INLINE vec vec_set(float value) { return (vec)_mm512_set1_ps(value); }
 DENSE_INLINE vec vec_splat(uint32_t word) { return (vec)_mm512_set1_epi32((int)word); }
 DENSE_INLINE vec vec_fused(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
-DENSE_INLINE vec vec_dot2(vec a, vec b, vec c) {
-  return (vec)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
-}
+DENSE_INLINE vec vec_dot2(vec a, vec b, vec c) { return (vec)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b); }
 DENSE_INLINE vec_words vec_pair_lanes(vec low, vec high) {
   return (vec_words)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
 }

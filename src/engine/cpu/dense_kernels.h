@@ -29,10 +29,10 @@ typedef struct dense_factors {
 
 // Where a panel of weights lies, and how it moves.
 typedef struct dense_update {
-  float *weight;         // [rows][32]
-  float *momentum;       // [rows][32]
+  float *weight;          // [rows][32]
+  float *momentum;        // [rows][32]
   uint32_t *along_lanes;  // bf16: [rows] of 16 words, 32 words apart: columns 2j, 2j+1 paired; NULL: not wanted
-  uint32_t *along_rows;  // bf16: [ceil(rows / 2)][32 words]: rows 2j, 2j+1 paired; NULL: not wanted
+  uint32_t *along_rows;   // bf16: [ceil(rows / 2)][32 words]: rows 2j, 2j+1 paired; NULL: not wanted
   float rate, momentum_factor, decay;
 } dense_update;
 

@@ -12,4 +12,6 @@ DENSE_INLINE vec vec_splat(uint32_t word) { return (vec)(vec_words){word, word, 
 DENSE_INLINE vec vec_fused(vec a, vec b, vec c) { return a * b + c; }
 
 #include "engine/cpu/dense_unpack.h"
+// after what it needs
+
 #include "engine/cpu/dense_template.h"

@@ -1,4 +1,5 @@
-// What a chain of fully connected layers is made of: see dense.h for what it does, dense_kernels.h for panels and words.
+// What a chain of fully connected layers is made of: see dense.h for what it does, dense_kernels.h for panels and
+// words.
 //
 // Layer l takes signal l to signal l + 1; signal 0 is x, signal L is y. Every signal is kept in the forms that the
 // products want, and made by the task that has its values at hand:

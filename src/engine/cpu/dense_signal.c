@@ -66,8 +66,7 @@ static void emit_rows(const cpu_dense *d, const float *tile, size_t rows, uint32
 static void emit_lanes(const cpu_dense *d, const float *tile, size_t rows, uint32_t *to, size_t all_rows, size_t row,
                        size_t block) {
   if (d->kind == DENSE_BF16) {
-    d->kernels->pair_lanes(tile, rows,
-                           to + (block / 2 * all_rows + row) * DENSE_LANES + block % 2 * (DENSE_LANES / 2));
+    d->kernels->pair_lanes(tile, rows, to + (block / 2 * all_rows + row) * DENSE_LANES + block % 2 * (DENSE_LANES / 2));
   } else {
     memcpy(to + (block * all_rows + row) * DENSE_LANES, tile, rows * DENSE_LANES * sizeof *tile);
   }
@@ -95,8 +94,8 @@ void dense_emit_slope(cpu_dense *d, dense_signal *signal, size_t f, size_t e, co
   if (signal->slope_by_example != NULL) {
     emit_lanes(d, examples, dense_block(d->n, e), signal->slope_by_example, d->batch, e * DENSE_LANES, f);
   }
-  emit_lanes(d, features, dense_block(signal->features, f), signal->slope_by_feature, signal->features,
-             f * DENSE_LANES, e);
+  emit_lanes(d, features, dense_block(signal->features, f), signal->slope_by_feature, signal->features, f * DENSE_LANES,
+             e);
 }
 
 void dense_mask_tile(const cpu_dense *d, const dense_signal *signal, size_t f, size_t e, float *examples) {

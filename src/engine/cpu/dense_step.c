@@ -9,8 +9,8 @@
 #include "engine/cpu/dense_private.h"
 
 enum {
-  SUM_BLOCK = 8,     // panels of A in a blocked sum: 256 words of B's panel are 32 KiB and stay in the first cache
-  FEW_BLOCKS = 8     // layers with fewer blocks of outputs are cut along the batch too
+  SUM_BLOCK = 8,  // panels of A in a blocked sum: 256 words of B's panel are 32 KiB and stay in the first cache
+  FEW_BLOCKS = 8  // layers with fewer blocks of outputs are cut along the batch too
 };
 
 typedef struct phase {

@@ -117,21 +117,21 @@ DENSE_INLINE void update_tile(const dense_factors *f, const dense_update *u, siz
 }
 
 // Rows in register tiles of DENSE_ROWS, the rest in 4, 2 and 1; TILE(row, rows).
-#define DENSE_FOR_TILES(total, TILE)               \
-  do {                                             \
-    size_t row = 0;                                \
+#define DENSE_FOR_TILES(total, TILE)                         \
+  do {                                                       \
+    size_t row = 0;                                          \
     for (; row + DENSE_ROWS <= (total); row += DENSE_ROWS) { \
-      TILE(DENSE_ROWS);                            \
-    }                                              \
-    for (; row + 4 <= (total); row += 4) {         \
-      TILE(4);                                     \
-    }                                              \
-    for (; row + 2 <= (total); row += 2) {         \
-      TILE(2);                                     \
-    }                                              \
-    for (; row < (total); row++) {                 \
-      TILE(1);                                     \
-    }                                              \
+      TILE(DENSE_ROWS);                                      \
+    }                                                        \
+    for (; row + 4 <= (total); row += 4) {                   \
+      TILE(4);                                               \
+    }                                                        \
+    for (; row + 2 <= (total); row += 2) {                   \
+      TILE(2);                                               \
+    }                                                        \
+    for (; row < (total); row++) {                           \
+      TILE(1);                                               \
+    }                                                        \
   } while (0)
 
 DENSE_INLINE void multiply(const dense_factors *f, float *c, dense_words kind) {

@@ -38,7 +38,7 @@ typedef struct cpu_norm_vectors {
 } cpu_norm_vectors;
 
 typedef struct cpu_lrn {
-  uint32_t images, channels, blocks, positions, radius;
+  uint32_t images, blocks, positions, radius;
   float bias, alpha, beta;
 } cpu_lrn;
 
@@ -54,6 +54,10 @@ typedef struct cpu_kernels {
   // out = sum of the terms, zero where mask is not above zero (mask NULL: everywhere kept). Each image: `elements`.
   void (*gather)(const cpu_array *terms, int count, const cpu_array *mask, const cpu_array *out, uint32_t images,
                  uint64_t elements);
+
+  // out = x * factors; factors fp32.
+  void (*multiply)(const cpu_array *x, const cpu_array *factors, const cpu_array *out, uint32_t images,
+                   uint64_t elements);
 
   // Mean and sum of squared deviations of every channel over images and positions: mean, m2: [C].
   void (*norm_statistics)(const cpu_array *x, cpu_extent extent, float *mean, float *m2);
@@ -73,7 +77,7 @@ typedef struct cpu_kernels {
   void (*mean_forward)(const cpu_array *x, const cpu_array *y, const cpu_window *window);
   void (*mean_backward)(const cpu_array *dy, const cpu_array *dx, float *plane, const cpu_window *window);
 
-  // scratch: cpu_lrn_scratch floats.
+  // scratch: three rows (cpu_lrn_row).
   void (*lrn_forward)(const cpu_array *x, const cpu_array *y, const cpu_lrn *lrn, float *scratch);
   void (*lrn_backward)(const cpu_array *x, const cpu_array *dy, const cpu_array *dx, const cpu_lrn *lrn,
                        float *scratch);
@@ -88,15 +92,15 @@ typedef struct cpu_kernels {
   void (*tree_sum)(float *partials, uint64_t stride, uint32_t count, uint64_t n);
   // Returns whether every updated value is finite.
   bool (*update)(float *value, float *momentum, const float *gradient, uint64_t n, cpu_update_rule rule);
-
-  // 16-bit copies and plain ones of n floats.
-  void (*convert)(const cpu_array *from, const cpu_array *to, uint32_t images, uint64_t elements);
 } cpu_kernels;
+
+// Floats of a position's channels with the window's margins: the kernels of lrn need three such rows of scratch.
+static inline uint64_t cpu_lrn_row(const cpu_lrn *lrn, uint32_t block) {
+  return (uint64_t)lrn->blocks * block + 2 * (uint64_t)lrn->radius + block;
+}
 
 extern const cpu_kernels cpu_kernels_avx512;
 extern const cpu_kernels cpu_kernels_avx2;
 extern const cpu_kernels cpu_kernels_base;
-
-uint64_t cpu_lrn_scratch(const cpu_lrn *lrn, uint32_t block);  // floats
 
 #endif

@@ -10,6 +10,7 @@ const cpu_kernels KERNELS = {
     .name = KERNELS_NAME,
     .block = V,
     .gather = gather,
+    .multiply = multiply,
     .norm_statistics = norm_statistics,
     .norm_apply = norm_apply,
     .norm_reduce = norm_reduce,
@@ -24,5 +25,4 @@ const cpu_kernels KERNELS = {
     .unblock_rows = unblock_rows,
     .tree_sum = tree_sum,
     .update = update,
-    .convert = convert,
 };

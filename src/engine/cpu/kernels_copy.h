@@ -31,12 +31,13 @@ static void gather(const cpu_array *terms, int count, const cpu_array *mask, con
   }
 }
 
-static void convert(const cpu_array *from, const cpu_array *to, uint32_t images, uint64_t elements) {
+static void multiply(const cpu_array *x, const cpu_array *factors, const cpu_array *out, uint32_t images,
+                     uint64_t elements) {
   for (uint32_t n = 0; n < images; n++) {
-    const char *source = image_of(from, n);
-    char *target = image_of(to, n);
     for (uint64_t i = 0; i < elements; i += V) {
-      store_part(target, i, to->bf16, load_part(source, i, from->bf16, elements - i), elements - i);
+      uint64_t left = elements - i;
+      vf product = load_part(image_of(x, n), i, x->bf16, left) * load_part(image_of(factors, n), i, false, left);
+      store_part(image_of(out, n), i, out->bf16, product, left);
     }
   }
 }

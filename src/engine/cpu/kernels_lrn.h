@@ -57,8 +57,7 @@ INLINE void lrn_forward_image(const char *x, char *y, const cpu_lrn *lrn, float 
   }
 }
 
-// Floats of a row with its margins, and V more that the last window's loads may touch.
-INLINE uint64_t row_floats(const cpu_lrn *lrn) { return (uint64_t)lrn->blocks * V + 2 * (uint64_t)lrn->radius + V; }
+INLINE uint64_t row_floats(const cpu_lrn *lrn) { return cpu_lrn_row(lrn, V); }
 
 static void lrn_forward(const cpu_array *x, const cpu_array *y, const cpu_lrn *lrn, float *scratch) {
   memset(scratch, 0, row_floats(lrn) * sizeof *scratch);

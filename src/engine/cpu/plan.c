@@ -236,7 +236,6 @@ sht_status cpu_plan_open(cpu_engine *engine, cpu_plan **out, sht_error *error) {
   *out = plan;  // the engine closes it, half-made or not
   plan->engine = engine;
   plan->graph = engine->base.graph;
-  plan->unsupported = -1;
   return allocate_plan(plan, plan->graph->node_count, error);
 }
 

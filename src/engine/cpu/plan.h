@@ -15,11 +15,16 @@ typedef struct cpu_value {
   cpu_layout layout;
   cpu_view view;
   cpu_view other[3];  // copies in other layouts, made on demand, by cpu_layout
+  cpu_view kept;      // what the forward pass leaves for the backward pass, by operation
+  cpu_view dense;     // copy of a slice, made on demand
   cpu_view terms[CPU_TERMS_MAX];
   int term_count;
   bool needs_gradient;  // a parameter lies before it
   int relu;             // node of the ReLU that is done with this one, -1: none
   int fused_into;       // for such a ReLU: the node that does it, -1: none
+  int chain;            // first layer of the chain of dense layers that it is part of, -1: none
+  int chain_index;      // its place in the chain
+  int consumers;
   int home;             // concatenation that it is written straight into, -1: none
   uint32_t home_channel;
 } cpu_value;
@@ -40,7 +45,6 @@ struct cpu_plan {
   cpu_op **order;  // [op_count], by stage
   cpu_stage *stages;
   int stage_count;
-  int unsupported;  // first node that some part refused, -1: none
 };
 
 // plan.c
@@ -56,11 +60,17 @@ void cpu_op_reads(cpu_op *op, cpu_view view);
 void cpu_plan_place(cpu_plan *plan, cpu_op *op);
 sht_status cpu_plan_finish(cpu_plan *plan, sht_error *error);
 
+// compile.c: emits the whole graph and finishes the plan.
+sht_status cpu_compile(cpu_plan *plan, sht_error *error);
+
 // tensors.c: values of nodes in the layout that a consumer wants.
 uint64_t cpu_elements(const cpu_plan *plan, int node, cpu_layout layout);
 bool cpu_activation_bf16(const cpu_plan *plan);
 cpu_view cpu_input(cpu_plan *plan, int node, cpu_layout layout);       // dense in memory
 cpu_view cpu_input_slice(cpu_plan *plan, int node, cpu_layout layout);  // may be a slice
+// out = sum of terms, zero where mask is not positive; all of one precision.
+void cpu_plan_gather(cpu_plan *plan, uint64_t elements, const cpu_view *terms, int count, cpu_view mask, cpu_view out,
+                     bool training);
 // Where the node's output goes: a slice of its concatenation, or a tensor of its own.
 cpu_view cpu_output(cpu_plan *plan, int node);
 // Adds a gradient term in the given layout.
@@ -76,7 +86,7 @@ sht_status cpu_norm_forward(cpu_plan *plan, int node, sht_error *error);
 void cpu_norm_backward(cpu_plan *plan, int node);
 sht_status cpu_linear_forward(cpu_plan *plan, int node, sht_error *error);
 void cpu_linear_backward(cpu_plan *plan, int node);
-void cpu_pool_forward(cpu_plan *plan, int node);
+sht_status cpu_pool_forward(cpu_plan *plan, int node, sht_error *error);
 void cpu_pool_backward(cpu_plan *plan, int node);
 void cpu_lrn_forward(cpu_plan *plan, int node);
 void cpu_lrn_backward(cpu_plan *plan, int node);
@@ -92,6 +102,7 @@ void cpu_loss_forward(cpu_plan *plan);
 
 // conv.c, norm.c, linear.c: state of layers.
 void cpu_conv_close(cpu_conv *conv);
+uint64_t cpu_conv_weight_count(const cpu_conv *conv);  // floats held, with padding
 void cpu_conv_repack(cpu_engine *engine, int node, int worker);  // working weights from the master weights
 sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,
                          sht_error *error);
