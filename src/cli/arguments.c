@@ -13,10 +13,10 @@ enum { WORD_MAX = 64, CANDIDATES_MAX = 96 };
 
 // A word of the command line that is an option, taken apart.
 typedef struct option_word {
-  char name[WORD_MAX];    // without dashes and "no-"
-  const char *value;      // after '=', or NULL
-  bool negated;           // began with --no-
-  const char *spelling;   // as it was written
+  char name[WORD_MAX];   // without dashes and "no-"
+  const char *value;     // after '=', or NULL
+  bool negated;          // began with --no-
+  const char *spelling;  // as it was written
 } option_word;
 
 bool sht__arguments_want_json(int count, char **words) {
@@ -29,7 +29,7 @@ bool sht__arguments_want_json(int count, char **words) {
 }
 
 const sht_verb *sht__verb_find(const char *name) {
-  char listing[WORD_MAX];
+  char listing[3 * WORD_MAX];
   (void)snprintf(listing, sizeof listing, "%s list", name);
   for (int i = 0; sht__verbs[i] != NULL; i++) {
     if (strcmp(sht__verbs[i]->name, name) == 0 || strcmp(sht__verbs[i]->name, listing) == 0) {

@@ -26,15 +26,15 @@ typedef struct sht_cli_option {
 } sht_cli_option;
 
 typedef struct sht_verb {
-  const char *name;                          // one word, or group and word: "model show"
-  const char *arguments;                     // "NAME|FILE"; "": none
-  int arguments_min, arguments_max;          // how many
-  const char *summary;                       // one line
-  const char *description;                   // what more there is to say; ""
-  const char *const *examples;               // pairs of command and what it does, ended by NULL
-  const char *config_options;                // names of the run's options that it takes: "seed threads", "*", ""
-  const sht_cli_option *options;             // its own, ended by a NULL name; NULL: none
-  void (*prepare)(sht_config *config);       // sets defaults of its own before file and flags; may be NULL
+  const char *name;                     // one word, or group and word: "model show"
+  const char *arguments;                // "NAME|FILE"; "": none
+  int arguments_min, arguments_max;     // how many
+  const char *summary;                  // one line
+  const char *description;              // what more there is to say; ""
+  const char *const *examples;          // pairs of command and what it does, ended by NULL
+  const char *config_options;           // names of the run's options that it takes: "seed threads", "*", ""
+  const sht_cli_option *options;        // its own, ended by a NULL name; NULL: none
+  void (*prepare)(sht_config *config);  // sets defaults of its own before file and flags; may be NULL
   sht_status (*run)(sht_cli *cli, sht_error *error);
 } sht_verb;
 
@@ -48,9 +48,9 @@ typedef struct sht_cli_flag {
 
 struct sht_cli {
   const sht_verb *verb;
-  const char *group;       // "data" when that word stood alone; else NULL
-  sht_config config;       // defaults, then --config's file, then flags
-  char **arguments;        // [argument_count] what is not an option
+  const char *group;  // "data" when that word stood alone; else NULL
+  sht_config config;  // defaults, then --config's file, then flags
+  char **arguments;   // [argument_count] what is not an option
   int argument_count;
   const sht_cli_option *options[SHT_CLI_OPTIONS_MAX];  // that the verb takes
   const char *values[SHT_CLI_OPTIONS_MAX];             // as given; NULL: not given
@@ -68,11 +68,11 @@ extern const sht_verb *const sht__verbs[];
 // Options that every verb takes, ended by a NULL name.
 extern const sht_cli_option sht__common_options[];
 // Those of the verbs that train; a verb's own table repeats them with this macro.
-#define SHT_CLI_TRAINING_OPTIONS                                                                                     \
-  {.name = "config",                                                                                                 \
-   .type = SHT_OPTION_TEXT,                                                                                          \
-   .value_name = "FILE",                                                                                             \
-   .help = "read options from a YAML file first; flags go above it"},                                                \
+#define SHT_CLI_TRAINING_OPTIONS                                                                                       \
+  {.name = "config",                                                                                                   \
+   .type = SHT_OPTION_TEXT,                                                                                            \
+   .value_name = "FILE",                                                                                               \
+   .help = "read options from a YAML file first; flags go above it"},                                                  \
       {.name = "print-config", .type = SHT_OPTION_BOOL, .help = "print the resolved options as YAML, and do no more"}, \
       SHT_CLI_PROGRESS_OPTION
 #define SHT_CLI_PROGRESS_OPTION                                                                            \

@@ -172,7 +172,8 @@ void sht__help_overview(FILE *out, const sht_terminal *terminal) {
   (void)fprintf(out, "  shatter demo      true labels against random labels and random pixels, in under a minute\n");
   print_heading(out, terminal, "Verbs");
   print_verb_rows(out, terminal, NULL);
-  (void)fprintf(out, "\n`shatter VERB --help` explains a verb, with examples. --json makes any verb print one JSON object.\n");
+  (void)fprintf(
+      out, "\n`shatter VERB --help` explains a verb, with examples. --json makes any verb print one JSON object.\n");
 }
 
 static void print_what_was_asked(FILE *out, const sht_terminal *terminal, const sht_cli *cli) {

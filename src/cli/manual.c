@@ -50,8 +50,10 @@ static void markdown_verb(FILE *out, const sht_verb *verb) {
 void sht__help_markdown(FILE *out) {
   char left[TEXT_BYTES], right[TEXT_BYTES];
   (void)fputs("# The program\n\nWritten by `shatter help --markdown`: do not edit.\n\n", out);
-  (void)fputs("Every verb takes `--json` (one JSON object on standard output, nothing else), `--quiet` and `--help`.\n", out);
-  (void)fputs("Options may stand anywhere, as `--name value` or `--name=value`; switches as `--name` or `--no-name`.\n", out);
+  (void)fputs("Every verb takes `--json` (one JSON object on standard output, nothing else), `--quiet` and `--help`.\n",
+              out);
+  (void)fputs("Options may stand anywhere, as `--name value` or `--name=value`; switches as `--name` or `--no-name`.\n",
+              out);
   for (int i = 0; sht__verbs[i] != NULL; i++) {
     markdown_verb(out, sht__verbs[i]);
   }
@@ -112,8 +114,10 @@ static void manual_verb(FILE *out, const sht_verb *verb) {
 
 void sht__help_manual(FILE *out) {
   char left[TEXT_BYTES], right[TEXT_BYTES];
-  (void)fprintf(out, ".TH SHATTER 1 \"\" \"shatter %s\"\n.SH NAME\nshatter \\- measures how much a learning machine can memorise\n",
-                SHATTER_VERSION);
+  (void)fprintf(
+      out,
+      ".TH SHATTER 1 \"\" \"shatter %s\"\n.SH NAME\nshatter \\- measures how much a learning machine can memorise\n",
+      SHATTER_VERSION);
   (void)fputs(".SH SYNOPSIS\n.B shatter\n.I verb\n.RI [ options ]\n.SH VERBS\n", out);
   for (int i = 0; sht__verbs[i] != NULL; i++) {
     manual_verb(out, sht__verbs[i]);
@@ -124,7 +128,7 @@ void sht__help_manual(FILE *out) {
                 sht__help_config_meaning(&sht_options[i], right, sizeof right));
   }
   (void)fputs(".SH EXIT STATUS\n", out);
-#define MANUAL_STATUS(name, code, meaning) \
+#define MANUAL_STATUS(name, code, meaning)       \
   (void)snprintf(left, sizeof left, "%d", code); \
   manual_item(out, left, meaning);
   SHT_STATUS_MAP(MANUAL_STATUS)

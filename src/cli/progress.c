@@ -121,8 +121,8 @@ static void draw(sht_progress *progress, uint32_t epoch, double loss, double acc
   cut(first, progress->terminal.columns - sht__text_columns(progress->title));
   cut(second, progress->terminal.columns);
   (void)fprintf(stderr, "%s\033[2K%s%s%s%s\n\033[2K%s%s%s\r", progress->on_screen ? "\r\033[A" : "",
-                sht__ink(&progress->terminal, progress->ink), progress->title, sht__ink_end(&progress->terminal),
-                first, sht__ink(&progress->terminal, SHT_INK_DIM), second, sht__ink_end(&progress->terminal));
+                sht__ink(&progress->terminal, progress->ink), progress->title, sht__ink_end(&progress->terminal), first,
+                sht__ink(&progress->terminal, SHT_INK_DIM), second, sht__ink_end(&progress->terminal));
   (void)fflush(stderr);
   progress->on_screen = true;
   progress->drawn_at = sht__clock_seconds();
@@ -158,8 +158,9 @@ static void on_started(void *context, const sht_graph *graph, const sht_dataset 
   (void)sht_text_count(graph->parameter_count, parameters, sizeof parameters);
   (void)sht_text_count(data->train.count, examples, sizeof examples);
   if (progress->title[0] == '\0') {
-    (void)snprintf(sentence, sizeof sentence, "%s (%s parameters) on %s (%s examples), %s with %d thread%s", graph->name,
-                   parameters, data->name, examples, engine->backend, engine->threads, engine->threads == 1 ? "" : "s");
+    (void)snprintf(sentence, sizeof sentence, "%s (%s parameters) on %s (%s examples), %s with %d thread%s",
+                   graph->name, parameters, data->name, examples, engine->backend, engine->threads,
+                   engine->threads == 1 ? "" : "s");
     print_note(progress, sentence);
   }
   if (resumed_epochs > 0) {

@@ -13,7 +13,7 @@
 #include "cli/signals.h"
 #include "cli/table.h"
 
-enum { TEXT_BYTES = 512, WORD_BYTES = 40 };
+enum { TEXT_BYTES = 3 * SHT_TEXT_MAX, WORD_BYTES = 40 };
 
 const char *sht__run_name(const sht_run *run) {
   const char *slash = strrchr(run->folder, '/');
@@ -49,7 +49,8 @@ static void describe_labels(const char *labels, char *out, size_t size) {
   if (colon == NULL) {
     (void)snprintf(out, size, "%s labels", labels);
   } else if (strncmp(labels, "corrupt", 7) == 0 || strncmp(labels, "wrong", 5) == 0) {
-    (void)snprintf(out, size, "labels %s with probability %s", labels[0] == 'c' ? "corrupted" : "made wrong", colon + 1);
+    (void)snprintf(out, size, "labels %s with probability %s", labels[0] == 'c' ? "corrupted" : "made wrong",
+                   colon + 1);
   } else {
     (void)snprintf(out, size, "labels from %s", colon + 1);
   }
@@ -58,7 +59,7 @@ static void describe_labels(const char *labels, char *out, size_t size) {
 char *sht__describe_copy(const sht_config *config, char *out, size_t size) {
   bool true_pixels = strcmp(config->pixels, "true") == 0;
   bool true_labels = strcmp(config->labels, "true") == 0;
-  char labels[TEXT_BYTES];
+  char labels[2 * SHT_TEXT_MAX];
   describe_labels(config->labels, labels, sizeof labels);
   if (true_pixels) {
     (void)snprintf(out, size, "%s", labels);
@@ -78,12 +79,13 @@ char *sht__describe_run(const sht_config *config, char *out, size_t size) {
 
 static sht_status tell_how_to_go_on(const sht_run *run, sht_error *error) {
   const sht_train_result *result = &run->result;
-  return SHT_FAIL(error, SHT_STOPPED, "stopped after %" PRIu64 " steps; everything is saved. Go on with:\n  shatter resume %s",
+  return SHT_FAIL(error, SHT_STOPPED,
+                  "stopped after %" PRIu64 " steps; everything is saved. Go on with:\n  shatter resume %s",
                   result->steps, run->folder);
 }
 
-sht_status sht__train_in_store(const sht_cli *cli, sht_store *store, const sht_config *config,
-                               const sht_training *how, sht_run *run, bool *reused, sht_error *error) {
+sht_status sht__train_in_store(const sht_cli *cli, sht_store *store, const sht_config *config, const sht_training *how,
+                               sht_run *run, bool *reused, sht_error *error) {
   sht_progress progress;
   sht__progress_open(&progress, cli, config, how->title, how->ink);
   sht_observer observer = sht__progress_observer(&progress);
@@ -103,17 +105,18 @@ static void outcome_sentence(const sht_run *run, char *out, size_t size) {
   (void)sht__percent(run->config.fitted_at, fitted, sizeof fitted);
   switch (result->outcome) {
     case SHT_OUTCOME_FITTED:
-      (void)snprintf(out, size, "Fitted: %s reached %s training accuracy in epoch %" PRIu32 " (%s steps).", what, fitted,
-                     result->fitted_epoch, sht_text_count(result->fitted_step, steps, sizeof steps));
+      (void)snprintf(out, size, "Fitted: %s reached %s training accuracy in epoch %" PRIu32 " (%s steps).", what,
+                     fitted, result->fitted_epoch, sht_text_count(result->fitted_step, steps, sizeof steps));
       break;
     case SHT_OUTCOME_NOT_FITTED:
-      (void)snprintf(out, size, "Not fitted: %s stayed below %s training accuracy for %" PRIu32 " epoch%s.", what, fitted,
-                     result->epochs, result->epochs == 1 ? "" : "s");
+      (void)snprintf(out, size, "Not fitted: %s stayed below %s training accuracy for %" PRIu32 " epoch%s.", what,
+                     fitted, result->epochs, result->epochs == 1 ? "" : "s");
       break;
     case SHT_OUTCOME_DIVERGED:
-      (void)snprintf(out, size, "Diverged: %s gave a loss or weight that is not finite in step %s. "
-                     "Try a smaller --learning-rate.", what,
-                     sht_text_count(result->diverged_step, steps, sizeof steps));
+      (void)snprintf(out, size,
+                     "Diverged: %s gave a loss or weight that is not finite in step %s. "
+                     "Try a smaller --learning-rate.",
+                     what, sht_text_count(result->diverged_step, steps, sizeof steps));
       break;
     default:
       (void)snprintf(out, size, "Not finished: %s has done %" PRIu32 " of %" PRIu64 " epochs.", what, result->epochs,
@@ -123,8 +126,8 @@ static void outcome_sentence(const sht_run *run, char *out, size_t size) {
 
 static void print_figures(const sht_run *run) {
   const sht_train_result *result = &run->result;
-  double train = isnan(result->last.train_accuracy_eval) ? result->last.train_accuracy
-                                                         : result->last.train_accuracy_eval;
+  double train =
+      isnan(result->last.train_accuracy_eval) ? result->last.train_accuracy : result->last.train_accuracy_eval;
   char train_text[WORD_BYTES], test_text[WORD_BYTES], corrupted[WORD_BYTES], duration[WORD_BYTES], rate[WORD_BYTES];
   (void)printf("Training accuracy %s, test accuracy %s", sht__percent(train, train_text, sizeof train_text),
                sht__percent(result->last.test_accuracy, test_text, sizeof test_text));

@@ -15,10 +15,10 @@ typedef struct sht_training {
 // given on the command line.
 sht_status sht__open_store(const sht_cli *cli, const char *run, sht_store **store, sht_error *error);
 
-// Trains in the store with progress on standard error. Stopped by a signal: SHT_STOPPED with a sentence that says how to
-// go on.
-sht_status sht__train_in_store(const sht_cli *cli, sht_store *store, const sht_config *config,
-                               const sht_training *how, sht_run *run, bool *reused, sht_error *error);
+// Trains in the store with progress on standard error. Stopped by a signal: SHT_STOPPED with a sentence that says how
+// to go on.
+sht_status sht__train_in_store(const sht_cli *cli, sht_store *store, const sht_config *config, const sht_training *how,
+                               sht_run *run, bool *reused, sht_error *error);
 
 // Prints the outcome of a run as a sentence and its folder, or with --json its object; SHT_DIVERGED when it diverged.
 sht_status sht__tell_run(sht_cli *cli, const sht_run *run, bool reused, sht_error *error);

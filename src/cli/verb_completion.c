@@ -68,37 +68,42 @@ static void print_value_cases(FILE *out) {
 }
 
 static void print_bash(FILE *out) {
-  (void)fputs("# bash completion of shatter: source <(shatter completion bash)\n"
-              "_shatter() {\n"
-              "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
-              "  local verb=${COMP_WORDS[1]} seconds='' words=''\n"
-              "  case $verb in\n",
-              out);
+  (void)fputs(
+      "# bash completion of shatter: source <(shatter completion bash)\n"
+      "_shatter() {\n"
+      "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
+      "  local verb=${COMP_WORDS[1]} seconds='' words=''\n"
+      "  case $verb in\n",
+      out);
   print_group_cases(out);
-  (void)fputs("  esac\n"
-              "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-              "    words='",
-              out);
+  (void)fputs(
+      "  esac\n"
+      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+      "    words='",
+      out);
   print_first_words(out);
-  (void)fputs("'\n"
-              "  elif [ \"$COMP_CWORD\" -eq 2 ] && [ -n \"$seconds\" ] && [[ $current != -* ]]; then\n"
-              "    words=$seconds\n"
-              "  else\n"
-              "    [ -n \"$seconds\" ] && verb=\"$verb ${COMP_WORDS[2]}\"\n"
-              "    case $verb in\n",
-              out);
+  (void)fputs(
+      "'\n"
+      "  elif [ \"$COMP_CWORD\" -eq 2 ] && [ -n \"$seconds\" ] && [[ $current != -* ]]; then\n"
+      "    words=$seconds\n"
+      "  else\n"
+      "    [ -n \"$seconds\" ] && verb=\"$verb ${COMP_WORDS[2]}\"\n"
+      "    case $verb in\n",
+      out);
   print_verb_cases(out);
-  (void)fputs("    esac\n"
-              "    [[ $current != -* ]] && words=''\n"
-              "    case $previous in\n",
-              out);
+  (void)fputs(
+      "    esac\n"
+      "    [[ $current != -* ]] && words=''\n"
+      "    case $previous in\n",
+      out);
   print_value_cases(out);
-  (void)fputs("    esac\n"
-              "  fi\n"
-              "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-              "}\n"
-              "complete -o default -F _shatter shatter\n",
-              out);
+  (void)fputs(
+      "    esac\n"
+      "  fi\n"
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+      "}\n"
+      "complete -o default -F _shatter shatter\n",
+      out);
 }
 
 static sht_status run(sht_cli *cli, sht_error *error) {
@@ -115,8 +120,8 @@ static sht_status run(sht_cli *cli, sht_error *error) {
   return sht__answer_print(cli, &json, error);
 }
 
-static const char *const examples[] = {
-    "source <(shatter completion bash)", "in this shell; put it into ~/.bashrc for all", NULL};
+static const char *const examples[] = {"source <(shatter completion bash)",
+                                       "in this shell; put it into ~/.bashrc for all", NULL};
 
 const sht_verb sht__verb_completion = {
     .name = "completion",

@@ -227,9 +227,8 @@ static sht_status draw(sht_cli *cli, sht_dataset *data, const char *path, sht_er
 
 static sht_status run_show(sht_cli *cli, sht_error *error) {
   const char *path = sht__cli_text(cli, "output");
-  sht_dataset_options options = {.data_dir = data_dir_of(cli),
-                                 .train_limit = cli->config.train_size,
-                                 .seed = cli->config.seed};
+  sht_dataset_options options = {
+      .data_dir = data_dir_of(cli), .train_limit = cli->config.train_size, .seed = cli->config.seed};
   sht_dataset *data = NULL;
   SHT_TRY(sht_dataset_open(cli->arguments[0], &options, &data, error));
   sht_status status = draw(cli, data, path != NULL ? path : "grid.png", error);
@@ -250,8 +249,11 @@ const sht_verb sht__verb_data_list = {
 };
 
 static const char *const check_examples[] = {
-    "shatter data check cifar10", "sizes, classes, mean, duplicates, fingerprint",
-    "shatter data check ./my-images", "a folder of one's own", NULL,
+    "shatter data check cifar10",
+    "sizes, classes, mean, duplicates, fingerprint",
+    "shatter data check ./my-images",
+    "a folder of one's own",
+    NULL,
 };
 
 const sht_verb sht__verb_data_check = {
@@ -267,16 +269,27 @@ const sht_verb sht__verb_data_check = {
 };
 
 static const char *const show_examples[] = {
-    "shatter data show shapes -o grid.png", "a hundred pictures with their labels",
-    "shatter data show cifar10 --labels corrupt:0.5 -o noisy.png", "half of the labels drawn anew; those are marked",
+    "shatter data show shapes -o grid.png",
+    "a hundred pictures with their labels",
+    "shatter data show cifar10 --labels corrupt:0.5 -o noisy.png",
+    "half of the labels drawn anew; those are marked",
     "shatter data show cifar10 --pixels shuffled --count 20 --columns 5 -o shuffled.png",
-    "the same permutation of the pixels in every image", NULL,
+    "the same permutation of the pixels in every image",
+    NULL,
 };
 
 static const sht_cli_option show_options[] = {
-    {.name = "output", .letter = 'o', .type = SHT_OPTION_TEXT, .value_name = "FILE", .default_text = "grid.png",
+    {.name = "output",
+     .letter = 'o',
+     .type = SHT_OPTION_TEXT,
+     .value_name = "FILE",
+     .default_text = "grid.png",
      .help = "the picture to write"},
-    {.name = "count", .letter = 'n', .type = SHT_OPTION_COUNT, .value_name = "N", .default_text = "100",
+    {.name = "count",
+     .letter = 'n',
+     .type = SHT_OPTION_COUNT,
+     .value_name = "N",
+     .default_text = "100",
      .help = "how many images"},
     {.name = "columns", .type = SHT_OPTION_COUNT, .value_name = "N", .default_text = "10", .help = "images in a row"},
     {.name = NULL},

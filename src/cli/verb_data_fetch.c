@@ -100,8 +100,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
 }
 
 static const char *const examples[] = {
-    "shatter data fetch cifar10", "170 MB from the official address, or a mirror when that fails",
-    "shatter data fetch mnist --from http://localhost:8000/mnist/", "from an address of one's own", NULL,
+    "shatter data fetch cifar10",
+    "170 MB from the official address, or a mirror when that fails",
+    "shatter data fetch mnist --from http://localhost:8000/mnist/",
+    "from an address of one's own",
+    NULL,
 };
 
 static const sht_cli_option options[] = {

@@ -21,13 +21,13 @@ typedef struct copy {
 } copy;
 static const copy copies[RUNS] = {{"true", "true"}, {"random", "true"}, {"true", "random"}};
 
-typedef struct demo {
+typedef struct demo_result {
   sht_run runs[RUNS];
   bool reused[RUNS];
   char verdict[VERDICT_BYTES];
   char report[PATH_BYTES];
   double seconds;
-} demo;
+} demo_result;
 
 static void prepare(sht_config *config) {
   (void)snprintf(config->model, sizeof config->model, "mlp-1x512");
@@ -61,19 +61,19 @@ static void tell_done(const sht_cli *cli, const sht_run *run, int index, bool re
   }
   sht_terminal terminal = sht__terminal_of(stderr);
   const sht_train_result *result = &run->result;
-  char copy[WORD_BYTES * 4], how[WORD_BYTES * 2], test[WORD_BYTES], duration[WORD_BYTES];
+  char name[WORD_BYTES * 4], how[WORD_BYTES * 2], test[WORD_BYTES], duration[WORD_BYTES];
   if (result->fitted_epoch > 0) {
     (void)snprintf(how, sizeof how, "fitted in epoch %" PRIu32, result->fitted_epoch);
   } else {
     (void)snprintf(how, sizeof how, "%s", sht_outcome_name(result->outcome));
   }
   (void)fprintf(stderr, "%s%-14s%s  %-20s  test accuracy %-8s  %s\n", sht__ink(&terminal, SHT_INK_SERIES + index),
-                sht__describe_copy(&run->config, copy, sizeof copy), sht__ink_end(&terminal), how,
+                sht__describe_copy(&run->config, name, sizeof name), sht__ink_end(&terminal), how,
                 sht__percent(result->last.test_accuracy, test, sizeof test),
                 reused ? "done before" : sht_text_duration(result->seconds, duration, sizeof duration));
 }
 
-static sht_status train_all(sht_cli *cli, sht_store *store, demo *demo, sht_error *error) {
+static sht_status train_all(sht_cli *cli, sht_store *store, demo_result *demo, sht_error *error) {
   for (int i = 0; i < RUNS; i++) {
     sht_config config = cli->config;
     (void)snprintf(config.labels, sizeof config.labels, "%s", copies[i].labels);
@@ -89,7 +89,7 @@ static sht_status train_all(sht_cli *cli, sht_store *store, demo *demo, sht_erro
   return SHT_OK;
 }
 
-static sht_status print_demo(const sht_cli *cli, const demo *demo, sht_error *error) {
+static sht_status print_demo(const sht_cli *cli, const demo_result *demo, sht_error *error) {
   SHT_TRY(sht__print_curves(demo->runs, RUNS, error));
   sht_terminal terminal = sht__terminal_of(stdout);
   (void)printf("\n%s", sht__ink(&terminal, SHT_INK_BOLD));
@@ -105,7 +105,7 @@ static sht_status print_demo(const sht_cli *cli, const demo *demo, sht_error *er
   return SHT_OK;
 }
 
-static sht_status answer_demo(sht_cli *cli, const demo *demo, sht_error *error) {
+static sht_status answer_demo(sht_cli *cli, const demo_result *demo, sht_error *error) {
   sht_json_list list;
   SHT_TRY(sht__list_open(&list, error));
   sht_status status = SHT_OK;
@@ -128,7 +128,7 @@ static sht_status answer_demo(sht_cli *cli, const demo *demo, sht_error *error) 
 }
 
 static sht_status show(sht_cli *cli, sht_store *store, sht_error *error) {
-  demo demo = {.report = ""};
+  demo_result demo = {.report = ""};
   double started = sht__clock_seconds();
   introduce(cli);
   SHT_TRY(train_all(cli, store, &demo, error));
@@ -149,8 +149,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
 }
 
 static const char *const examples[] = {
-    "shatter demo", "true labels, random labels, random pixels: what can be fitted, and what is learnt",
-    "shatter demo --model alexnet --epochs 30", "the same with another network", NULL,
+    "shatter demo",
+    "true labels, random labels, random pixels: what can be fitted, and what is learnt",
+    "shatter demo --model alexnet --epochs 30",
+    "the same with another network",
+    NULL,
 };
 
 static const sht_cli_option options[] = {
@@ -163,8 +166,9 @@ const sht_verb sht__verb_demo = {
     .name = "demo",
     .arguments = "",
     .summary = "true labels against random labels and random pixels, in under a minute",
-    .description = "Nothing is downloaded: the pictures are drawn by the program. The three runs go to the store, with a "
-                   "report.",
+    .description =
+        "Nothing is downloaded: the pictures are drawn by the program. The three runs go to the store, with a "
+        "report.",
     .examples = examples,
     .config_options = "model train-size test-size epochs seed threads precision device store",
     .options = options,

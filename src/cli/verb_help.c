@@ -55,8 +55,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
 }
 
 static const char *const examples[] = {
-    "shatter help train", "what `shatter train` does, with examples",
-    "shatter help --man | man -l -", "the manual page", NULL,
+    "shatter help train",
+    "what `shatter train` does, with examples",
+    "shatter help --man | man -l -",
+    "the manual page",
+    NULL,
 };
 
 static const sht_cli_option options[] = {

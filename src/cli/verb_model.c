@@ -26,8 +26,7 @@ static void add_counts(sht_json *json, const sht_graph *graph) {
   sht_json_add_count(json, "training_macs", graph->training_macs);
 }
 
-static sht_status list_model(const char *name, bool as_json, sht_table *table, sht_json_list *list,
-                             sht_error *error) {
+static sht_status list_model(const char *name, bool as_json, sht_table *table, sht_json_list *list, sht_error *error) {
   sht_graph_options options = {.input = {CHANNELS, SIDE, SIDE}, .classes = CLASSES};
   sht_graph *graph = NULL;
   SHT_TRY(sht_graph_open(name, &options, &graph, error));
@@ -176,8 +175,9 @@ static sht_status answer_model(sht_cli *cli, const sht_graph *graph, sht_error *
 // "28x28x3": height, width, channels.
 static sht_status read_shape(const char *text, sht_shape *shape, sht_error *error) {
   int end = 0;
-  bool whole = sscanf(text, "%5" SCNu32 "x%5" SCNu32 "x%5" SCNu32 "%n", &shape->height, &shape->width,
-                      &shape->channels, &end) == 3 && text[end] == '\0';
+  bool whole = sscanf(text, "%5" SCNu32 "x%5" SCNu32 "x%5" SCNu32 "%n", &shape->height, &shape->width, &shape->channels,
+                      &end) == 3 &&
+               text[end] == '\0';
   if (!whole || shape->height == 0 || shape->width == 0 || shape->channels == 0) {
     return SHT_FAIL(error, SHT_USAGE, "--input takes height, width and channels such as 28x28x3, not \"%s\"", text);
   }
@@ -214,15 +214,20 @@ const sht_verb sht__verb_model_list = {
 };
 
 static const char *const show_examples[] = {
-    "shatter model show inception", "every layer of the paper's small Inception",
-    "shatter model show ./mine.yaml --input 32x32x3", "a model file of one's own", NULL,
+    "shatter model show inception",
+    "every layer of the paper's small Inception",
+    "shatter model show ./mine.yaml --input 32x32x3",
+    "a model file of one's own",
+    NULL,
 };
 
 static const sht_cli_option show_options[] = {
-    {.name = "input", .type = SHT_OPTION_TEXT, .value_name = "HxWxC", .default_text = "28x28x3",
+    {.name = "input",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "HxWxC",
+     .default_text = "28x28x3",
      .help = "shape of an image: height, width, channels"},
-    {.name = "classes", .type = SHT_OPTION_COUNT, .value_name = "N", .default_text = "10",
-     .help = "number of classes"},
+    {.name = "classes", .type = SHT_OPTION_COUNT, .value_name = "N", .default_text = "10", .help = "number of classes"},
     {.name = NULL},
 };
 

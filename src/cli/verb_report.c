@@ -10,8 +10,7 @@
 enum { VERDICT_BYTES = 1024 };
 
 // The runs named on the command line, or all complete ones of the store. Free *runs with sht_free.
-static sht_status choose_runs(const sht_cli *cli, sht_store *store, sht_run **runs, uint64_t *count,
-                              sht_error *error) {
+static sht_status choose_runs(const sht_cli *cli, sht_store *store, sht_run **runs, uint64_t *count, sht_error *error) {
   if (cli->argument_count == 0) {
     SHT_TRY(sht_store_list(store, runs, count, error));
     uint64_t kept = 0;
@@ -72,8 +71,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
 }
 
 static const char *const examples[] = {
-    "shatter report -o report.html", "every complete run of the store",
-    "shatter report 0f3a9c 77be02 -o two.html", "two runs side by side", NULL,
+    "shatter report -o report.html",
+    "every complete run of the store",
+    "shatter report 0f3a9c 77be02 -o two.html",
+    "two runs side by side",
+    NULL,
 };
 
 static const sht_cli_option options[] = {

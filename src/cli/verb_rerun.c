@@ -33,7 +33,8 @@ static sht_status rerun(sht_cli *cli, sht_store *store, sht_error *error) {
   sht_run before;
   SHT_TRY(sht_store_find(store, cli->arguments[0], &before, error));
   if (!before.complete) {
-    return SHT_FAIL(error, SHT_USAGE, "%s is not complete, so there is nothing to compare with; first:\n  shatter resume %s",
+    return SHT_FAIL(error, SHT_USAGE,
+                    "%s is not complete, so there is nothing to compare with; first:\n  shatter resume %s",
                     sht__run_name(&before), before.folder);
   }
   sht_config config = before.config;
@@ -55,8 +56,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
 }
 
 static const char *const examples[] = {
-    "shatter rerun last", "train the newest run again and compare the weights",
-    "shatter rerun 0f3a9c --threads 1", "with another number of threads: the same bits are promised", NULL,
+    "shatter rerun last",
+    "train the newest run again and compare the weights",
+    "shatter rerun 0f3a9c --threads 1",
+    "with another number of threads: the same bits are promised",
+    NULL,
 };
 
 static const sht_cli_option options[] = {SHT_CLI_PROGRESS_OPTION, {.name = NULL}};

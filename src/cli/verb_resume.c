@@ -35,8 +35,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
 }
 
 static const char *const examples[] = {
-    "shatter resume last", "go on with the newest run",
-    "shatter resume 0f3a9c --epochs 200", "train a finished run further, up to epoch 200", NULL,
+    "shatter resume last",
+    "go on with the newest run",
+    "shatter resume 0f3a9c --epochs 200",
+    "train a finished run further, up to epoch 200",
+    NULL,
 };
 
 static const sht_cli_option options[] = {SHT_CLI_PROGRESS_OPTION, {.name = NULL}};
@@ -47,8 +50,9 @@ const sht_verb sht__verb_resume = {
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "go on with an interrupted run, or train a finished one further",
-    .description = "The weights come out bit for bit as if the run had never stopped. RUN is the name or the path of "
-                   "its folder, the start of its identity, or \"last\".",
+    .description =
+        "The weights come out bit for bit as if the run had never stopped. RUN is the name or the path of "
+        "its folder, the start of its identity, or \"last\".",
     .examples = examples,
     .config_options = "epochs threads store data-dir checkpoint-seconds save",
     .options = options,

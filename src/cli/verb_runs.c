@@ -71,8 +71,9 @@ typedef struct order {
   int (*compare)(const void *a, const void *b);
 } order;
 
-static const order orders[] = {{"created", by_created}, {"model", by_model}, {"data", by_data},  {"labels", by_labels},
-                               {"train", by_train},     {"test", by_test},   {"fitted", by_fitted}};
+static const order orders[] = {{"created", by_created}, {"model", by_model}, {"data", by_data},
+                               {"labels", by_labels},   {"train", by_train}, {"test", by_test},
+                               {"fitted", by_fitted}};
 
 static void sort_runs(const sht_cli *cli, sht_run *runs, uint64_t count) {
   const char *wanted = sht__cli_text(cli, "sort");
@@ -121,16 +122,16 @@ static void add_row(sht_table *table, const sht_run *run) {
   sht__table_add(table, "%s", when);
 }
 
-static sht_status print_runs(const sht_cli *cli, const sht_run *runs, uint64_t count, uint64_t total,
-                             const char *store, sht_error *error) {
+static sht_status print_runs(const sht_cli *cli, const sht_run *runs, uint64_t count, uint64_t total, const char *store,
+                             sht_error *error) {
   sht_terminal terminal = sht__terminal_of(stdout);
   if (count == 0) {
-    (void)printf(total == 0 ? "No runs yet in %s; `shatter demo` makes the first ones.\n"
-                            : "No run in %s is of that kind.\n",
-                 store);
+    (void)printf(
+        total == 0 ? "No runs yet in %s; `shatter demo` makes the first ones.\n" : "No run in %s is of that kind.\n",
+        store);
     return SHT_OK;
   }
-  static const char *const heads[] = {"run",     "model",  "data",  "labels", "pixels", "epochs",
+  static const char *const heads[] = {"run",     "model",          "data",  "labels", "pixels", "epochs",
                                       "outcome", "fitted at step", "train", "test",   "made"};
   sht_table table;
   SHT_TRY(sht__table_open(&table, "lllllrlrrrl", error));
@@ -215,9 +216,13 @@ static sht_status run_list(sht_cli *cli, sht_error *error) {
 }
 
 static const char *const list_examples[] = {
-    "shatter runs", "every run, newest first",
-    "shatter runs --data cifar10 --labels random --sort test", "those on random labels, best test accuracy first",
-    "shatter runs --outcome diverged --json", "those that diverged, for a script", NULL,
+    "shatter runs",
+    "every run, newest first",
+    "shatter runs --data cifar10 --labels random --sort test",
+    "those on random labels, best test accuracy first",
+    "shatter runs --outcome diverged --json",
+    "those that diverged, for a script",
+    NULL,
 };
 
 static const sht_cli_option list_options[] = {

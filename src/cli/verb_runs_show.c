@@ -41,8 +41,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
 }
 
 static const char *const examples[] = {
-    "shatter runs show last", "outcome, curves and options of the newest run",
-    "shatter runs show 0f3a9c --json", "its result as an object", NULL,
+    "shatter runs show last",
+    "outcome, curves and options of the newest run",
+    "shatter runs show 0f3a9c --json",
+    "its result as an object",
+    NULL,
 };
 
 const sht_verb sht__verb_runs_show = {

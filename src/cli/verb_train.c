@@ -47,8 +47,9 @@ const sht_verb sht__verb_train = {
     .name = "train",
     .arguments = "",
     .summary = "train a network on a data set or on a randomised copy of it",
-    .description = "The run gets a folder in the store: options, metrics, checkpoints, weights, result. A run that is "
-                   "there already is shown, not repeated. Ctrl-C saves, and says how to go on. Exit code 3: diverged.",
+    .description =
+        "The run gets a folder in the store: options, metrics, checkpoints, weights, result. A run that is "
+        "there already is shown, not repeated. Ctrl-C saves, and says how to go on. Exit code 3: diverged.",
     .examples = examples,
     .config_options = "*",
     .options = options,

@@ -3,11 +3,7 @@
 // Weights are held (with momentum and gradient) in the layout that the weight-gradient primitive writes. Where another
 // primitive wants another layout or bf16, it has a working copy, made anew after each update.
 //
-// The algorithm comes from a fixed rule, so that the bits do not depend on a measurement: Winograd F(4x4, 3x3) for fp32
-// 3x3 windows of stride 1 where oneDNN has it (AVX-512), else direct. On a Zen 5 core, milliseconds for 128 images in
-// shards of 8, direct / Winograd: 96->32 at 28x28 forward 22.3 / 10.3, data 21.8 / 9.5, weights 22.2 / 11.4; 160->96 at
-// 14x14 27.6 / 15.2, 27.6 / 23.9, 28.7 / 26.4; 336->160 at 7x7 23.6 / 10.4, 24.6 / 22.4, 25.3 / 13.9. The forward pass
-// is made as inference, which lets the weights be transformed once a step and not once a shard.
+// The algorithm is always the direct one, so that the bits do not depend on a measurement.
 #include <string.h>
 
 #include "base/memory.h"
@@ -72,11 +68,6 @@ static void describe(const cpu_engine *engine, const cpu_conv *conv, geometry *g
     g->before[i] = n->pad_before;
     g->after[i] = n->pad_after;
   }
-}
-
-static bool winograd_serves(const cpu_engine *engine, const cpu_conv *conv) {
-  return engine->precision == SHT_FP32 && engine->block == 16 && conv->node->kernel == 3 && conv->node->stride == 1 &&
-         !conv->planes;
 }
 
 static const dnnl_memory_desc_t *bias_of(const cpu_conv *conv, const geometry *g) {
@@ -147,20 +138,9 @@ typedef struct descriptors {
 
 static void find_descriptors(cpu_engine *engine, const cpu_conv *conv, const geometry *g, descriptors *d) {
   d->hint = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
-  if (winograd_serves(engine, conv)) {
-    d->forward = forward_descriptor(engine, conv, g, dnnl_forward_inference, dnnl_convolution_winograd);
-    d->data = conv->input_gradient ? data_descriptor(engine, g, dnnl_convolution_winograd, d->hint) : NULL;
-    d->weights = weights_descriptor(engine, conv, g, dnnl_convolution_winograd, d->hint);
-  }
-  if (d->forward == NULL) {
-    d->forward = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
-  }
-  if (d->data == NULL && conv->input_gradient) {
-    d->data = data_descriptor(engine, g, dnnl_convolution_direct, d->hint);
-  }
-  if (d->weights == NULL) {
-    d->weights = weights_descriptor(engine, conv, g, dnnl_convolution_direct, d->hint);
-  }
+  d->forward = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
+  d->data = conv->input_gradient ? data_descriptor(engine, g, dnnl_convolution_direct, d->hint) : NULL;
+  d->weights = weights_descriptor(engine, conv, g, dnnl_convolution_direct, d->hint);
 }
 
 static void close_descriptors(descriptors *d) {
