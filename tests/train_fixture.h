@@ -92,12 +92,12 @@ static inline char *fixture_read(const char *path, size_t *size) {
 }
 
 static inline void fixture_assert_same_file(const char *folder_a, const char *folder_b, const char *name) {
-  char a[FIXTURE_PATH * 2];
-  char b[FIXTURE_PATH * 2];
+  char a[FIXTURE_PATH * 4];
+  char b[FIXTURE_PATH * 4];
   size_t size_a = 0;
   size_t size_b = 0;
-  (void)snprintf(a, sizeof a, "%s/%s", folder_a, name);
-  (void)snprintf(b, sizeof b, "%s/%s", folder_b, name);
+  assert_true(snprintf(a, sizeof a, "%s/%s", folder_a, name) < (int)sizeof a);
+  assert_true(snprintf(b, sizeof b, "%s/%s", folder_b, name) < (int)sizeof b);
   char *bytes_a = fixture_read(a, &size_a);
   char *bytes_b = fixture_read(b, &size_b);
   if (size_a != size_b || memcmp(bytes_a, bytes_b, size_a) != 0) {

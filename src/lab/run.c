@@ -1,4 +1,5 @@
 // Training in a run folder: the lock, the files, and what is already there. See sht_lab_train.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -103,6 +104,20 @@ static void clear_folder(const sht_work *work) {
     remove_file(work, files[i]);
   }
   sht__checkpoint_remove(work->folder);
+}
+
+// What a killed process left half-written; the lock says that nobody writes here now.
+static void remove_temporaries(const sht_work *work) {
+  DIR *folder = opendir(work->folder);
+  if (folder == NULL) {
+    return;
+  }
+  for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+    if (strstr(entry->d_name, ".tmp.") != NULL) {
+      (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+  }
+  (void)closedir(folder);
 }
 
 // The longest complete run of the same family with fewer epochs, as an index into runs; count when there is none.
@@ -212,6 +227,7 @@ static sht_status work_on(sht_work *work, sht_store *store, bool again, const sh
   if (*reused) {
     return SHT_OK;
   }
+  remove_temporaries(work);
   if (again) {
     clear_folder(work);
   } else if (!sht__checkpoint_exists(work->folder)) {
