@@ -43,9 +43,7 @@ static double share_of(const sht_svg_axis *axis, double value) {
   return (value - axis->minimum) / (axis->maximum - axis->minimum);
 }
 
-static double place_x(const frame *f, double x) {
-  return f->left + share_of(&f->figure->x, x) * (f->right - f->left);
-}
+static double place_x(const frame *f, double x) { return f->left + share_of(&f->figure->x, x) * (f->right - f->left); }
 
 // Beyond the frame by at most its height, so that a diverging curve leaves the picture without huge coordinates.
 static double place_y(const frame *f, double y) {
@@ -182,7 +180,8 @@ static void write_points(FILE *out, const frame *f, const sht_svg_line *line) {
 
 static void write_path(FILE *out, const frame *f, const sht_svg_line *line, int color) {
   const char *dash = dashes[(line->style + line->style / SHT_SVG_COLORS) % SHT_SVG_COLORS];
-  (void)fprintf(out, "<path class=\"line c%d\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"",
+  (void)fprintf(out,
+                "<path class=\"line c%d\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"",
                 color, stroke_colors[color]);
   if (dash != NULL) {
     (void)fprintf(out, " stroke-dasharray=\"%s\"", dash);
