@@ -15,7 +15,7 @@
 
 enum { TEXT_BYTES = 3 * SHT_TEXT_MAX, WORD_BYTES = 40 };
 
-const char *sht__run_name(const sht_run *run) {
+const char *sht__cli_run_name(const sht_run *run) {
   const char *slash = strrchr(run->folder, '/');
   return slash != NULL ? slash + 1 : run->folder;
 }
@@ -168,7 +168,7 @@ sht_status sht__tell_run(sht_cli *cli, const sht_run *run, bool reused, sht_erro
   }
   if (reused && !cli->quiet) {
     (void)fprintf(stderr, "This run was complete already; nothing was trained. `shatter rerun %s` repeats it.\n",
-                  sht__run_name(run));
+                  sht__cli_run_name(run));
   }
   (void)printf("Run: %s\n", run->folder);
   return diverged ? SHT_DIVERGED : SHT_OK;

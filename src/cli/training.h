@@ -28,6 +28,6 @@ char *sht__describe_run(const sht_config *config, char *out, size_t size);
 // "random labels", "shuffled pixels", "true labels": how the run differs from the data as they are; returns out.
 char *sht__describe_copy(const sht_config *config, char *out, size_t size);
 // "mlp-1x512-shapes-0f3a9c" out of the path of its folder.
-const char *sht__run_name(const sht_run *run);
+const char *sht__cli_run_name(const sht_run *run);
 
 #endif

@@ -35,7 +35,7 @@ static sht_status rerun(sht_cli *cli, sht_store *store, sht_error *error) {
   if (!before.complete) {
     return SHT_FAIL(error, SHT_USAGE,
                     "%s is not complete, so there is nothing to compare with; first:\n  shatter resume %s",
-                    sht__run_name(&before), before.folder);
+                    sht__cli_run_name(&before), before.folder);
   }
   sht_config config = before.config;
   SHT_TRY(sht__cli_apply_flags(cli, &config, error));

@@ -105,7 +105,7 @@ static void add_row(sht_table *table, const sht_run *run) {
   if (localtime_r(&created, &parts) != NULL) {
     (void)strftime(when, sizeof when, "%Y-%m-%d %H:%M", &parts);
   }
-  sht__table_add(table, "%s", sht__run_name(run));
+  sht__table_add(table, "%s", sht__cli_run_name(run));
   sht__table_add(table, "%s", run->config.model);
   sht__table_add(table, "%s", run->config.data);
   sht__table_add(table, "%s", run->config.labels);

@@ -15,8 +15,8 @@ enum { ARGS_MAX = 5 };
 typedef struct pass {
   dnnl_primitive_t primitive;
   int args;
-  int id[ARGS_MAX];        // DNNL_ARG_...
-  dnnl_memory_t *memory;   // [workers][ARGS_MAX]
+  int id[ARGS_MAX];       // DNNL_ARG_...
+  dnnl_memory_t *memory;  // [workers][ARGS_MAX]
 } pass;
 
 // Weights as a primitive wants them: the held ones, or a working copy.
@@ -279,7 +279,9 @@ void cpu_conv_repack(cpu_engine *engine, int node, int worker) {
   refresh(engine, conv, &conv->data_weights, worker);
 }
 
-static void *weights_for(const cpu_conv *conv, const working *w) { return w->copy != NULL ? w->copy : (char *)conv->value; }
+static void *weights_for(const cpu_conv *conv, const working *w) {
+  return w->copy != NULL ? w->copy : (char *)conv->value;
+}
 
 // Between the graph's layout [O][I][K][K] and the held one.
 sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,
@@ -368,8 +370,8 @@ uint64_t cpu_conv_weight_count(const cpu_conv *conv) { return conv->held_count; 
 static void run_forward(const cpu_op *op, const cpu_tile *tile) {
   const cpu_conv *conv = op->layer;
   run_pass(&conv->forward, tile,
-           (void *[]){cpu_at(&op->view[1], tile), cpu_at(&op->view[0], tile),
-                      weights_for(conv, &conv->forward_weights), conv->bias});
+           (void *[]){cpu_at(&op->view[1], tile), cpu_at(&op->view[0], tile), weights_for(conv, &conv->forward_weights),
+                      conv->bias});
 }
 
 static void run_data(const cpu_op *op, const cpu_tile *tile) {
