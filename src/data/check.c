@@ -87,7 +87,7 @@ static void measure_channel(const sht_split *split, uint32_t channel, double *me
   for (uint64_t i = 0; i < values; i++) {
     uint32_t level = pixels[i * split->channels + channel];
     sum += level;
-    squares += level * level;
+    squares += (uint64_t)level * level;
   }
   unsigned __int128 spread = (unsigned __int128)values * squares - (unsigned __int128)sum * sum;
   *mean = (double)sum / (double)values / 255;

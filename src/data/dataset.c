@@ -16,38 +16,6 @@
 
 static const char shapes_prefix[] = "shapes:";
 
-sht_status sht__split_make(const char *where, uint64_t count, const uint32_t shape[3], sht_split *out,
-                           sht_error *error) {
-  if (count == 0 || count > SHT_EXAMPLES_MAX) {
-    return SHT_FAIL(error, SHT_DATA, "%s: %" PRIu64 " examples, expected 1 to %d", where, count, SHT_EXAMPLES_MAX);
-  }
-  *out = (sht_split){.count = count, .height = shape[0], .width = shape[1], .channels = shape[2], .type = SHT_PIXEL_U8};
-  uint64_t values = (uint64_t)shape[0] * shape[1] * shape[2];  // at most 2^28
-  sht_status status = sht_alloc(&out->pixels, count, values, "images", error);
-  if (status == SHT_OK) {
-    status = SHT_ALLOC(&out->labels, count, "labels", error);
-  }
-  if (status == SHT_OK) {
-    status = SHT_ALLOC(&out->true_labels, count, "labels", error);
-  }
-  if (status != SHT_OK) {
-    sht__split_free(out);
-  }
-  return status;
-}
-
-void sht__split_free(sht_split *split) {
-  sht_free(split->pixels);
-  sht_free(split->labels);
-  sht_free(split->true_labels);
-  *split = (sht_split){0};
-}
-
-sht_status sht__dataset_set_classes(sht_dataset *data, uint32_t classes, sht_error *error) {
-  data->classes = classes;
-  return SHT_ALLOC(&data->class_names, classes, "class names", error);
-}
-
 const char *sht__data_advice(const sht_known_data *known, char *out, size_t size) {
   if (known == NULL) {
     (void)snprintf(out, size, "; copy the missing file there, or name another folder");
@@ -184,17 +152,17 @@ static sht_status finish(sht_dataset *data, sht_error *error) {
 
 static sht_status open_known(const sht_known_data *known, const sht_dataset_options *options, sht_dataset *data,
                              sht_error *error) {
-  char base[SHT_PATH_MAX];
-  char folder[SHT_PATH_MAX];
-  SHT_TRY(sht_data_folder(options->data_dir, base, sizeof base, error));
-  SHT_TRY(sht_path_join(folder, sizeof folder, base, known->folder, error));
-  if (!sht_folder_exists(folder)) {
+  char home[SHT_PATH_MAX];
+  char path[SHT_PATH_MAX];
+  SHT_TRY(sht_data_folder(options->data_dir, home, sizeof home, error));
+  SHT_TRY(sht_path_join(path, sizeof path, home, known->folder, error));
+  if (!sht_folder_exists(path)) {
     return SHT_FAIL(error, SHT_MISSING,
                     "%s is not there: no folder %s; fetch it with: shatter data fetch %s (or set SHATTER_DATA to the "
                     "folder that holds %s)",
-                    known->name, folder, known->name, known->folder);
+                    known->name, path, known->name, known->folder);
   }
-  return known->archive ? sht__cifar_open(folder, known, data, error) : sht__idx_open(folder, known, data, error);
+  return known->archive ? sht__cifar_open(path, known, data, error) : sht__idx_open(path, known, data, error);
 }
 
 static sht_status open_folder(const char *folder, sht_dataset *data, sht_error *error) {
@@ -218,10 +186,8 @@ static sht_status fail_spec(const char *spec, sht_error *error) {
   }
   const char *nearest = sht_text_nearest(spec, names);
   return SHT_FAIL(error, SHT_MISSING,
-                  "\"%s\": no data set of that name and no such folder%s%s%s; known are cifar10, "
-                  "mnist, shapes",
-                  spec, nearest == NULL ? "" : "; did you mean ", nearest == NULL ? "" : nearest,
-                  nearest == NULL ? "" : "?");
+                  "\"%s\": no data set of that name and no such folder; known are cifar10, mnist, shapes%s%s%s", spec,
+                  nearest == NULL ? "" : "; did you mean ", nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
 }
 
 static sht_status open_source(const char *spec, const sht_dataset_options *options, sht_dataset *data,

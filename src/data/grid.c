@@ -168,7 +168,7 @@ sht_status sht_dataset_write_grid(const sht_dataset *data, uint32_t count, uint3
   columns = columns > count ? count : columns;
   uint32_t rows = (count + columns - 1) / columns;
   uint64_t step_x = cell_width(data) + MARGIN;
-  uint64_t step_y = (uint64_t)data->train.height * ZOOM + 2 * FRAME + TEXT_BAND + MARGIN / 2;
+  uint64_t step_y = (uint64_t)data->train.height * ZOOM + (uint64_t)2 * FRAME + TEXT_BAND + MARGIN / 2;
   uint64_t width = MARGIN + columns * step_x;
   uint64_t height = MARGIN + rows * step_y;
   if (width > 65535 || height > 65535 || width * height > (uint64_t)1 << 28) {

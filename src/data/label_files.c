@@ -43,9 +43,9 @@ static bool parse_row(const lines *line, uint32_t classes, double *row) {
     while (at < line->end && (isspace((unsigned char)*at) || (*at == ',' && k > 0))) {
       at++;
     }
-    char *stop = NULL;
-    row[k] = at < line->end ? strtod(at, &stop) : 0;
-    if (at >= line->end || stop == at || stop > line->end) {
+    char *stop = (char *)at;
+    row[k] = strtod(at, &stop);
+    if (stop == at || stop > line->end) {  // also when the line is over: numbers of the next one are not taken
       return false;
     }
     at = stop;
@@ -69,7 +69,7 @@ static bool adds_up(const double *row, uint32_t classes) {
 
 sht_status sht__labels_parse_matrix(const char *path, const char *bytes, uint64_t size, uint32_t classes,
                                     double *matrix, sht_error *error) {
-  lines line = {.next = bytes, .stop = bytes + size};
+  lines line = {.next = bytes, .start = bytes, .end = bytes, .stop = bytes + size};
   uint32_t row = 0;
   while (next_line(&line)) {
     if (row == classes) {
@@ -134,7 +134,7 @@ static bool parse_label(const lines *line, uint32_t classes, uint16_t *out) {
 
 static sht_status parse_text_labels(const char *path, const char *bytes, uint64_t size, uint32_t classes,
                                     uint64_t count, uint16_t *labels, sht_error *error) {
-  lines line = {.next = bytes, .stop = bytes + size};
+  lines line = {.next = bytes, .start = bytes, .end = bytes, .stop = bytes + size};
   uint64_t found = 0;
   while (next_line(&line)) {
     if (found == count) {

@@ -206,16 +206,13 @@ sht_status sht__npy_parse(const char *name, const void *bytes, uint64_t size, sh
 
 int64_t sht__npy_integer(const sht_npy *array, uint64_t index) {
   const unsigned char *bytes = array->data + index * array->item;
-  uint64_t value = 0;
-  for (uint32_t i = 0; i < array->item; i++) {
-    uint32_t place = array->big_endian ? array->item - 1 - i : i;
-    value |= (uint64_t)bytes[i] << (8 * place);
+  const uint32_t item = array->item;
+  bool negative = array->kind == 'i' && bytes[array->big_endian ? 0 : item - 1] > 127;
+  uint64_t value = negative ? UINT64_MAX : 0;
+  for (uint32_t i = 0; i < item; i++) {
+    value = value << 8 | bytes[array->big_endian ? i : item - 1 - i];
   }
-  if (array->kind != 'i') {
-    return value > INT64_MAX ? INT64_MAX : (int64_t)value;
-  }
-  uint32_t unused = 64 - 8 * array->item;
-  return (int64_t)(value << unused) >> unused;
+  return value > INT64_MAX && !negative ? INT64_MAX : (int64_t)value;
 }
 
 // The header of a float32 array, padded so that the data start at a multiple of 64. Returns its length.

@@ -207,7 +207,7 @@ static void measure(const sht_split *split, double *mean, double *deviation) {
   uint64_t squares = 0;
   for (uint64_t i = 0; i < values; i++) {
     sum += pixels[i];
-    squares += (uint32_t)pixels[i] * pixels[i];
+    squares += (uint64_t)pixels[i] * pixels[i];
   }
   *mean = (double)sum / (double)values;
   // The difference of the exact products fits 128 bits: values < 2^52, squares < 2^68 / 2.

