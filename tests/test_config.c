@@ -87,7 +87,7 @@ static void printable_is_utf8_without_controls(void **state) {
   (void)state;
   assert_true(sht__scalar_printable("a \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"));
   static const char *const bad[] = {
-      "a\nb",         "\x7f",     "\xc3",         "\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80",
+      "a\nb",         "\x7f",     "\xc3",         "\xc0\x80", "\xc1\x81", "\xed\xa0\x80", "\xf5\x80\x80\x80",
       "\xe2\x80\xa8", "\xc2\x85", "\xef\xbb\xbf", "\x80"};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     assert_false(sht__scalar_printable(bad[i]));
@@ -124,6 +124,7 @@ static void values_are_checked(void **state) {
   static const set_row rows[] = {
       {"batch", "0", {"--batch: ", "whole number of examples from 1 to 65536", "\"0\""}},
       {"batch", "12.5", {"whole number", "\"12.5\""}},
+      {"batch", "65537", {"\"65537\""}},
       {"batch", "64", {NULL}},
       {"seed", "18446744073709551615", {NULL}},
       {"seed", "18446744073709551616", {"below 2^64"}},

@@ -21,7 +21,7 @@
 
 static const limits fp32_layer = {.forward = 3e-6, .gradient = 1e-5, .state = 5e-5};
 static const limits fp32_network = {.forward = 1e-5, .gradient = 5e-5, .state = 5e-4};
-static const limits bf16_layer = {.forward = 0.02, .gradient = 0.05, .state = 0.08};
+static const limits bf16_layer = {.forward = 0.02, .gradient = 0.05, .state = 0.1};
 static const limits bf16_network = {.forward = 0.05, .gradient = 0.2, .state = 0.3};
 
 enum { BATCH = 13, EXAMPLES = 31, CLASSES = 5 };  // the last batch has 5 examples

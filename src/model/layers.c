@@ -5,6 +5,7 @@
 
 #include "config/scalar.h"
 #include "model/build.h"
+#include "model/layer_weights.h"
 #include "model/window.h"
 
 struct sht__layer_kind {
@@ -15,77 +16,11 @@ struct sht__layer_kind {
   void (*build)(sht__layer *layer);  // fills the node; leaves out.channels 0 at a fault
 };
 
-// Whether weight decay applies: `weight-decay: none | weights | all`.
-typedef enum decay_scope { DECAY_NONE, DECAY_WEIGHTS, DECAY_ALL } decay_scope;
-
-static bool read_decay(sht__layer *layer, decay_scope *scope) {
-  static const char *const choices[] = {"none", "weights", "all", NULL};
-  int index = (int)*scope;
-  bool good = sht__layer_choice(layer, "weight-decay", choices, &index);
-  *scope = (decay_scope)index;
-  return good;
-}
-
 static bool read_float(sht__layer *layer, const char *key, double minimum, double maximum, float *out) {
   double value = *out;
   bool good = sht__layer_number(layer, key, minimum, maximum, &value);
   *out = (float)value;
   return good;
-}
-
-static bool read_init(sht__layer *layer, const char *key, sht__init_rule *rule) {
-  const sht__yaml_node *value = sht__layer_option(layer, key);
-  return value == NULL || sht__init_read(value, layer->who, layer->builder->faults, rule);
-}
-
-// A bias may also be given as a plain number.
-static bool read_bias_init(sht__layer *layer, sht__init_rule *rule) {
-  const sht__yaml_node *value = sht__layer_option(layer, "bias-init");
-  double number = 0;
-  *rule = (sht__init_rule){.kind = SHT_INIT_CONSTANT};
-  if (value != NULL && value->kind == SHT__YAML_SCALAR && !value->quoted && sht__scalar_number(value->text, &number)) {
-    rule->value = number;
-    return true;
-  }
-  return read_init(layer, "bias-init", rule);
-}
-
-// What a layer with weights and a bias says of them.
-typedef struct weight_options {
-  bool bias;
-  decay_scope decay;
-  sht__init_rule init, bias_init;
-} weight_options;
-
-static bool read_weight_options(sht__layer *layer, weight_options *out) {
-  *out = (weight_options){.bias = true, .decay = DECAY_WEIGHTS, .init = layer->builder->init};
-  bool good = sht__layer_bool(layer, "bias", &out->bias);
-  good = read_decay(layer, &out->decay) && good;
-  good = read_init(layer, "init", &out->init) && good;
-  return read_bias_init(layer, &out->bias_init) && good;
-}
-
-// Makes weight [dims[0]][...] and bias [dims[0]] of the layer's node.
-static bool add_weights(sht__layer *layer, const weight_options *options, int rank, const uint32_t *dims,
-                        uint64_t fan_in, uint64_t fan_out) {
-  sht_graph *graph = layer->builder->graph;
-  int weight = sht__builder_add_parameter(layer, "weight", rank, dims);
-  if (weight < 0) {
-    return false;
-  }
-  sht__layer_node(layer)->weight = weight;
-  graph->parameters[weight].weight_decay = options->decay != DECAY_NONE;
-  sht__init_apply(&options->init, fan_in, fan_out, &graph->parameters[weight]);
-  if (options->bias) {
-    int bias = sht__builder_add_parameter(layer, "bias", 1, dims);
-    if (bias < 0) {
-      return false;
-    }
-    sht__layer_node(layer)->bias = bias;
-    graph->parameters[bias].weight_decay = options->decay == DECAY_ALL;
-    sht__init_apply(&options->bias_init, fan_in, fan_out, &graph->parameters[bias]);
-  }
-  return true;
 }
 
 static bool read_padding(sht__layer *layer, sht__window *window) {
@@ -148,19 +83,19 @@ static bool place_window(sht__layer *layer, const sht__window *window, sht_shape
 
 static void build_conv(sht__layer *layer) {
   sht__window window;
-  weight_options options;
+  sht__weight_options options;
   uint32_t filters = 0;
   bool good = sht__layer_needs(layer, "filters", "filters: 64") &&
               sht__layer_count(layer, "filters", 1, SHT__WIDTH_MAX, &filters);
   good = read_window(layer, 1, &window) && good;
-  good = read_weight_options(layer, &options) && good;
+  good = sht__weights_read(layer, &options) && good;
   sht_shape in = sht__layer_input(layer, 0);
   if (!good || !is_known(in) || !place_window(layer, &window, in)) {
     return;
   }
   uint64_t area = (uint64_t)window.kernel * window.kernel;
   const uint32_t dims[4] = {filters, in.channels, window.kernel, window.kernel};
-  if (add_weights(layer, &options, 4, dims, area * in.channels, area * filters)) {
+  if (sht__weights_add(layer, &options, 4, dims, area * in.channels, area * filters)) {
     sht__layer_node(layer)->out.channels = filters;
   }
 }
@@ -179,16 +114,16 @@ static bool read_units(sht__layer *layer, uint32_t *units) {
 }
 
 static void build_linear(sht__layer *layer) {
-  weight_options options;
+  sht__weight_options options;
   uint32_t units = 0;
   bool good = read_units(layer, &units);
-  good = read_weight_options(layer, &options) && good;
+  good = sht__weights_read(layer, &options) && good;
   sht_shape in = sht__layer_input(layer, 0);
   if (!good || !is_known(in)) {
     return;
   }
   const uint32_t dims[2] = {units, in.channels * in.height * in.width};
-  if (add_weights(layer, &options, 2, dims, dims[1], units)) {
+  if (sht__weights_add(layer, &options, 2, dims, dims[1], units)) {
     sht__layer_node(layer)->out = (sht_shape){units, 1, 1};
   }
 }
@@ -198,13 +133,13 @@ static void build_batchnorm(sht__layer *layer) {
   sht_node *node = sht__layer_node(layer);
   sht_shape in = sht__layer_input(layer, 0);
   bool scale = false;
-  decay_scope decay = DECAY_NONE;
+  sht__decay_scope decay = SHT__DECAY_NONE;
   node->epsilon = 0.001F;
   node->decay = 0.99F;
   bool good = sht__layer_bool(layer, "scale", &scale);
   good = read_float(layer, "epsilon", 1e-12, 1, &node->epsilon) && good;
   good = read_float(layer, "decay", 0, 0.999999, &node->decay) && good;
-  good = read_decay(layer, &decay) && good;
+  good = sht__decay_read(layer, &decay) && good;
   if (!good || !is_known(in)) {
     return;
   }
@@ -217,10 +152,10 @@ static void build_batchnorm(sht__layer *layer) {
   }
   if (scale) {
     sht__init_apply(&ones, 1, 1, &graph->parameters[weight]);
-    graph->parameters[weight].weight_decay = decay != DECAY_NONE;
+    graph->parameters[weight].weight_decay = decay != SHT__DECAY_NONE;
   }
   sht__init_apply(&zeros, 1, 1, &graph->parameters[bias]);
-  graph->parameters[bias].weight_decay = decay == DECAY_ALL;
+  graph->parameters[bias].weight_decay = decay == SHT__DECAY_ALL;
   node->weight = weight;
   node->bias = bias;
   node->statistics = (int64_t)graph->statistic_count;

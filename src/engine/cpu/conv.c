@@ -3,11 +3,7 @@
 // Weights are held (with momentum and gradient) in the layout that the weight-gradient primitive writes. Where another
 // primitive wants another layout or bf16, it has a working copy, made anew after each update.
 //
-// The algorithm comes from a fixed rule, so that the bits do not depend on a measurement: Winograd F(4x4, 3x3) for fp32
-// 3x3 windows of stride 1 where oneDNN has it (AVX-512), else direct. On a Zen 5 core, milliseconds for 128 images in
-// shards of 8, direct / Winograd: 96->32 at 28x28 forward 22.3 / 10.3, data 21.8 / 9.5, weights 22.2 / 11.4; 160->96 at
-// 14x14 27.6 / 15.2, 27.6 / 23.9, 28.7 / 26.4; 336->160 at 7x7 23.6 / 10.4, 24.6 / 22.4, 25.3 / 13.9. The forward pass
-// is made as inference, which lets the weights be transformed once a step and not once a shard.
+// The algorithm is always the direct one, so that the bits do not depend on a measurement.
 #include <string.h>
 
 #include "base/memory.h"
@@ -19,8 +15,8 @@ enum { ARGS_MAX = 5 };
 typedef struct pass {
   dnnl_primitive_t primitive;
   int args;
-  int id[ARGS_MAX];        // DNNL_ARG_...
-  dnnl_memory_t *memory;   // [workers][ARGS_MAX]
+  int id[ARGS_MAX];       // DNNL_ARG_...
+  dnnl_memory_t *memory;  // [workers][ARGS_MAX]
 } pass;
 
 // Weights as a primitive wants them: the held ones, or a working copy.
@@ -72,11 +68,6 @@ static void describe(const cpu_engine *engine, const cpu_conv *conv, geometry *g
     g->before[i] = n->pad_before;
     g->after[i] = n->pad_after;
   }
-}
-
-static bool winograd_serves(const cpu_engine *engine, const cpu_conv *conv) {
-  return engine->precision == SHT_FP32 && engine->block == 16 && conv->node->kernel == 3 && conv->node->stride == 1 &&
-         !conv->planes;
 }
 
 static const dnnl_memory_desc_t *bias_of(const cpu_conv *conv, const geometry *g) {
@@ -147,20 +138,9 @@ typedef struct descriptors {
 
 static void find_descriptors(cpu_engine *engine, const cpu_conv *conv, const geometry *g, descriptors *d) {
   d->hint = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
-  if (winograd_serves(engine, conv)) {
-    d->forward = forward_descriptor(engine, conv, g, dnnl_forward_inference, dnnl_convolution_winograd);
-    d->data = conv->input_gradient ? data_descriptor(engine, g, dnnl_convolution_winograd, d->hint) : NULL;
-    d->weights = weights_descriptor(engine, conv, g, dnnl_convolution_winograd, d->hint);
-  }
-  if (d->forward == NULL) {
-    d->forward = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
-  }
-  if (d->data == NULL && conv->input_gradient) {
-    d->data = data_descriptor(engine, g, dnnl_convolution_direct, d->hint);
-  }
-  if (d->weights == NULL) {
-    d->weights = weights_descriptor(engine, conv, g, dnnl_convolution_direct, d->hint);
-  }
+  d->forward = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
+  d->data = conv->input_gradient ? data_descriptor(engine, g, dnnl_convolution_direct, d->hint) : NULL;
+  d->weights = weights_descriptor(engine, conv, g, dnnl_convolution_direct, d->hint);
 }
 
 static void close_descriptors(descriptors *d) {
@@ -299,7 +279,9 @@ void cpu_conv_repack(cpu_engine *engine, int node, int worker) {
   refresh(engine, conv, &conv->data_weights, worker);
 }
 
-static void *weights_for(const cpu_conv *conv, const working *w) { return w->copy != NULL ? w->copy : (char *)conv->value; }
+static void *weights_for(const cpu_conv *conv, const working *w) {
+  return w->copy != NULL ? w->copy : (char *)conv->value;
+}
 
 // Between the graph's layout [O][I][K][K] and the held one.
 sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,
@@ -388,8 +370,8 @@ uint64_t cpu_conv_weight_count(const cpu_conv *conv) { return conv->held_count; 
 static void run_forward(const cpu_op *op, const cpu_tile *tile) {
   const cpu_conv *conv = op->layer;
   run_pass(&conv->forward, tile,
-           (void *[]){cpu_at(&op->view[1], tile), cpu_at(&op->view[0], tile),
-                      weights_for(conv, &conv->forward_weights), conv->bias});
+           (void *[]){cpu_at(&op->view[1], tile), cpu_at(&op->view[0], tile), weights_for(conv, &conv->forward_weights),
+                      conv->bias});
 }
 
 static void run_data(const cpu_op *op, const cpu_tile *tile) {

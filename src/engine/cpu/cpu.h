@@ -29,15 +29,15 @@ typedef struct cpu_op cpu_op;
 // stage and stays in the worker's cache.
 typedef struct cpu_buffer {
   uint64_t shard_bytes;
-  uint64_t image_bytes;     // shard_bytes / CPU_SHARD_IMAGES, for tensors of images
-  int made;                 // last stage that writes it, -1: none yet
-  int ready;                // first stage in which an operation on shards may read it
-  int first, last;          // stages of its first and last use
-  int first_op, last_op;    // numbers of the operations of its first and last use
-  bool shared;              // used by an operation that is not on shards
+  uint64_t image_bytes;   // shard_bytes / CPU_SHARD_IMAGES, for tensors of images
+  int made;               // last stage that writes it, -1: none yet
+  int ready;              // first stage in which an operation on shards may read it
+  int first, last;        // stages of its first and last use
+  int first_op, last_op;  // numbers of the operations of its first and last use
+  bool shared;            // used by an operation that is not on shards
   bool local;
-  uint64_t offset;          // in the arena of the engine, or of each worker
-  char *base;               // address for shard 0, or for worker 0
+  uint64_t offset;  // in the arena of the engine, or of each worker
+  char *base;       // address for shard 0, or for worker 0
 } cpu_buffer;
 
 // A tensor, or a slice of one in channels.
@@ -70,18 +70,18 @@ struct cpu_op {
   size_t chunks;
   cpu_view view[CPU_VIEWS_MAX];  // what it writes, then what it reads
   int outputs, views;
-  void *layer;         // what it works on: cpu_conv, cpu_norm, cpu_dense
+  void *layer;  // what it works on: cpu_conv, cpu_norm, cpu_dense
   const sht_node *node;
-  uint64_t elements;   // of an image, where the operation goes element by element
-  int parameter;       // index, of updates
-  bool flag;           // meaning by operation
+  uint64_t elements;  // of an image, where the operation goes element by element
+  int parameter;      // index, of updates
+  bool flag;          // meaning by operation
 };
 
 // A parameter tensor that the engine itself holds (dense layers hold their own).
 typedef struct cpu_param {
   const sht_parameter *spec;
-  uint64_t count;  // floats, with padding
-  uint64_t offset; // of the tensor in each family
+  uint64_t count;   // floats, with padding
+  uint64_t offset;  // of the tensor in each family
 } cpu_param;
 
 typedef struct cpu_conv cpu_conv;
@@ -125,8 +125,8 @@ struct cpu_engine {
   float *family[CPU_FAMILIES];
   uint64_t family_count;  // floats in each
 
-  char *arena;    // tensors of the whole batch
-  char *locals;   // [workers][local_bytes]
+  char *arena;   // tensors of the whole batch
+  char *locals;  // [workers][local_bytes]
   uint64_t local_bytes;
   char *scratch;  // [workers][scratch_bytes]
   uint64_t scratch_bytes;

@@ -47,9 +47,9 @@ static void write_element(const cpu_array *row, uint32_t i, float value) {
 }
 
 typedef struct softmax {
-  double top;    // largest logit
-  double sum;    // of exp(logit - top)
-  uint32_t best; // first index of the largest
+  double top;     // largest logit
+  double sum;     // of exp(logit - top)
+  uint32_t best;  // first index of the largest
 } softmax;
 
 static softmax measure(const cpu_array *logits, uint32_t classes) {

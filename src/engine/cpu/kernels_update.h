@@ -33,8 +33,7 @@ static bool update(float *value, float *momentum, const float *gradient, uint64_
   for (uint64_t i = 0; i < n; i += V) {
     uint64_t left = n - i;
     vf w = load_part(value, i, false, left);
-    vf v = load_part(momentum, i, false, left) * rule.momentum +
-           (load_part(gradient, i, false, left) + w * rule.decay);
+    vf v = load_part(momentum, i, false, left) * rule.momentum + (load_part(gradient, i, false, left) + w * rule.decay);
     w -= v * rule.rate;
     store_part(momentum, i, false, v, left);
     store_part(value, i, false, w, left);

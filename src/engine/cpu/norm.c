@@ -116,9 +116,9 @@ static sht_status open_norm(cpu_engine *engine, const sht_node *node, cpu_norm *
   uint64_t floats = norm->channels * (VECTORS + 2 * (uint64_t)engine->shards);
   SHT_TRY(SHT_ALLOC(&norm->block, floats, "batch normalisation", error));
   engine->bytes += floats * sizeof(float);
-  float **vectors[VECTORS] = {&norm->mean,     &norm->factor, &norm->inverse,      &norm->slope,
-                              &norm->constant, &norm->zero,   &norm->running_mean, &norm->running_variance,
-                              &norm->gradient};
+  float **vectors[VECTORS] = {&norm->mean,         &norm->factor,           &norm->inverse,
+                              &norm->slope,        &norm->constant,         &norm->zero,
+                              &norm->running_mean, &norm->running_variance, &norm->gradient};
   for (uint64_t i = 0; i < VECTORS; i++) {
     *vectors[i] = norm->block + i * norm->channels;
   }

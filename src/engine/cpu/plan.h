@@ -25,7 +25,7 @@ typedef struct cpu_value {
   int chain;            // first layer of the chain of dense layers that it is part of, -1: none
   int chain_index;      // its place in the chain
   int consumers;
-  int home;             // concatenation that it is written straight into, -1: none
+  int home;  // concatenation that it is written straight into, -1: none
   uint32_t home_channel;
 } cpu_value;
 
@@ -66,7 +66,7 @@ sht_status cpu_compile(cpu_plan *plan, sht_error *error);
 // tensors.c: values of nodes in the layout that a consumer wants.
 uint64_t cpu_elements(const cpu_plan *plan, int node, cpu_layout layout);
 bool cpu_activation_bf16(const cpu_plan *plan);
-cpu_view cpu_input(cpu_plan *plan, int node, cpu_layout layout);       // dense in memory
+cpu_view cpu_input(cpu_plan *plan, int node, cpu_layout layout);        // dense in memory
 cpu_view cpu_input_slice(cpu_plan *plan, int node, cpu_layout layout);  // may be a slice
 // out = sum of terms, zero where mask is not positive; all of one precision.
 void cpu_plan_gather(cpu_plan *plan, uint64_t elements, const cpu_view *terms, int count, cpu_view mask, cpu_view out,
@@ -102,7 +102,7 @@ void cpu_loss_forward(cpu_plan *plan);
 
 // conv.c, norm.c, linear.c: state of layers.
 void cpu_conv_close(cpu_conv *conv);
-uint64_t cpu_conv_weight_count(const cpu_conv *conv);  // floats held, with padding
+uint64_t cpu_conv_weight_count(const cpu_conv *conv);            // floats held, with padding
 void cpu_conv_repack(cpu_engine *engine, int node, int worker);  // working weights from the master weights
 sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,
                          sht_error *error);

@@ -1,0 +1,130 @@
+// Measures the multiply-add peak: see peak.h.
+#include "cli/peak.h"
+
+#include <immintrin.h>
+#include <time.h>
+
+#include "base/pool.h"
+
+// Twelve chains hide a latency of 4 cycles at up to 3 multiply-adds a cycle; 24 leave room.
+enum { CHAINS = 24, ROUNDS = 400000, TRIES = 5, THREADS_MAX = 1024 };
+
+typedef struct loop {
+  void (*run)(float *sink);
+  double flops;  // of one call
+} loop;
+
+typedef struct job {
+  loop loop;
+  float sinks[THREADS_MAX];
+} job;
+
+__attribute__((target("avx512f"))) static void multiply_add_avx512(float *sink) {
+  __m512 sums[CHAINS];
+  for (int i = 0; i < CHAINS; i++) {
+    sums[i] = _mm512_set1_ps((float)i);
+  }
+  const __m512 factor = _mm512_set1_ps(0.999F);
+  for (int round = 0; round < ROUNDS; round++) {
+#pragma GCC unroll 24
+    for (int i = 0; i < CHAINS; i++) {
+      sums[i] = _mm512_fmadd_ps(sums[i], factor, factor);
+    }
+  }
+  for (int i = 0; i < CHAINS; i++) {
+    *sink += _mm512_cvtss_f32(sums[i]);
+  }
+}
+
+__attribute__((target("avx512f,avx512bf16"))) static void dot_product_bf16(float *sink) {
+  __m512 sums[CHAINS];
+  for (int i = 0; i < CHAINS; i++) {
+    sums[i] = _mm512_set1_ps((float)i);
+  }
+  const __m512bh factor = (__m512bh)_mm512_set1_epi16(0x3f00);  // 0.5
+  for (int round = 0; round < ROUNDS; round++) {
+#pragma GCC unroll 24
+    for (int i = 0; i < CHAINS; i++) {
+      sums[i] = _mm512_dpbf16_ps(sums[i], factor, factor);
+    }
+  }
+  for (int i = 0; i < CHAINS; i++) {
+    *sink += _mm512_cvtss_f32(sums[i]);
+  }
+}
+
+__attribute__((target("avx2,fma"))) static void multiply_add_avx2(float *sink) {
+  __m256 sums[CHAINS / 2];
+  for (int i = 0; i < CHAINS / 2; i++) {
+    sums[i] = _mm256_set1_ps((float)i);
+  }
+  const __m256 factor = _mm256_set1_ps(0.999F);
+  for (int round = 0; round < ROUNDS; round++) {
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS / 2; i++) {
+      sums[i] = _mm256_fmadd_ps(sums[i], factor, factor);
+    }
+  }
+  for (int i = 0; i < CHAINS / 2; i++) {
+    *sink += _mm256_cvtss_f32(sums[i]);
+  }
+}
+
+static void multiply_add_sse(float *sink) {
+  __m128 sums[CHAINS / 2];
+  for (int i = 0; i < CHAINS / 2; i++) {
+    sums[i] = _mm_set1_ps((float)i);
+  }
+  const __m128 factor = _mm_set1_ps(0.999F);
+  for (int round = 0; round < ROUNDS; round++) {
+#pragma GCC unroll 12
+    for (int i = 0; i < CHAINS / 2; i++) {
+      sums[i] = _mm_add_ps(_mm_mul_ps(sums[i], factor), factor);
+    }
+  }
+  for (int i = 0; i < CHAINS / 2; i++) {
+    *sink += _mm_cvtss_f32(sums[i]);
+  }
+}
+
+static loop choose_loop(sht_precision precision) {
+  if (precision == SHT_BF16 && __builtin_cpu_supports("avx512bf16")) {
+    return (loop){dot_product_bf16, 2.0 * 32 * CHAINS * ROUNDS};
+  }
+  if (__builtin_cpu_supports("avx512f")) {
+    return (loop){multiply_add_avx512, 2.0 * 16 * CHAINS * ROUNDS};
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return (loop){multiply_add_avx2, 2.0 * 8 * (CHAINS / 2) * ROUNDS};
+  }
+  return (loop){multiply_add_sse, 2.0 * 4 * (CHAINS / 2) * ROUNDS};
+}
+
+static void run_loop(void *context, size_t task, int worker) {
+  (void)worker;
+  job *work = context;
+  float sink = 0;
+  work->loop.run(&sink);
+  work->sinks[task] = sink;  // so that the loop cannot be left out
+}
+
+static double now(void) {
+  struct timespec time;
+  (void)clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+sht_status sht__peak_measure(sht_precision precision, int threads, double *gflops, sht_error *error) {
+  sht_pool *pool = NULL;
+  SHT_TRY(sht_pool_open(threads, &pool, error));
+  job work = {.loop = choose_loop(precision)};
+  *gflops = 0;
+  for (int try = 0; try < TRIES; try++) {
+    double start = now();
+    sht_pool_each(pool, run_loop, &work);
+    double rate = work.loop.flops * sht_pool_threads(pool) / (now() - start) * 1e-9;
+    *gflops = rate > *gflops ? rate : *gflops;
+  }
+  sht_pool_close(pool);
+  return SHT_OK;
+}

@@ -1,0 +1,175 @@
+// Training in the store and telling how it came out: see training.h.
+#include "cli/training.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/answer.h"
+#include "cli/progress.h"
+#include "cli/signals.h"
+#include "cli/table.h"
+
+enum { TEXT_BYTES = 3 * SHT_TEXT_MAX, WORD_BYTES = 40 };
+
+const char *sht__cli_run_name(const sht_run *run) {
+  const char *slash = strrchr(run->folder, '/');
+  return slash != NULL ? slash + 1 : run->folder;
+}
+
+static bool has_flag(const sht_cli *cli, const char *name) {
+  for (int i = 0; i < cli->flag_count; i++) {
+    if (strcmp(cli->flags[i].option->name, name) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+sht_status sht__open_store(const sht_cli *cli, const char *run, sht_store **store, sht_error *error) {
+  char folder[SHT_TEXT_MAX] = "";
+  if (run != NULL && !has_flag(cli, "store") && strchr(run, '/') != NULL && sht_folder_exists(run)) {
+    size_t length = strlen(run);
+    while (length > 1 && run[length - 1] == '/') {
+      length--;
+    }
+    while (length > 1 && run[length - 1] != '/') {
+      length--;
+    }
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)length, run);
+  }
+  return sht_store_open(folder[0] != '\0' ? folder : cli->config.store, store, error);
+}
+
+static void describe_labels(const char *labels, char *out, size_t size) {
+  const char *colon = strchr(labels, ':');
+  if (colon == NULL) {
+    (void)snprintf(out, size, "%s labels", labels);
+  } else if (strncmp(labels, "corrupt", 7) == 0 || strncmp(labels, "wrong", 5) == 0) {
+    (void)snprintf(out, size, "labels %s with probability %s", labels[0] == 'c' ? "corrupted" : "made wrong",
+                   colon + 1);
+  } else {
+    (void)snprintf(out, size, "labels from %s", colon + 1);
+  }
+}
+
+char *sht__describe_copy(const sht_config *config, char *out, size_t size) {
+  bool true_pixels = strcmp(config->pixels, "true") == 0;
+  bool true_labels = strcmp(config->labels, "true") == 0;
+  char labels[2 * SHT_TEXT_MAX];
+  describe_labels(config->labels, labels, sizeof labels);
+  if (true_pixels) {
+    (void)snprintf(out, size, "%s", labels);
+  } else {
+    (void)snprintf(out, size, "%s pixels%s%s", strcmp(config->pixels, "gaussian") == 0 ? "Gaussian" : config->pixels,
+                   true_labels ? "" : " and ", true_labels ? "" : labels);
+  }
+  return out;
+}
+
+char *sht__describe_run(const sht_config *config, char *out, size_t size) {
+  char copy[TEXT_BYTES];
+  (void)snprintf(out, size, "%s on %s with %s", config->model, config->data,
+                 sht__describe_copy(config, copy, sizeof copy));
+  return out;
+}
+
+static sht_status tell_how_to_go_on(const sht_run *run, sht_error *error) {
+  const sht_train_result *result = &run->result;
+  return SHT_FAIL(error, SHT_STOPPED,
+                  "stopped after %" PRIu64 " steps; everything is saved. Go on with:\n  shatter resume %s",
+                  result->steps, run->folder);
+}
+
+sht_status sht__train_in_store(const sht_cli *cli, sht_store *store, const sht_config *config, const sht_training *how,
+                               sht_run *run, bool *reused, sht_error *error) {
+  sht_progress progress;
+  sht__progress_open(&progress, cli, config, how->title, how->ink);
+  sht_observer observer = sht__progress_observer(&progress);
+  *run = (sht_run){0};
+  sht_status status = sht_lab_train(store, config, how->again, &observer, run, reused, error);
+  sht__progress_close(&progress);
+  if (status == SHT_STOPPED && run->folder[0] != '\0') {
+    return tell_how_to_go_on(run, error);
+  }
+  return status;
+}
+
+static void outcome_sentence(const sht_run *run, char *out, size_t size) {
+  const sht_train_result *result = &run->result;
+  char what[TEXT_BYTES], fitted[WORD_BYTES], steps[WORD_BYTES];
+  (void)sht__describe_run(&run->config, what, sizeof what);
+  (void)sht__percent(run->config.fitted_at, fitted, sizeof fitted);
+  switch (result->outcome) {
+    case SHT_OUTCOME_FITTED:
+      (void)snprintf(out, size, "Fitted: %s reached %s training accuracy in epoch %" PRIu32 " (%s steps).", what,
+                     fitted, result->fitted_epoch, sht_text_count(result->fitted_step, steps, sizeof steps));
+      break;
+    case SHT_OUTCOME_NOT_FITTED:
+      (void)snprintf(out, size, "Not fitted: %s stayed below %s training accuracy for %" PRIu32 " epoch%s.", what,
+                     fitted, result->epochs, result->epochs == 1 ? "" : "s");
+      break;
+    case SHT_OUTCOME_DIVERGED:
+      (void)snprintf(out, size,
+                     "Diverged: %s gave a loss or weight that is not finite in step %s. "
+                     "Try a smaller --learning-rate.",
+                     what, sht_text_count(result->diverged_step, steps, sizeof steps));
+      break;
+    default:
+      (void)snprintf(out, size, "Not finished: %s has done %" PRIu32 " of %" PRIu64 " epochs.", what, result->epochs,
+                     run->config.epochs);
+  }
+}
+
+static void print_figures(const sht_run *run) {
+  const sht_train_result *result = &run->result;
+  double train =
+      isnan(result->last.train_accuracy_eval) ? result->last.train_accuracy : result->last.train_accuracy_eval;
+  char train_text[WORD_BYTES], test_text[WORD_BYTES], corrupted[WORD_BYTES], duration[WORD_BYTES], rate[WORD_BYTES];
+  (void)printf("Training accuracy %s, test accuracy %s", sht__percent(train, train_text, sizeof train_text),
+               sht__percent(result->last.test_accuracy, test_text, sizeof test_text));
+  if (!isnan(result->corrupted_test_accuracy)) {
+    (void)printf(" (%s against test labels corrupted the same way)",
+                 sht__percent(result->corrupted_test_accuracy, corrupted, sizeof corrupted));
+  }
+  (void)printf(", after %" PRIu32 " epoch%s", result->epochs, result->epochs == 1 ? "" : "s");
+  if (result->seconds > 0) {
+    (void)printf(" in %s", sht_text_duration(result->seconds, duration, sizeof duration));
+  }
+  if (result->images_per_second > 0) {
+    (void)printf(" at %s images/s", sht_text_count((uint64_t)result->images_per_second, rate, sizeof rate));
+  }
+  (void)printf(".\n");
+}
+
+static sht_status answer_run(sht_cli *cli, const sht_run *run, sht_error *error) {
+  char *text = NULL;
+  SHT_TRY(sht_run_json(run, &text, error));
+  (void)printf("%s\n", text);
+  sht_text_free(text);
+  cli->answered = true;
+  return SHT_OK;
+}
+
+sht_status sht__tell_run(sht_cli *cli, const sht_run *run, bool reused, sht_error *error) {
+  bool diverged = run->result.outcome == SHT_OUTCOME_DIVERGED;
+  if (cli->json) {
+    SHT_TRY(answer_run(cli, run, error));
+    return diverged ? SHT_DIVERGED : SHT_OK;
+  }
+  char sentence[TEXT_BYTES * 2];
+  outcome_sentence(run, sentence, sizeof sentence);
+  (void)printf("%s\n", sentence);
+  if (!diverged) {
+    print_figures(run);
+  }
+  if (reused && !cli->quiet) {
+    (void)fprintf(stderr, "This run was complete already; nothing was trained. `shatter rerun %s` repeats it.\n",
+                  sht__cli_run_name(run));
+  }
+  (void)printf("Run: %s\n", run->folder);
+  return diverged ? SHT_DIVERGED : SHT_OK;
+}

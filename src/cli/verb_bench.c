@@ -1,0 +1,288 @@
+// shatter bench: the time of a whole training step (data, forward, backward, update) of each network, and its share of
+// the processor's multiply-add peak, measured by the same command.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "cli/answer.h"
+#include "cli/peak.h"
+#include "cli/table.h"
+#include "cli/verbs.h"
+#include "shatter/engine.h"
+
+enum { SIDE = 28, CHANNELS = 3, CLASSES = 10, EXAMPLES = 4096, WINDOWS_MAX = 400, WINDOWS_MIN = 5, STEPS_MAX = 16 };
+
+typedef struct sample {  // synthetic pictures: speed does not depend on what they show
+  sht_split split;
+  sht_pipeline pipeline;
+} sample;
+
+typedef struct measurement {
+  double step_ms;  // median over the windows
+  double gflops;
+  uint64_t bytes;  // allocated by the engine
+} measurement;
+
+static double now(void) {
+  struct timespec time;
+  (void)clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+// Share of all cores' time that somebody used during a quarter of a second in which we sleep; NaN when not known.
+static void read_ticks(double *idle, double *total) {
+  *idle = *total = NAN;
+  FILE *file = fopen("/proc/stat", "re");
+  if (file == NULL) {
+    return;
+  }
+  double ticks[8] = {0};
+  if (fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &ticks[0], &ticks[1], &ticks[2], &ticks[3], &ticks[4],
+             &ticks[5], &ticks[6], &ticks[7]) == 8) {
+    *idle = ticks[3] + ticks[4];
+    *total = 0;
+    for (int i = 0; i < 8; i++) {
+      *total += ticks[i];
+    }
+  }
+  (void)fclose(file);
+}
+
+static double busy_share(void) {
+  double idle[2], total[2];
+  read_ticks(&idle[0], &total[0]);
+  const struct timespec pause = {.tv_sec = 1};
+  (void)nanosleep(&pause, NULL);
+  read_ticks(&idle[1], &total[1]);
+  return 1 - (idle[1] - idle[0]) / (total[1] - total[0]);
+}
+
+static void close_sample(sample *data) {
+  sht_free(data->split.pixels);
+  sht_free(data->split.labels);
+}
+
+static sht_status open_sample(sample *data, sht_error *error) {
+  *data = (sample){.split = {.count = EXAMPLES, .height = SIDE, .width = SIDE, .channels = CHANNELS}};
+  uint8_t *pixels = NULL;
+  const uint64_t values = (uint64_t)EXAMPLES * SIDE * SIDE * CHANNELS;
+  SHT_TRY(SHT_ALLOC(&pixels, values, "pictures", error));
+  data->split.pixels = pixels;
+  SHT_TRY(SHT_ALLOC(&data->split.labels, EXAMPLES, "labels", error));
+  data->split.true_labels = data->split.labels;
+  sht_rng rng = sht_rng_make(1, SHT_PURPOSE_SHAPES);
+  for (uint64_t i = 0; i < values; i += 4) {
+    uint32_t word = sht_rng_u32(rng, 0, i, 0);
+    memcpy(pixels + i, &word, sizeof word);
+  }
+  for (uint32_t i = 0; i < EXAMPLES; i++) {
+    data->split.labels[i] = (uint16_t)sht_rng_below(rng, 1, i, 0, CLASSES);
+  }
+  data->pipeline = (sht_pipeline){.split = &data->split, .height = SIDE, .width = SIDE, .whiten = true, .seed = 1};
+  return SHT_OK;
+}
+
+static int compare_numbers(const void *a, const void *b) {
+  double x = *(const double *)a;
+  double y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+// Times windows of `steps` steps until `seconds` are over; the median of a step in milliseconds.
+static sht_status time_windows(sht_engine *engine, const sample *data, uint64_t steps, double seconds, double *step_ms,
+                               sht_error *error) {
+  const sht_step_rates rates = {1e-4F, 0.9F, 0};
+  sht_step_metrics metrics[STEPS_MAX];
+  double times[WINDOWS_MAX];
+  int count = 0;
+  double end = now() + seconds;
+  while (count < WINDOWS_MIN || (count < WINDOWS_MAX && now() < end)) {
+    uint64_t done = 0;
+    double start = now();
+    SHT_TRY(sht_engine_train(engine, &data->pipeline, 0, 0, steps, &rates, metrics, &done, error));
+    if (done < steps) {
+      return SHT_FAIL(error, SHT_INTERNAL, "the benchmark's network diverged");
+    }
+    times[count++] = (now() - start) * 1000 / (double)steps;
+  }
+  qsort(times, (size_t)count, sizeof times[0], compare_numbers);
+  *step_ms = times[count / 2];
+  return SHT_OK;
+}
+
+static sht_status time_engine(const sht_graph *graph, sht_engine *engine, const sample *data, double seconds,
+                              double *step_ms, sht_error *error) {
+  float *parameters = NULL;
+  SHT_TRY(SHT_ALLOC(&parameters, graph->parameter_count, "weights", error));
+  sht_graph_initialize(graph, 1, parameters);
+  sht_status status = sht_engine_put(engine, SHT_STATE_PARAMETERS, parameters, graph->parameter_count, error);
+  sht_free(parameters);
+  SHT_TRY(status);
+  double warm_ms = 0;
+  SHT_TRY(time_windows(engine, data, 1, 0.2, &warm_ms, error));
+  uint64_t steps = (uint64_t)(20 / warm_ms);  // windows of about 20 ms
+  steps = steps < 1 ? 1 : steps > STEPS_MAX ? STEPS_MAX : steps;
+  return time_windows(engine, data, steps, seconds, step_ms, error);
+}
+
+static sht_status measure(const sht_cli *cli, const char *model, sht_precision precision, double seconds,
+                          const sample *data, measurement *out, sht_error *error) {
+  sht_graph_options shape = {.input = {CHANNELS, SIDE, SIDE}, .classes = CLASSES};
+  sht_graph *graph = NULL;
+  SHT_TRY(sht_graph_open(model, &shape, &graph, error));
+  sht_engine_options options = {.backend = cli->config.device,
+                                .precision = precision,
+                                .threads = (int)cli->config.threads,
+                                .batch = (uint32_t)cli->config.batch,
+                                .seed = 1,
+                                .train_examples = EXAMPLES};
+  sht_engine *engine = NULL;
+  sht_status status = sht_engine_open(graph, &options, &engine, error);
+  if (status == SHT_OK) {
+    status = time_engine(graph, engine, data, seconds, &out->step_ms, error);
+    sht_engine_info info = {0};
+    sht_engine_describe(engine, &info);
+    out->bytes = info.bytes;
+    out->gflops = 2e-6 * (double)graph->training_macs * (double)options.batch / out->step_ms;
+  }
+  sht_engine_close(engine);
+  sht_graph_close(graph);
+  return status;
+}
+
+static const char *precision_name(sht_precision precision) { return precision == SHT_BF16 ? "bf16" : "fp32"; }
+
+typedef struct output {
+  sht_table table;
+  sht_json_list list;
+} output;
+
+static sht_status add_row(const sht_cli *cli, output *out, const char *model, sht_precision precision, double peak,
+                          const measurement *row, sht_error *error) {
+  double images = 1000 * (double)cli->config.batch / row->step_ms;
+  if (!cli->json) {
+    sht__table_add(&out->table, "%s", model);
+    sht__table_add(&out->table, "%s", precision_name(precision));
+    sht__table_add(&out->table, "%.2f", row->step_ms);
+    sht__table_add_count(&out->table, (unsigned long long)images);
+    sht__table_add(&out->table, "%.0f", row->gflops);
+    sht__table_add(&out->table, "%.0f %%", 100 * row->gflops / peak);
+    return SHT_OK;
+  }
+  sht_json item = {0};
+  sht_json_add_text(&item, "model", model);
+  sht_json_add_text(&item, "precision", precision_name(precision));
+  sht_json_add_number(&item, "step_ms", row->step_ms);
+  sht_json_add_number(&item, "images_per_second", images);
+  sht_json_add_number(&item, "gflops", row->gflops);
+  sht_json_add_number(&item, "peak_gflops", peak);
+  sht_json_add_number(&item, "share_of_peak", row->gflops / peak);
+  sht_json_add_count(&item, "peak_bytes", row->bytes);
+  return sht__list_add(&out->list, &item, error);
+}
+
+static sht_status bench_all(const sht_cli *cli, output *out, const sample *data, sht_error *error) {
+  static const char *const networks[] = {"inception", "inception-nobn", "alexnet", "mlp-3x512", "mlp-1x512", NULL};
+  const char *one[] = {sht__cli_text(cli, "model"), NULL};
+  const char *only = sht__cli_text(cli, "precision");
+  double seconds = (double)sht__cli_count(cli, "seconds", 5);
+  for (int precision = SHT_FP32; precision <= SHT_BF16; precision++) {
+    if (only != NULL && strcmp(only, precision_name((sht_precision)precision)) != 0) {
+      continue;
+    }
+    double peak = 0;
+    SHT_TRY(sht__peak_measure((sht_precision)precision, (int)cli->config.threads, &peak, error));
+    for (const char *const *model = one[0] != NULL ? one : networks; *model != NULL; model++) {
+      measurement row = {0};
+      SHT_TRY(measure(cli, *model, (sht_precision)precision, seconds, data, &row, error));
+      SHT_TRY(add_row(cli, out, *model, (sht_precision)precision, peak, &row, error));
+    }
+  }
+  return SHT_OK;
+}
+
+static sht_status print_text(const sht_cli *cli, const sample *data, sht_error *error) {
+  static const char *const heads[] = {"network", "precision", "step ms", "images/s", "GFLOP/s", "of peak"};
+  output out = {0};
+  SHT_TRY(sht__table_open(&out.table, "llrrrr", error));
+  for (int i = 0; i < 6; i++) {
+    sht__table_add(&out.table, "%s", heads[i]);
+  }
+  sht_status status = bench_all(cli, &out, data, error);
+  sht_terminal terminal = sht__terminal_of(stdout);
+  sht_status printed = sht__table_print(&out.table, stdout, &terminal, status == SHT_OK ? error : NULL);
+  return status != SHT_OK ? status : printed;
+}
+
+static sht_status print_json(sht_cli *cli, const sample *data, double busy, sht_error *error) {
+  output out = {0};
+  SHT_TRY(sht__list_open(&out.list, error));
+  sht_status status = bench_all(cli, &out, data, error);
+  if (status != SHT_OK) {
+    (void)sht__list_close(&out.list, NULL, NULL, NULL);
+    return status;
+  }
+  sht_json json = {0};
+  sht_json_add_count(&json, "batch", cli->config.batch);
+  sht_json_add_number(&json, "busy", busy);
+  SHT_TRY(sht__list_close(&out.list, &json, "results", error));
+  return sht__answer_print(cli, &json, error);
+}
+
+static sht_status run(sht_cli *cli, sht_error *error) {
+  double busy = busy_share();
+  if (busy > 0.1 && !sht__cli_is_set(cli, "force")) {
+    return SHT_FAIL(error, SHT_NO,
+                    "the machine is busy (%.0f %% of its cores): figures would not count; wait, or --force",
+                    100 * busy);
+  }
+  sample data;
+  sht_status status = open_sample(&data, error);
+  if (status == SHT_OK) {
+    status = cli->json ? print_json(cli, &data, busy, error) : print_text(cli, &data, error);
+  }
+  close_sample(&data);
+  return status;
+}
+
+static const char *const examples[] = {
+    "shatter bench",
+    "the five networks in fp32 and bf16",
+    "shatter bench --model inception --precision fp32 --json",
+    "one of them, for a script",
+    NULL,
+};
+
+static const sht_cli_option options[] = {
+    {.name = "model", .type = SHT_OPTION_TEXT, .value_name = "NAME|FILE", .help = "only this network"},
+    {.name = "precision",
+     .type = SHT_OPTION_CHOICE,
+     .value_name = "P",
+     .choices = "fp32 bf16",
+     .help = "only this one"},
+    {.name = "seconds",
+     .type = SHT_OPTION_COUNT,
+     .value_name = "N",
+     .default_text = "5",
+     .help = "time for each figure"},
+    {.name = "force", .type = SHT_OPTION_BOOL, .help = "measure on a busy machine all the same"},
+    {.name = NULL},
+};
+
+const sht_verb sht__verb_bench = {
+    .name = "bench",
+    .arguments = "",
+    .summary = "time of a training step, and its share of the processor's peak",
+    .description =
+        "A step is all of it: filling the batch, forward, backward, update. Operations are multiply-adds "
+        "times two, padding included, without the input gradient of the first layer. The peak is measured "
+        "by the same command.",
+    .examples = examples,
+    .config_options = "batch threads device",
+    .options = options,
+    .run = run,
+};
