@@ -1,0 +1,98 @@
+// What the parts of a report share: runs sorted into groups that can be compared, their names, and what is said of
+// them.
+#ifndef SHT_LAB_REPORT_H
+#define SHT_LAB_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "shatter/lab.h"
+
+enum { SHT__KIND_SIZE = 192, SHT__LABEL_SIZE = 512, SHT__TEXT_SIZE = 32 };
+
+// The kinds of data that a network is trained on, in the order in which they are shown.
+typedef enum sht__kind {
+  SHT__KIND_TRUE,
+  SHT__KIND_RANDOM_LABELS,
+  SHT__KIND_SHUFFLED_PIXELS,
+  SHT__KIND_RANDOM_PIXELS,
+  SHT__KIND_GAUSSIAN_PIXELS,
+  SHT__KIND_PARTLY_WRONG_LABELS,
+  SHT__KIND_OTHER,
+} sht__kind;
+
+typedef struct sht__report_run {
+  const sht_run *run;
+  sht_epoch *epochs;  // [epoch_count], owned
+  uint64_t epoch_count;
+  sht__kind kind;
+  double noise;                 // share of the labels that is randomised
+  char name[SHT__KIND_SIZE];    // of the kind: "random labels"
+  char label[SHT__LABEL_SIZE];  // and what tells it from other runs of its group: "random labels, seed 2"
+  int style;                    // of its lines
+  bool differs;                 // scratch of sht__report_label
+  char problem[512];            // why its curve is missing; "": it is not
+} sht__report_run;
+
+// Runs of one model on one data set, true data first.
+typedef struct sht__report_group {
+  const char *model;
+  const char *data;
+  uint32_t classes;             // 0: not known
+  const sht__report_run *runs;  // [run_count]
+  size_t run_count;
+  const sht__report_run *base;    // on true data, to compare with; NULL: there is none
+  const sht__report_run *random;  // the randomised run that says most; NULL: there is none
+} sht__report_group;
+
+typedef struct sht__report {
+  sht__report_run *runs;  // [run_count], group by group
+  size_t run_count;
+  sht__report_group *groups;  // [group_count]
+  size_t group_count;
+} sht__report;
+
+// Sorts and names runs (without those that are damaged), and reads their epochs when asked to. `runs` is borrowed.
+// Close also after a failure.
+sht_status sht__report_open(const sht_run *runs, uint64_t count, bool with_epochs, sht__report *out, sht_error *error);
+void sht__report_close(sht__report *report);
+
+// Fills kind, noise and name from the run's configuration.
+void sht__report_name(sht__report_run *run);
+// Fills label and style of the runs of a group.
+void sht__report_label(sht__report_run *runs, size_t count);
+// Of two runs, how many options differ, beyond labels, pixels and the number of epochs.
+size_t sht__report_differences(const sht_run *a, const sht_run *b);
+
+// Evaluation mode where that was measured, else the mean during the epoch.
+double sht__train_accuracy(const sht_epoch *epoch);
+// "99.4 %"; a dash for NaN. Returns out.
+char *sht__percent_text(double fraction, char *out, size_t size);
+
+// Table 1 of the paper. NULL when it has no row for the run's configuration.
+typedef struct sht__paper_row {
+  const char *model;
+  bool random_labels;
+  bool weight_decay;
+  double train_accuracy;  // fractions
+  double test_accuracy;
+} sht__paper_row;
+const sht__paper_row *sht__paper_find(const sht__report_run *run);
+// Why the run cannot be set beside its row: "trained on 5,000 of 50,000 images". "" when it can. Returns out.
+char *sht__paper_obstacle(const sht_run *run, char *out, size_t size);
+
+// What a group says, in a few sentences.
+void sht__verdict_write(FILE *out, const sht__report_group *group);
+
+// The command that trains the run, for a shell.
+void sht__command_write(FILE *out, const sht_config *config);
+
+// The parts of the page.
+extern const char sht__report_style[];
+sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t number, sht_error *error);
+void sht__runs_write(FILE *out, const sht__report *report);
+void sht__settings_write(FILE *out, const sht__report *report);
+
+#endif

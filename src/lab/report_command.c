@@ -1,0 +1,39 @@
+// The command that trains a run again: see report.h.
+#include <string.h>
+
+#include "lab/report.h"
+
+// A word for a POSIX shell: as it is when it holds nothing special, else in single quotes.
+static void write_word(FILE *out, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,+=@%";
+  if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+    (void)fputs(word, out);
+    return;
+  }
+  (void)fputc('\'', out);
+  for (; *word != '\0'; word++) {
+    (void)fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+  }
+  (void)fputc('\'', out);
+}
+
+void sht__command_write(FILE *out, const sht_config *config) {
+  static const char always[] = " model data labels pixels seed epochs ";
+  (void)fputs("shatter train", out);
+  for (size_t i = 0; i < sht_option_count; i++) {
+    const sht_option *option = &sht_options[i];
+    char value[SHT_TEXT_MAX];
+    char padded[SHT_TEXT_MAX];
+    sht_config_get(config, option, value, sizeof value);
+    (void)snprintf(padded, sizeof padded, " %s ", option->name);
+    if (!option->identity || (strstr(always, padded) == NULL && strcmp(value, option->default_text) == 0)) {
+      continue;
+    }
+    if (option->type == SHT_OPTION_BOOL) {
+      (void)fprintf(out, " --%s%s", strcmp(value, "true") == 0 ? "" : "no-", option->name);
+    } else {
+      (void)fprintf(out, " --%s ", option->name);
+      write_word(out, value);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+// Sorts the runs of a report into groups of one model and one data set: see report.h.
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "lab/report.h"
+#include "shatter/data.h"
+
+// A run that cannot be read belongs to none.
+static bool same_group(const sht_run *a, const sht_run *b) {
+  return !a->damaged && !b->damaged && strcmp(a->config.model, b->config.model) == 0 &&
+         strcmp(a->config.data, b->config.data) == 0;
+}
+
+static bool comes_before(const sht__report_run *a, const sht__report_run *b) {
+  return a->kind < b->kind || (a->kind == b->kind && a->noise < b->noise);
+}
+
+// Adds the runs of the group that `leader` belongs to, in the order in which they are shown.
+static size_t add_group(const sht_run *runs, uint64_t count, uint64_t leader, sht__report_run *out) {
+  size_t members = 0;
+  for (uint64_t i = leader; i < count; i++) {
+    if (!same_group(&runs[leader], &runs[i])) {
+      continue;
+    }
+    sht__report_run run = {.run = &runs[i]};
+    sht__report_name(&run);
+    size_t at = members++;
+    for (; at > 0 && comes_before(&run, &out[at - 1]); at--) {
+      out[at] = out[at - 1];
+    }
+    out[at] = run;
+  }
+  return members;
+}
+
+// The classes of a known data set; "shapes:1000,200" is `shapes`.
+static uint32_t classes_of(const char *data) {
+  char name[64];
+  (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(data, ":"), data);
+  const sht_known_data *known = sht_known_data_find(name);
+  return known == NULL ? 0 : known->classes;
+}
+
+// Finished runs say most, then those that got furthest.
+static bool says_more(const sht_run *a, const sht_run *b) {
+  bool a_fitted = a->result.fitted_epoch > 0;
+  bool b_fitted = b->result.fitted_epoch > 0;
+  if (a_fitted != b_fitted) {
+    return a_fitted;
+  }
+  return a->complete != b->complete ? a->complete : a->result.steps > b->result.steps;
+}
+
+// The randomised run to speak of first: random labels if there are any; of several, the one that says most.
+static void choose_random(sht__report_group *group) {
+  for (size_t i = 0; i < group->run_count; i++) {
+    const sht__report_run *run = &group->runs[i];
+    const sht__report_run *best = group->random;
+    if (run->kind == SHT__KIND_TRUE) {
+      continue;
+    }
+    if (best == NULL || (run->kind == best->kind && run->noise == best->noise && says_more(run->run, best->run))) {
+      group->random = run;
+    }
+  }
+}
+
+// The run on true data whose settings are nearest to those of the randomised one.
+static void choose_base(sht__report_group *group) {
+  size_t least = SIZE_MAX;
+  for (size_t i = 0; i < group->run_count; i++) {
+    const sht__report_run *run = &group->runs[i];
+    if (run->kind != SHT__KIND_TRUE) {
+      continue;
+    }
+    size_t differences = group->random == NULL ? 0 : sht__report_differences(run->run, group->random->run);
+    if (group->base == NULL || differences < least || (differences == least && says_more(run->run, group->base->run))) {
+      group->base = run;
+      least = differences;
+    }
+  }
+}
+
+static sht_status read_epochs(sht__report_run *run, sht_error *error) {
+  sht_error fault = {0};
+  sht_status status = sht_run_epochs(run->run, &run->epochs, &run->epoch_count, &fault);
+  if (status == SHT_MEMORY) {
+    return SHT_FAIL(error, status, "%s", fault.message);
+  }
+  if (status != SHT_OK && run->run->result.epochs > 0) {
+    (void)snprintf(run->problem, sizeof run->problem, "%.500s", fault.message);
+  }
+  return SHT_OK;
+}
+
+static bool leads_group(const sht_run *runs, uint64_t index) {
+  if (runs[index].damaged) {
+    return false;
+  }
+  for (uint64_t i = 0; i < index; i++) {
+    if (same_group(&runs[i], &runs[index])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+sht_status sht__report_open(const sht_run *runs, uint64_t count, bool with_epochs, sht__report *out, sht_error *error) {
+  *out = (sht__report){0};
+  SHT_TRY(SHT_ALLOC(&out->runs, count, "runs of the report", error));
+  SHT_TRY(SHT_ALLOC(&out->groups, count, "groups of the report", error));
+  for (uint64_t i = 0; i < count; i++) {
+    if (!leads_group(runs, i)) {
+      continue;
+    }
+    sht__report_run *first = &out->runs[out->run_count];
+    size_t members = add_group(runs, count, i, first);
+    sht__report_label(first, members);
+    sht__report_group *group = &out->groups[out->group_count++];
+    *group = (sht__report_group){.model = runs[i].config.model,
+                                 .data = runs[i].config.data,
+                                 .classes = classes_of(runs[i].config.data),
+                                 .runs = first,
+                                 .run_count = members};
+    choose_random(group);
+    choose_base(group);
+    out->run_count += members;
+  }
+  for (size_t i = 0; with_epochs && i < out->run_count; i++) {
+    SHT_TRY(read_epochs(&out->runs[i], error));
+  }
+  return SHT_OK;
+}
+
+void sht__report_close(sht__report *report) {
+  for (size_t i = 0; i < report->run_count; i++) {
+    sht_free(report->runs[i].epochs);
+  }
+  sht_free(report->runs);
+  sht_free(report->groups);
+  *report = (sht__report){0};
+}

@@ -1,0 +1,149 @@
+// What the runs of a report are called, and how their lines look: see report.h.
+#include <math.h>
+#include <string.h>
+
+#include "lab/report.h"
+#include "lab/svg.h"
+#include "lab/svg_text.h"
+#include "shatter/data.h"
+
+// Adds to a text, cutting it at the end of its room.
+static void append(char *text, size_t size, const char *more) {
+  size_t used = strlen(text);
+  (void)snprintf(text + used, size - used, "%s", more);
+}
+
+// "30 % random labels"; also sets the share.
+static void name_labels(const sht_randomization *how, sht__report_run *run) {
+  char share[SHT__TEXT_SIZE];
+  bool wrong = how->labels == SHT_LABELS_WRONG;
+  run->noise = how->labels == SHT_LABELS_RANDOM ? 1 : how->label_probability;
+  (void)sht__number_text(100 * run->noise, 1, true, share, sizeof share);
+  if (run->noise == 1) {
+    (void)snprintf(run->name, sizeof run->name, wrong ? "wrong labels" : "random labels");
+  } else {
+    (void)snprintf(run->name, sizeof run->name, "%s %% %s labels", share, wrong ? "wrong" : "random");
+  }
+  run->kind = run->noise == 1 && !wrong ? SHT__KIND_RANDOM_LABELS : SHT__KIND_PARTLY_WRONG_LABELS;
+}
+
+static void name_pixels(sht_pixel_kind pixels, sht__report_run *run) {
+  static const char *const names[] = {"", "shuffled pixels", "random pixels", "Gaussian pixels"};
+  static const sht__kind kinds[] = {SHT__KIND_TRUE, SHT__KIND_SHUFFLED_PIXELS, SHT__KIND_RANDOM_PIXELS,
+                                    SHT__KIND_GAUSSIAN_PIXELS};
+  if (pixels == SHT_PIXELS_TRUE) {
+    return;
+  }
+  run->kind = run->name[0] == '\0' ? kinds[pixels] : SHT__KIND_OTHER;
+  append(run->name, sizeof run->name, run->name[0] == '\0' ? "" : " and ");
+  append(run->name, sizeof run->name, names[pixels]);
+}
+
+void sht__report_name(sht__report_run *run) {
+  const sht_config *config = &run->run->config;
+  sht_randomization how;
+  run->name[0] = '\0';
+  run->noise = 0;
+  run->kind = SHT__KIND_TRUE;
+  if (sht_randomization_parse(config->labels, config->pixels, config->seed, &how, NULL) != SHT_OK) {
+    run->kind = SHT__KIND_OTHER;
+    (void)snprintf(run->name, sizeof run->name, "labels %.60s, pixels %.60s", config->labels, config->pixels);
+    return;
+  }
+  bool drawn = how.labels == SHT_LABELS_CORRUPT || how.labels == SHT_LABELS_WRONG || how.labels == SHT_LABELS_RANDOM;
+  if (drawn && (how.labels == SHT_LABELS_RANDOM || how.label_probability > 0)) {
+    name_labels(&how, run);
+  } else if (how.labels == SHT_LABELS_MATRIX || how.labels == SHT_LABELS_FILE) {
+    run->kind = SHT__KIND_OTHER;
+    (void)snprintf(run->name, sizeof run->name,
+                   how.labels == SHT_LABELS_MATRIX ? "labels through a noise matrix" : "labels from a file");
+  }
+  name_pixels(how.pixels, run);
+  if (run->name[0] == '\0') {
+    (void)snprintf(run->name, sizeof run->name, "true data");
+  }
+}
+
+static bool option_differs(const sht_option *option, const sht_run *a, const sht_run *b) {
+  char first[SHT_TEXT_MAX];
+  char second[SHT_TEXT_MAX];
+  sht_config_get(&a->config, option, first, sizeof first);
+  sht_config_get(&b->config, option, second, sizeof second);
+  return strcmp(first, second) != 0;
+}
+
+static bool is_one_of(const char *name, const char *const *names) {
+  while (*names != NULL && strcmp(name, *names) != 0) {
+    names++;
+  }
+  return *names != NULL;
+}
+
+size_t sht__report_differences(const sht_run *a, const sht_run *b) {
+  static const char *const aside[] = {"labels", "pixels", "epochs", "stop-when-fitted", NULL};
+  size_t count = 0;
+  for (size_t i = 0; i < sht_option_count; i++) {
+    const sht_option *option = &sht_options[i];
+    count += option->identity && !is_one_of(option->name, aside) && option_differs(option, a, b);
+  }
+  return count;
+}
+
+// Adds one option to the labels that it tells apart: ", seed 2".
+static void add_option(sht__report_run *runs, size_t count, const sht_option *option) {
+  for (size_t i = 0; i < count; i++) {
+    runs[i].differs = false;
+    for (size_t other = 0; other < count; other++) {
+      runs[i].differs = runs[i].differs || (strcmp(runs[other].label, runs[i].label) == 0 &&
+                                            option_differs(option, runs[other].run, runs[i].run));
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (runs[i].differs) {
+      char value[SHT_TEXT_MAX];
+      char text[SHT__LABEL_SIZE];
+      sht_config_get(&runs[i].run->config, option, value, sizeof value);
+      (void)snprintf(text, sizeof text, ", %s %.100s", option->name, value);
+      append(runs[i].label, sizeof runs[i].label, text);
+    }
+  }
+}
+
+// A kind has its own style in every figure; a second run of it takes the first one that is free.
+static int choose_style(const sht__report_run *runs, size_t index) {
+  int style = (int)runs[index].kind;
+  for (int next = 0; next < SHT_SVG_LINES_MAX; next++) {
+    bool taken = false;
+    for (size_t other = 0; other < index; other++) {
+      taken = taken || runs[other].style == style;
+    }
+    if (!taken) {
+      break;
+    }
+    style = next;
+  }
+  return style;
+}
+
+void sht__report_label(sht__report_run *runs, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    (void)snprintf(runs[i].label, sizeof runs[i].label, "%s", runs[i].name);
+    runs[i].style = choose_style(runs, i);
+  }
+  for (size_t i = 0; i < sht_option_count; i++) {
+    if (sht_options[i].identity) {
+      add_option(runs, count, &sht_options[i]);
+    }
+  }
+}
+
+double sht__train_accuracy(const sht_epoch *epoch) {
+  return isfinite(epoch->train_accuracy_eval) ? epoch->train_accuracy_eval : epoch->train_accuracy;
+}
+
+char *sht__percent_text(double fraction, char *out, size_t size) {
+  char number[SHT__TEXT_SIZE];
+  (void)sht__number_text(100 * fraction, 1, false, number, sizeof number);
+  (void)snprintf(out, size, isfinite(fraction) ? "%s %%" : "%s", number);
+  return out;
+}

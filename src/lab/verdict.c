@@ -1,0 +1,194 @@
+// What true and randomised runs say together, in words: see report.h and shatter/lab.h.
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab/report.h"
+#include "lab/svg_text.h"
+
+enum { CLAUSES_MAX = 6 };
+
+// Test accuracy above chance by less than this is not called learning.
+static const double hardly_above_chance = 0.05;
+
+static bool is_fitted(const sht__report_run *run) {
+  return run->run->result.fitted_epoch > 0 && run->run->result.outcome != SHT_OUTCOME_DIVERGED;
+}
+
+// How much longer than the run on true data, " (3.3 times as long)"; nothing when they cannot be compared.
+static void write_ratio(FILE *out, const sht__report_run *run, const sht__report_run *base) {
+  if (base == NULL || base == run || !is_fitted(base) ||
+      run->run->result.train_examples != base->run->result.train_examples ||
+      run->run->config.batch != base->run->config.batch) {
+    return;
+  }
+  char number[SHT__TEXT_SIZE];
+  double ratio = (double)run->run->result.fitted_step / (double)base->run->result.fitted_step;
+  if (!isfinite(ratio) || ratio <= 0) {
+    return;
+  }
+  (void)fprintf(out, " (%s times as long)", sht__number_text(ratio, 1, true, number, sizeof number));
+}
+
+static void write_accuracy(FILE *out, const char *name, double fraction) {
+  char text[SHT__TEXT_SIZE];
+  if (isfinite(fraction)) {
+    (void)fprintf(out, ", %s accuracy %s", name, sht__percent_text(fraction, text, sizeof text));
+  }
+}
+
+// "random labels fitted in 40 epochs (3.3 times as long), test accuracy 10.2 %"
+static void write_clause(FILE *out, const sht__report_run *run, const sht__report_run *base) {
+  const sht_train_result *result = &run->run->result;
+  (void)fprintf(out, "%s ", run->label);
+  if (result->outcome == SHT_OUTCOME_DIVERGED) {
+    (void)fprintf(out, "diverged at step %" PRIu64, result->diverged_step);
+    return;
+  }
+  if (is_fitted(run)) {
+    (void)fprintf(out, "fitted in %" PRIu32 " epoch%s", result->fitted_epoch, result->fitted_epoch == 1 ? "" : "s");
+    write_ratio(out, run, base);
+  } else if (!run->run->complete) {
+    (void)fprintf(out, "unfinished (%" PRIu32 " of %" PRIu64 " epochs so far)", result->epochs,
+                  run->run->config.epochs);
+  } else {
+    (void)fprintf(out, "not fitted after %" PRIu32 " epoch%s", result->epochs, result->epochs == 1 ? "" : "s");
+  }
+  if (!is_fitted(run)) {
+    write_accuracy(out, "training", sht__train_accuracy(&result->last));
+  }
+  write_accuracy(out, "test", result->last.test_accuracy);
+}
+
+static void write_facts(FILE *out, const sht__report_group *group) {
+  (void)fprintf(out, "%s on %s: ", group->model, group->data);
+  for (size_t i = 0; i < group->run_count && i < CLAUSES_MAX; i++) {
+    (void)fputs(i == 0 ? "" : "; ", out);
+    write_clause(out, &group->runs[i], group->base);
+  }
+  if (group->run_count > CLAUSES_MAX) {
+    (void)fprintf(out, "; and %zu runs more", group->run_count - CLAUSES_MAX);
+  }
+  (void)fputc('.', out);
+}
+
+// What was memorised, said so that it claims no more than the kind allows.
+static const char *memorised(const sht__report_run *run) {
+  switch (run->kind) {
+    case SHT__KIND_RANDOM_LABELS:
+      return "labels that mean nothing";
+    case SHT__KIND_GAUSSIAN_PIXELS:
+      return "images of pure noise";
+    case SHT__KIND_RANDOM_PIXELS:
+      return "images whose pixels are scrambled";
+    default:
+      return NULL;
+  }
+}
+
+// The fitted run that says most about memorising, or NULL.
+static const sht__report_run *find_memorised(const sht__report_group *group) {
+  for (size_t i = 0; i < group->run_count; i++) {
+    if (is_fitted(&group->runs[i]) && memorised(&group->runs[i]) != NULL) {
+      return &group->runs[i];
+    }
+  }
+  return NULL;
+}
+
+static void write_memorised(FILE *out, const sht__report_group *group, const sht__report_run *run) {
+  const sht__report_run *base = group->base;
+  char accuracy[SHT__TEXT_SIZE];
+  bool alike = base != NULL && sht__report_differences(base->run, run->run) == 0;
+  (void)fprintf(out, " The same network%s memorises %s, so a training set that is fitted is no evidence of learning",
+                alike ? ", trained the same way," : "", memorised(run));
+  double test = base == NULL ? NAN : base->run->result.last.test_accuracy;
+  if (!isfinite(test)) {
+    (void)fputc('.', out);
+  } else if (group->classes > 0 && test < 1.0 / group->classes + hardly_above_chance) {
+    (void)fputs("; on new examples it is hardly better than chance with the true data either.", out);
+  } else {
+    (void)fprintf(out, ", and neither its size nor its training error explains the %s on new examples.",
+                  sht__percent_text(test, accuracy, sizeof accuracy));
+  }
+}
+
+static void write_not_fitted(FILE *out, const sht__report_run *run) {
+  if (run->run->result.outcome == SHT_OUTCOME_DIVERGED) {
+    (void)fputs(" A run that diverged says nothing about what the network can memorise; try a smaller learning rate.",
+                out);
+  } else if (!run->run->complete) {
+    (void)fputs(" Nothing follows from a randomised run before it has ended.", out);
+  } else {
+    (void)fprintf(out, " That %s were not fitted in this time does not show that they cannot be.", run->name);
+  }
+}
+
+void sht__verdict_write(FILE *out, const sht__report_group *group) {
+  write_facts(out, group);
+  const sht__report_run *learnt_by_heart = find_memorised(group);
+  if (learnt_by_heart != NULL) {
+    write_memorised(out, group, learnt_by_heart);
+  } else if (group->random != NULL && !is_fitted(group->random)) {
+    write_not_fitted(out, group->random);
+  } else if (group->random != NULL) {
+    (void)fprintf(out, " It fits the training set with %s too.", group->random->name);
+  }
+  if (group->base == NULL) {
+    (void)fputs(" There is no run on the true data to compare with.", out);
+  } else if (group->random == NULL) {
+    (void)fputs(" There is no randomised run to compare with; train one with --labels random.", out);
+  }
+}
+
+// Adds a group's sentences when they fit whole; else as much of the first one's as fits, or an ellipsis.
+static bool add_text(const char *text, char *out, uint64_t size, uint64_t *used) {
+  static const char more[] = " ...";
+  uint64_t room = size - *used - sizeof more;
+  bool fits = strlen(text) <= room;
+  if (fits || *used == 0) {
+    *used += (uint64_t)snprintf(out + *used, size - *used, "%.*s", (int)room, text);
+    *used = strlen(out);
+  }
+  if (!fits) {
+    (void)snprintf(out + *used, size - *used, "%s", more);
+  }
+  return fits;
+}
+
+static sht_status write_groups(const sht__report *report, char *out, uint64_t size, sht_error *error) {
+  uint64_t used = 0;
+  bool fits = true;
+  for (size_t i = 0; i < report->group_count && fits; i++) {
+    char *text = NULL;
+    size_t length = 0;
+    FILE *writer = open_memstream(&text, &length);
+    if (writer == NULL) {
+      return SHT_FAIL(error, SHT_MEMORY, "no memory for the verdict");
+    }
+    (void)fputs(i == 0 ? "" : " ", writer);
+    sht__verdict_write(writer, &report->groups[i]);
+    if (fclose(writer) != 0) {
+      free(text);
+      return SHT_FAIL(error, SHT_MEMORY, "no memory for the verdict");
+    }
+    fits = add_text(text, out, size, &used);
+    free(text);
+  }
+  return SHT_OK;
+}
+
+sht_status sht_report_verdict(const sht_run *runs, uint64_t count, char *out, uint64_t size, sht_error *error) {
+  sht__report report;
+  if (size < SHT__LABEL_SIZE) {
+    return SHT_FAIL(error, SHT_INTERNAL, "a verdict needs room for %d bytes", SHT__LABEL_SIZE);
+  }
+  (void)snprintf(out, size, "There is no run yet; `shatter demo` makes the first ones.");
+  sht_status status = sht__report_open(runs, count, false, &report, error);
+  if (status == SHT_OK && count > 0) {
+    status = write_groups(&report, out, size, error);
+  }
+  sht__report_close(&report);
+  return status;
+}
