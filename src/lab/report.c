@@ -98,11 +98,23 @@ static void write_foot(FILE *out) {
               out);
 }
 
-static sht_status write_page(FILE *out, const sht__report *report, sht_error *error) {
+static void write_damaged(FILE *out, const sht_run *runs, uint64_t count) {
+  for (uint64_t i = 0; i < count; i++) {
+    if (runs[i].damaged) {
+      (void)fputs("<p class=\"problem\">Left out: ", out);
+      sht__xml_text(out, runs[i].problem);
+      (void)fputs("</p>\n", out);
+    }
+  }
+}
+
+static sht_status write_page(FILE *out, const sht_run *runs, uint64_t count, const sht__report *report,
+                             sht_error *error) {
   write_head(out, report);
   if (report->group_count == 1) {
     SHT_TRY(write_verdict(out, &report->groups[0], error));
   }
+  write_damaged(out, runs, count);
   (void)fputs("</header>\n<main>\n", out);
   if (report->group_count > 1) {
     sht__runs_write(out, report);
@@ -117,12 +129,13 @@ static sht_status write_page(FILE *out, const sht__report *report, sht_error *er
   return SHT_OK;
 }
 
-static sht_status make_page(const sht__report *report, char **text, size_t *length, sht_error *error) {
+static sht_status make_page(const sht_run *runs, uint64_t count, const sht__report *report, char **text, size_t *length,
+                            sht_error *error) {
   FILE *out = open_memstream(text, length);
   if (out == NULL) {
     return SHT_FAIL(error, SHT_MEMORY, "no memory for the report");
   }
-  sht_status status = write_page(out, report, error);
+  sht_status status = write_page(out, runs, count, report, error);
   if (fclose(out) != 0 && status == SHT_OK) {
     status = SHT_FAIL(error, SHT_MEMORY, "no memory for the report");
   }
@@ -138,7 +151,7 @@ sht_status sht_report_write(const sht_run *runs, uint64_t count, const char *pat
   }
   sht_status status = sht__report_open(runs, count, true, &report, error);
   if (status == SHT_OK) {
-    status = make_page(&report, &text, &length, error);
+    status = make_page(runs, count, &report, &text, &length, error);
   }
   if (status == SHT_OK) {
     status = sht_file_write(path, text, length, error);

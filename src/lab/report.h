@@ -32,6 +32,7 @@ typedef struct sht__report_run {
   char name[SHT__KIND_SIZE];    // of the kind: "random labels"
   char label[SHT__LABEL_SIZE];  // and what tells it from other runs of its group: "random labels, seed 2"
   int style;                    // of its lines
+  bool differs;                 // scratch of sht__report_label
   char problem[512];            // why its curve is missing; "": it is not
 } sht__report_run;
 
@@ -53,7 +54,8 @@ typedef struct sht__report {
   size_t group_count;
 } sht__report;
 
-// Sorts and names runs, and reads their epochs when asked to. `runs` is borrowed. Close also after a failure.
+// Sorts and names runs (without those that are damaged), and reads their epochs when asked to. `runs` is borrowed.
+// Close also after a failure.
 sht_status sht__report_open(const sht_run *runs, uint64_t count, bool with_epochs, sht__report *out, sht_error *error);
 void sht__report_close(sht__report *report);
 

@@ -59,8 +59,19 @@ double sht__measure_value(sht__measure what, const sht_epoch *epoch) {
   }
 }
 
-static double place_of(sht__measure what, const sht_epoch *epoch) {
-  return what == SHT__MEASURE_LOSS ? (double)epoch->steps / 1000 : (double)epoch->epoch;
+static double place_of(sht__measure what, const sht_epoch *epoch, double unit) {
+  return what == SHT__MEASURE_LOSS ? (double)epoch->steps / unit : (double)epoch->epoch;
+}
+
+// Short trainings have their steps written out.
+static double step_unit(const sht__report_group *group) {
+  uint64_t longest = 0;
+  for (size_t i = 0; i < group->run_count; i++) {
+    const sht__report_run *run = &group->runs[i];
+    uint64_t steps = run->epoch_count > 0 ? run->epochs[run->epoch_count - 1].steps : 0;
+    longest = longest > steps ? longest : steps;
+  }
+  return longest < 2000 ? 1 : 1000;
 }
 
 static uint64_t mark_of(const sht__report_run *run) {
@@ -80,13 +91,14 @@ static sht_status lines_open(const sht__report_group *group, sht__measure what, 
   }
   SHT_TRY(SHT_ALLOC(&out->points, 2 * total, "points of a figure", error));
   double *next = out->points;
+  double unit = step_unit(group);
   for (size_t i = 0; i < group->run_count && out->count < SHT_SVG_LINES_MAX; i++) {
     const sht__report_run *run = &group->runs[i];
     double *x = next;
     double *y = next + run->epoch_count;
     next = y + run->epoch_count;
     for (uint64_t e = 0; e < run->epoch_count; e++) {
-      x[e] = place_of(what, &run->epochs[e]);
+      x[e] = place_of(what, &run->epochs[e], unit);
       y[e] = sht__measure_value(what, &run->epochs[e]);
     }
     out->line[out->count++] = (sht_svg_line){.label = run->label,
@@ -135,11 +147,13 @@ static sht_status write_drawing(FILE *out, sht__measure what, const sht__report_
     (void)snprintf(level_label, sizeof level_label, "chance: %s %%",
                    sht__number_text(100.0 / group->classes, 1, true, number, sizeof number));
   }
+  bool plain = what == SHT__MEASURE_LOSS && step_unit(group) == 1;
+  const char *x_label = plain ? "steps" : measures[what].x_label;
   double top = what == SHT__MEASURE_LOSS ? sht__svg_nice_maximum(largest_loss(all)) : 100;
   sht_svg_figure figure = {.id = id,
                            .title = title,
                            .description = measures[what].caption,
-                           .x = {measures[what].x_label, 0, largest_x(all), false},
+                           .x = {x_label, 0, largest_x(all), false},
                            .y = {sht__measure_label(what), 0, top, false},
                            .lines = all->line,
                            .line_count = all->count,

@@ -2,11 +2,16 @@
 #include "lab/report_measure.h"
 #include "lab/svg_text.h"
 
+static const double least_loss_shown = 0.001;
+
 static void write_value(FILE *out, sht__measure what, const sht__report_run *run) {
   char text[SHT__TEXT_SIZE];
   const sht_epoch *last = &run->run->result.last;
   if (what == SHT__MEASURE_LOSS) {
-    (void)fputs(sht__number_text(last->train_loss, last->train_loss < 0.095 ? 3 : 2, false, text, sizeof text), out);
+    bool tiny = last->train_loss < least_loss_shown;
+    (void)fprintf(out, "%s%s", tiny ? "below " : "",
+                  sht__number_text(tiny ? least_loss_shown : last->train_loss, last->train_loss < 0.095 ? 3 : 2, false,
+                                   text, sizeof text));
   } else {
     (void)fputs(sht__percent_text(sht__measure_value(what, last) / 100, text, sizeof text), out);
   }

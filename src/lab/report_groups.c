@@ -6,8 +6,10 @@
 #include "lab/report.h"
 #include "shatter/data.h"
 
+// A run that cannot be read belongs to none.
 static bool same_group(const sht_run *a, const sht_run *b) {
-  return strcmp(a->config.model, b->config.model) == 0 && strcmp(a->config.data, b->config.data) == 0;
+  return !a->damaged && !b->damaged && strcmp(a->config.model, b->config.model) == 0 &&
+         strcmp(a->config.data, b->config.data) == 0;
 }
 
 static bool comes_before(const sht__report_run *a, const sht__report_run *b) {
@@ -93,6 +95,9 @@ static sht_status read_epochs(sht__report_run *run, sht_error *error) {
 }
 
 static bool leads_group(const sht_run *runs, uint64_t index) {
+  if (runs[index].damaged) {
+    return false;
+  }
   for (uint64_t i = 0; i < index; i++) {
     if (same_group(&runs[i], &runs[index])) {
       return false;

@@ -89,21 +89,22 @@ size_t sht__report_differences(const sht_run *a, const sht_run *b) {
   return count;
 }
 
-// Adds the options in which a run differs from others of its name: ", seed 2".
-static void append_differences(sht__report_run *runs, size_t count, size_t index) {
-  sht__report_run *run = &runs[index];
-  for (size_t i = 0; i < sht_option_count; i++) {
-    bool differs = false;
-    for (size_t other = 0; other < count && sht_options[i].identity; other++) {
-      differs = differs || (strcmp(runs[other].name, run->name) == 0 &&
-                            option_differs(&sht_options[i], runs[other].run, run->run));
+// Adds one option to the labels that it tells apart: ", seed 2".
+static void add_option(sht__report_run *runs, size_t count, const sht_option *option) {
+  for (size_t i = 0; i < count; i++) {
+    runs[i].differs = false;
+    for (size_t other = 0; other < count; other++) {
+      runs[i].differs = runs[i].differs || (strcmp(runs[other].label, runs[i].label) == 0 &&
+                                            option_differs(option, runs[other].run, runs[i].run));
     }
-    if (differs) {
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (runs[i].differs) {
       char value[SHT_TEXT_MAX];
       char text[SHT__LABEL_SIZE];
-      sht_config_get(&run->run->config, &sht_options[i], value, sizeof value);
-      (void)snprintf(text, sizeof text, ", %s %.100s", sht_options[i].name, value);
-      append(run->label, sizeof run->label, text);
+      sht_config_get(&runs[i].run->config, option, value, sizeof value);
+      (void)snprintf(text, sizeof text, ", %s %.100s", option->name, value);
+      append(runs[i].label, sizeof runs[i].label, text);
     }
   }
 }
@@ -127,8 +128,12 @@ static int choose_style(const sht__report_run *runs, size_t index) {
 void sht__report_label(sht__report_run *runs, size_t count) {
   for (size_t i = 0; i < count; i++) {
     (void)snprintf(runs[i].label, sizeof runs[i].label, "%s", runs[i].name);
-    append_differences(runs, count, i);
     runs[i].style = choose_style(runs, i);
+  }
+  for (size_t i = 0; i < sht_option_count; i++) {
+    if (sht_options[i].identity) {
+      add_option(runs, count, &sht_options[i]);
+    }
   }
 }
 

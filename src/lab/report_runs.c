@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "lab/report.h"
+#include "lab/svg.h"
 #include "lab/svg_text.h"
 
 static void write_cell(FILE *out, const char *text) {
@@ -40,45 +41,57 @@ static void write_fitted_cell(FILE *out, const sht_train_result *result) {
 
 // A short piece of the run's line, so that table and figures can be read together.
 static void write_swatch(FILE *out, const sht__report_run *run) {
-  static const char *const dashes[] = {"none", "7 3", "2 3", "9 3 2 3", "4 2", "12 4", "1 2"};
-  const int colors = (int)(sizeof dashes / sizeof dashes[0]);
   (void)fprintf(out,
                 "<svg class=\"swatch\" width=\"26\" height=\"8\" aria-hidden=\"true\"><line class=\"c%d\" x1=\"0\" "
                 "y1=\"4\" x2=\"26\" y2=\"4\" stroke-width=\"2.5\" stroke-dasharray=\"%s\"/></svg>",
-                run->style % colors, dashes[(run->style + run->style / colors) % colors]);
+                sht__svg_color(run->style), sht__svg_dash(run->style));
+}
+
+static void write_results(FILE *out, const sht__report_run *run, bool paper) {
+  const sht__paper_row *row = paper ? sht__paper_find(run) : NULL;
+  const sht_epoch *last = &run->run->result.last;
+  char obstacle[96];
+  write_percent_cell(out, "number", sht__train_accuracy(last));
+  if (paper) {
+    write_percent_cell(out, "number paper-number", row == NULL ? NAN : row->train_accuracy);
+  }
+  write_percent_cell(out, "number", last->test_accuracy);
+  if (paper) {
+    write_percent_cell(out, "number paper-number", row == NULL ? NAN : row->test_accuracy);
+    write_cell(out, row == NULL ? "not in Table 1" : sht__paper_obstacle(run->run, obstacle, sizeof obstacle));
+  }
+  write_fitted_cell(out, &run->run->result);
 }
 
 static void write_run(FILE *out, const sht__report_run *run, bool paper) {
   const sht_run *r = run->run;
-  const sht_train_result *result = &r->result;
   (void)fputs("<tr><th scope=\"row\">", out);
   write_swatch(out, run);
   sht__xml_text(out, run->label);
-  if (!r->complete) {
-    (void)fputs(" <em>(unfinished)</em>", out);
-  }
-  (void)fputs("</th>", out);
+  (void)fputs(r->complete ? "</th>" : " <em>(unfinished)</em></th>", out);
+  write_results(out, run, paper);
+  write_count_cell(out, r->result.epochs);
+  write_count_cell(out, r->result.steps);
+  write_count_cell(out, r->result.parameters);
+  write_count_cell(out, r->result.train_examples);
   write_cell(out, r->config.model);
   write_cell(out, r->config.data);
   write_cell(out, r->config.labels);
   write_cell(out, r->config.pixels);
-  write_count_cell(out, result->train_examples);
-  write_count_cell(out, result->parameters);
-  write_count_cell(out, result->epochs);
-  write_count_cell(out, result->steps);
-  write_fitted_cell(out, result);
-  const sht__paper_row *row = paper ? sht__paper_find(run) : NULL;
-  write_percent_cell(out, "number", sht__train_accuracy(&result->last));
-  if (paper) {
-    write_percent_cell(out, "number paper-number", row == NULL ? NAN : row->train_accuracy);
-  }
-  write_percent_cell(out, "number", result->last.test_accuracy);
-  if (paper) {
-    char obstacle[96];
-    write_percent_cell(out, "number paper-number", row == NULL ? NAN : row->test_accuracy);
-    write_cell(out, row == NULL ? "not in Table 1" : sht__paper_obstacle(r, obstacle, sizeof obstacle));
-  }
   (void)fputs("</tr>\n", out);
+}
+
+static void write_group(FILE *out, const sht__report_group *group, bool headed, bool paper) {
+  if (headed) {
+    (void)fprintf(out, "<tr class=\"group\"><th colspan=\"%d\" scope=\"rowgroup\">", paper ? 15 : 12);
+    sht__xml_text(out, group->model);
+    (void)fputs(" on ", out);
+    sht__xml_text(out, group->data);
+    (void)fputs("</th></tr>\n", out);
+  }
+  for (size_t i = 0; i < group->run_count; i++) {
+    write_run(out, &group->runs[i], paper);
+  }
 }
 
 static bool has_paper_row(const sht__report *report) {
@@ -107,7 +120,7 @@ static void write_paper_note(FILE *out, const sht__report *report, bool paper) {
   (void)fputs("<p class=\"caption\"><i>Paper</i>: Table 1 of Zhang et al. (2017), without random cropping.", out);
   if (scaled) {
     (void)fputs(
-        " A run with a remark in the last column was scaled down or changed: its numbers and the paper's are "
+        " A run with a remark was scaled down or changed: its numbers and the paper's are "
         "<strong>not comparable</strong>.",
         out);
   }
@@ -115,20 +128,22 @@ static void write_paper_note(FILE *out, const sht__report *report, bool paper) {
 }
 
 void sht__runs_write(FILE *out, const sht__report *report) {
-  static const char *const heads[] = {"run",      "model",      "data",   "labels", "pixels",
-                                      "examples", "parameters", "epochs", "steps",  "fitted"};
+  static const char paper_head[] = "<th scope=\"col\" class=\"number paper-number\">paper</th>";
+  static const char number_head[] = "<th scope=\"col\" class=\"number\">";
   bool paper = has_paper_row(report);
-  (void)fputs("<section id=\"runs\">\n<h2>Runs</h2>\n<div class=\"wide\"><table class=\"runs\">\n<thead><tr>", out);
-  for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
-    (void)fprintf(out, "<th scope=\"col\"%s>%s</th>", i > 4 && i < 9 ? " class=\"number\"" : "", heads[i]);
-  }
-  const char *paper_head = paper ? "<th scope=\"col\" class=\"number paper-number\">paper</th>" : "";
+  (void)fputs(
+      "<section id=\"runs\">\n<h2>Runs</h2>\n<div class=\"wide\"><table class=\"runs\">\n<thead><tr>"
+      "<th scope=\"col\">run</th>",
+      out);
+  (void)fprintf(out, "%strain %%</th>%s%stest %%</th>%s%s", number_head, paper ? paper_head : "", number_head,
+                paper ? paper_head : "", paper ? "<th scope=\"col\">remark</th>" : "");
   (void)fprintf(out,
-                "<th scope=\"col\" class=\"number\">train %%</th>%s<th scope=\"col\" class=\"number\">test %%</th>%s%s",
-                paper_head, paper_head, paper ? "<th scope=\"col\">comparable?</th>" : "");
-  (void)fputs("</tr></thead>\n<tbody>\n", out);
-  for (size_t i = 0; i < report->run_count; i++) {
-    write_run(out, &report->runs[i], paper);
+                "<th scope=\"col\">fitted</th>%sepochs</th>%ssteps</th>%sparameters</th>%sexamples</th>"
+                "<th scope=\"col\">model</th><th scope=\"col\">data</th><th scope=\"col\">labels</th>"
+                "<th scope=\"col\">pixels</th></tr></thead>\n<tbody>\n",
+                number_head, number_head, number_head, number_head);
+  for (size_t i = 0; i < report->group_count; i++) {
+    write_group(out, &report->groups[i], report->group_count > 1, paper);
   }
   (void)fputs("</tbody></table></div>\n", out);
   write_paper_note(out, report, paper);

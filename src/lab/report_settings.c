@@ -71,6 +71,26 @@ static void write_environment(FILE *out, const sht_run *run) {
   sht_free(text);
 }
 
+// The line breaks between options and not inside them; what is copied has no break at all.
+static void write_shell(FILE *out, char *text) {
+  (void)fputs("<pre><code>", out);
+  for (char *option = strstr(text, " --"); option != NULL; option = strstr(text, " --")) {
+    *option = '\0';
+    sht__xml_text(out, text);
+    text = option + 1;
+    size_t length = strcspn(text, " ");
+    (void)fputs(" <span>", out);
+    char after = text[length];
+    text[length] = '\0';
+    sht__xml_text(out, text);
+    text[length] = after;
+    text += length;
+    (void)fputs("</span>", out);
+  }
+  sht__xml_text(out, text);
+  (void)fputs("</code></pre>\n", out);
+}
+
 static void write_command(FILE *out, const sht_config *config) {
   char *text = NULL;
   size_t length = 0;
@@ -80,9 +100,7 @@ static void write_command(FILE *out, const sht_config *config) {
   }
   sht__command_write(writer, config);
   if (fclose(writer) == 0) {
-    (void)fputs("<pre><code>", out);
-    sht__xml_text(out, text);
-    (void)fputs("</code></pre>\n", out);
+    write_shell(out, text);
   }
   free(text);
 }

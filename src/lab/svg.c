@@ -17,7 +17,7 @@ static const char *const stroke_colors[SHT_SVG_COLORS] = {"#0072b2", "#d55e00", 
 // The same hues, dark enough for text on white (contrast of at least 4.5).
 static const char *const text_colors[SHT_SVG_COLORS] = {"#005f94", "#ad4c00", "#00744f", "#a13f77",
                                                         "#8a5c00", "#1c6ea4", "#222222"};
-static const char *const dashes[SHT_SVG_COLORS] = {NULL, "7 3", "2 3", "9 3 2 3", "4 2", "12 4", "1 2"};
+static const char *const dashes[SHT_SVG_COLORS] = {"none", "7 3", "2 3", "9 3 2 3", "4 2", "12 4", "1 2"};
 
 // The plot's place in the figure, in pixels.
 typedef struct frame {
@@ -31,6 +31,11 @@ typedef struct line_end {
   const sht_svg_line *line;
   double x, y;
 } line_end;
+
+int sht__svg_color(int style) { return style % SHT_SVG_COLORS; }
+
+// A second round through the colours has the dashes moved on by one, so that no two of the first 49 look alike.
+const char *sht__svg_dash(int style) { return dashes[(style + style / SHT_SVG_COLORS) % SHT_SVG_COLORS]; }
 
 static double text_width(const char *text, double font) {
   return text == NULL ? 0 : (double)sht__utf8_count(text) * font * character_width;
@@ -120,7 +125,7 @@ static void write_x_axis(FILE *out, const frame *f) {
   double ticks[SHT_SVG_TICKS_MAX];
   char text[TICK_TEXT];
   int decimals = 0;
-  double wanted = fmax(2, fmin(8, (f->right - f->left) / (5 * font)));
+  double wanted = fmax(2, fmin(8, (f->right - f->left) / (3.5 * font)));
   int count = sht__svg_ticks(&f->figure->x, wanted, ticks, &decimals);
   for (int i = 0; i < count; i++) {
     double x = place_x(f, ticks[i]);
@@ -138,7 +143,7 @@ static void write_level(FILE *out, const frame *f) {
   if (isfinite(figure->level)) {
     double y = place_y(f, figure->level);
     segment(out, "<line class=\"axis\" stroke=\"#5a6069\" stroke-dasharray=\"1 3\"", f->left, y, f->right, y);
-    text_at(out, "class=\"quiet\" fill=\"#5a6069\" text-anchor=\"end\"", f->right, y - 0.4 * figure->font,
+    text_at(out, "class=\"quiet\" fill=\"#5a6069\" text-anchor=\"end\"", f->right, y + 1.1 * figure->font,
             figure->level_label);
   }
 }
@@ -179,14 +184,10 @@ static void write_points(FILE *out, const frame *f, const sht_svg_line *line) {
 }
 
 static void write_path(FILE *out, const frame *f, const sht_svg_line *line, int color) {
-  const char *dash = dashes[(line->style + line->style / SHT_SVG_COLORS) % SHT_SVG_COLORS];
   (void)fprintf(out,
                 "<path class=\"line c%d\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-linejoin=\"round\"",
                 color, stroke_colors[color]);
-  if (dash != NULL) {
-    (void)fprintf(out, " stroke-dasharray=\"%s\"", dash);
-  }
-  (void)fputs(" d=\"", out);
+  (void)fprintf(out, " stroke-dasharray=\"%s\" d=\"", sht__svg_dash(line->style));
   write_points(out, f, line);
   (void)fputs("\"/>\n", out);
 }
@@ -214,7 +215,7 @@ static bool find_end(const frame *f, const sht_svg_line *line, line_end *end) {
 }
 
 static void write_line(FILE *out, const frame *f, const sht_svg_line *line) {
-  int color = line->style % SHT_SVG_COLORS;
+  int color = sht__svg_color(line->style);
   write_path(out, f, line, color);
   for (uint64_t i = 0; line->count < DOTS_BELOW && i < line->count; i++) {
     if (is_shown(line, i)) {
@@ -262,7 +263,7 @@ static size_t find_ends(const frame *f, line_end ends[SHT_SVG_LINES_MAX]) {
 }
 
 static void write_label(FILE *out, const frame *f, const line_end *end, double y) {
-  int color = end->line->style % SHT_SVG_COLORS;
+  int color = sht__svg_color(end->line->style);
   double font = f->figure->font;
   double x = f->right + font;
   char style[160];

@@ -55,6 +55,10 @@ typedef struct sht_svg_figure {
 // Writes one <svg> element. Errors: SHT_INTERNAL (too many lines, an impossible axis).
 sht_status sht__svg_write(FILE *out, const sht_svg_figure *figure, sht_error *error);
 
+// How the lines of a style look: an index into the colours, and SVG's stroke-dasharray ("none": solid).
+int sht__svg_color(int style);
+const char *sht__svg_dash(int style);
+
 // The end on a round tick of the smallest range from 0 that holds `maximum`; 1 when that is not positive and finite.
 double sht__svg_nice_maximum(double maximum);
 
