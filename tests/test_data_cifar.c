@@ -172,6 +172,14 @@ static void subsets_are_nested(void **state) {
   for (int k = 0; k < 5; k++) {
     assert_int_equal(counts[k], 2);  // the whole set, in another order
   }
+  bool moved = false;
+  for (int i = 0; i < 10; i++) {
+    const uint8_t *image = (const uint8_t *)large->train.pixels + (size_t)i * 3072;
+    int found = large->train.labels[i];
+    assert_true(image[0] == 7 * found || image[0] == 7 * found + 3);  // a label goes with its image
+    moved = moved || found != i / 2;
+  }
+  assert_true(moved);
   sht_dataset_close(small);
   sht_dataset_close(large);
   options.train_limit = 11;

@@ -121,6 +121,10 @@ static void labels_are_addressed_by_index(void **state) {
   sht_randomization how = randomization("random", "true", 1);
   assert_int_equal(sht_dataset_randomize(small, &how, NULL, NULL), SHT_OK);
   assert_memory_equal(small->train.labels, data->train.labels, 100 * sizeof(uint16_t));
+  sht_rng rng = sht_rng_make(1, SHT_PURPOSE_LABELS);
+  for (uint32_t i = 0; i < COUNT; i++) {
+    assert_int_equal(data->train.labels[i], sht_rng_below(rng, 0, i, 1, CLASSES));
+  }
   sht_dataset_close(small);
   sht_dataset_close(data);
 }
@@ -134,7 +138,12 @@ static void test_labels_are_corrupted_apart(void **state) {
   assert_int_equal(sht_dataset_corrupt_test_labels(data, &how, out, NULL), SHT_OK);
   assert_true(fabs(share_changed(out, data->test.true_labels) - 0.45) < 4.5 * sqrt(0.45 * 0.55 / COUNT));
   assert_true(share_changed(data->test.labels, data->test.true_labels) == 0);
-  assert_memory_not_equal(out, data->train.labels, COUNT * sizeof *out);
+  how = randomization("random", "true", 1);
+  assert_int_equal(sht_dataset_corrupt_test_labels(data, &how, out, NULL), SHT_OK);
+  sht_rng rng = sht_rng_make(1, SHT_PURPOSE_TEST_LABELS);
+  for (uint32_t i = 0; i < COUNT; i++) {  // where the draws are is part of every published result
+    assert_int_equal(out[i], sht_rng_below(rng, 0, ((uint64_t)1 << 32) + i, 1, CLASSES));
+  }
   free(out);
   sht_dataset_close(data);
 }

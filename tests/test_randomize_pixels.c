@@ -81,10 +81,16 @@ static void random_is_another_permutation_for_each(void **state) {
   sht_dataset *data = marked(130, 70);
   randomize_pixels(data, "random", 1, 0);
   uint8_t permutations[200][POSITIONS];
+  uint8_t shared[POSITIONS];
+  sht_dataset *shuffled = marked(1, 1);
+  randomize_pixels(shuffled, "shuffled", 1, 0);
+  read_permutation(&shuffled->train, 0, 100, shared);
+  sht_dataset_close(shuffled);
   int fixed = 0;
   for (uint64_t i = 0; i < 200; i++) {
     bool test = i >= 130;
     read_permutation(test ? &data->test : &data->train, test ? i - 130 : i, test ? 101 : 100, permutations[i]);
+    assert_memory_not_equal(permutations[i], shared, POSITIONS);  // no image has the common one
     for (uint64_t j = 0; j < i; j++) {
       assert_memory_not_equal(permutations[i], permutations[j], POSITIONS);
     }
@@ -97,7 +103,8 @@ static void random_is_another_permutation_for_each(void **state) {
 }
 
 // Mean and variance of the training set, matched by both splits. n values: the mean's deviation is sd / sqrt(n), the
-// variance's sd^2 sqrt(2 / n); rounding to 1/64 adds nothing that shows. 4.5 deviations.
+// variance's sd^2 sqrt(2 / n), that of the products of neighbours sd^2 / sqrt(n); rounding to 1/64 adds nothing that
+// shows. 4.5 deviations.
 static void gaussian_has_the_training_sets_moments(void **state) {
   (void)state;
   sht_dataset *data = random_dataset(300, 300, shape, 3);
@@ -119,6 +126,8 @@ static void gaussian_has_the_training_sets_moments(void **state) {
     double drawn = 0;
     double drawn_squares = 0;
     double fourth = 0;
+    double products = 0;
+    double before = 0;
     bool below = false;
     for (uint64_t i = 0; i < (uint64_t)300 * VALUES; i++) {
       double level = ((const int16_t *)split->pixels)[i] / 64.0 - mean;
@@ -126,10 +135,13 @@ static void gaussian_has_the_training_sets_moments(void **state) {
       drawn_squares += level * level;
       fourth += level * level * level * level;
       below = below || level < -mean;
+      products += level * before;
+      before = level;
     }
     assert_true(fabs(drawn / n) < 4.5 * sqrt(variance / n));
     assert_true(fabs(drawn_squares / n - variance) < 4.5 * variance * sqrt(2 / n));
     assert_true(fabs(fourth / n / (variance * variance) - 3) < 4.5 * sqrt(96 / n));
+    assert_true(fabs(products / n) < 4.5 * variance / sqrt(n));
     assert_true(below);  // nothing is clamped to 0
   }
   assert_memory_not_equal(data->train.pixels, data->test.pixels, VALUES * sizeof(int16_t));
