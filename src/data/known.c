@@ -1,7 +1,7 @@
 // The sets that are known by name, and where downloaded ones live.
 //
-// Checksums: the MD5 sums stand beside the downloads on the sets' own pages; the SHA-256 sums are those that public
-// packages pin for the same files (MLDatasets and fast.ai loaders for CIFAR-10, TensorFlow Datasets for MNIST).
+// Checksums: the MD5 sums stand beside the downloads on the sets' own pages or were published by their mirrors; the
+// SHA-256 sums are those that several public loaders of the same files pin independently of one another.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
