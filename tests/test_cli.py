@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""The program as a person and a script meet it: help, suggestions, exit codes, one JSON object, resume."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+SHATTER = os.environ.get("SHATTER", "build/shatter")
+FAILURES = []
+
+
+def run(*words, **more):
+    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=250,
+                          **more)
+
+
+def check(name, good, shown=""):
+    print(f"{'ok' if good else 'FAILED'}: {name}")
+    if not good:
+        FAILURES.append(name)
+        print(shown)
+
+
+def small(store, *words):
+    return ["--model", "mlp-1x128", "--data", "shapes:400,100", "--store", store, *words]
+
+
+def check_help():
+    overview = run("--help")
+    check("--help answers on standard output", overview.returncode == 0 and "train" in overview.stdout, overview)
+    for verb in ["train", "runs", "resume", "rerun", "demo", "bench", "doctor", "report", "data show", "model show"]:
+        answer = run(*verb.split(), "--help")
+        check(f"{verb} --help", answer.returncode == 0 and f"shatter {verb}" in answer.stdout, answer)
+
+
+def check_mistakes():
+    for words, wanted in [(["trian"], "train"), (["train", "--epohcs", "3"], "epochs"),
+                          (["train", "--model", "inceptoin"], "inception"), (["train", "--labels", "rndom"], "random"),
+                          (["train", "--batch", "0"], "batch"), (["model", "show", "alexnte"], "alexnet")]:
+        answer = run(*words)
+        check(f"{' '.join(words)}: told, exit 2 or 66",
+              answer.returncode in (2, 66) and wanted in answer.stderr and answer.stdout == "", answer)
+
+
+def check_counts():
+    for model, parameters in [("inception", 1649402), ("inception-nobn", 1649402), ("alexnet", 1387786),
+                              ("mlp-3x512", 1735178), ("mlp-1x512", 1209866)]:
+        answer = run("model", "show", model, "--json")
+        check(f"{model} has {parameters} parameters", json.loads(answer.stdout)["parameters"] == parameters, answer)
+
+
+def check_train(store):
+    answer = run("train", *small(store, "--labels", "random", "--epochs", "3", "--json"))
+    result = json.loads(answer.stdout)
+    wanted = {"run", "weights_sha256", "train_accuracy", "test_accuracy", "train_loss", "steps", "epochs", "parameters"}
+    check("train --json: one object with the documented keys", answer.returncode == 0 and wanted <= set(result), answer)
+    check("four steps an epoch", result["steps"] == 12, result)
+    again = json.loads(run("train", *small(store, "--labels", "random", "--epochs", "3", "--threads", "1",
+                                           "--json")).stdout)
+    check("a run that is done is not repeated", again["weights_sha256"] == result["weights_sha256"], again)
+    listing = json.loads(run("runs", "--store", store, "--json").stdout)
+    check("runs lists it", len(listing["runs"]) == 1, listing)
+
+
+def check_interrupt(store):
+    """Ctrl-C after a while, then resume: the same weights as without."""
+    words = small(store, "--epochs", "400")
+    process = subprocess.Popen([SHATTER, "train", *words, "--progress", "plain"], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("epoch 3") or "epoch 3/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.stderr.read()
+    check("Ctrl-C saves and says how to go on", process.wait(60) == 130 and "shatter resume" in rest, rest)
+    folder = next(word for word in rest.split() if word.startswith(store)).strip("`.")
+    resumed = run("resume", folder, "--store", store, "--json")
+    with tempfile.TemporaryDirectory() as other:
+        whole = run("train", *small(other, "--epochs", "400", "--json"))
+        check("a resumed run ends with the same weights",
+              json.loads(resumed.stdout)["weights_sha256"] == json.loads(whole.stdout)["weights_sha256"],
+              (resumed, whole))
+
+
+def check_diverged(store):
+    answer = run("train", *small(store, "--learning-rate", "1000", "--epochs", "2", "--json"))
+    check("divergence is an outcome with exit 3", answer.returncode == 3 and json.loads(answer.stdout), answer)
+
+
+def check_grid(store):
+    path = os.path.join(store, "grid.png")
+    answer = run("data", "show", "shapes:100,10", "-o", path)
+    good = answer.returncode == 0 and open(path, "rb").read(8) == b"\x89PNG\r\n\x1a\n"
+    check("data show writes a PNG", good, answer)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as store:
+        check_help()
+        check_mistakes()
+        check_counts()
+        check_train(store)
+        check_interrupt(os.path.join(store, "interrupted"))
+        check_diverged(store)
+        check_grid(store)
+    print(f"{len(FAILURES)} failed")
+    return 1 if FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
