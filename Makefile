@@ -17,7 +17,7 @@ demo: build/shatter           ## true against random labels and random pixels, i
 
 test: build/.setup-test build/build.ninja  ## build and run all tests
 	@cmake --build --preset release
-	@ctest --test-dir build --output-on-failure
+	@ctest --test-dir build -j $(shell nproc) --output-on-failure
 
 # These compute whole networks in double and take many minutes under a sanitizer; test_engine_compare runs the same code
 # there on small ones.
@@ -25,7 +25,7 @@ WHOLE_NETWORKS = test_cpu_dense|test_engine_networks|test_engine_gradients|test_
 
 asan: build/.setup-build build/.setup-test ## the tests under address, undefined-behaviour and leak sanitizers
 	@cmake --preset asan >/dev/null && cmake --build --preset asan
-	@ctest --test-dir build-asan --output-on-failure -E '$(WHOLE_NETWORKS)'
+	@ctest --test-dir build-asan -j $(shell nproc) --output-on-failure -E '$(WHOLE_NETWORKS)'
 
 fuzz: asan                    ## every fuzz target for a short time
 	@bash scripts/fuzz.sh build-asan
