@@ -14,7 +14,7 @@
 #include "cli/training.h"
 #include "cli/verbs.h"
 
-enum { RUNS = 3, PATH_BYTES = 2048, VERDICT_BYTES = 1024, WORD_BYTES = 64, EXAMPLES = 2000, EPOCHS = 40 };
+enum { RUNS = 3, PATH_BYTES = 2048, VERDICT_BYTES = 1024, WORD_BYTES = 64, EXAMPLES = 4000, TEST_EXAMPLES = 2000, EPOCHS = 40 };
 
 typedef struct copy {
   const char *labels, *pixels;
@@ -33,7 +33,7 @@ static void prepare(sht_config *config) {
   (void)snprintf(config->model, sizeof config->model, "mlp-1x512");
   (void)snprintf(config->data, sizeof config->data, "shapes");
   config->train_size = EXAMPLES;
-  config->test_size = EXAMPLES;
+  config->test_size = TEST_EXAMPLES;
   config->epochs = EPOCHS;
 }
 

@@ -174,7 +174,6 @@ static void print_text(const findings *all) {
     (void)printf("%s%s%s  %-12s", sht__ink(&terminal, inks[row->grade]), words[row->grade], sht__ink_end(&terminal),
                  row->subject);
     sht__print_wrapped(stdout, row->text, 18, 18, terminal.columns < 110 ? terminal.columns : 110);
-    (void)printf("\n");
   }
 }
 
