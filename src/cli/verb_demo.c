@@ -14,7 +14,15 @@
 #include "cli/training.h"
 #include "cli/verbs.h"
 
-enum { RUNS = 3, PATH_BYTES = 2048, VERDICT_BYTES = 1024, WORD_BYTES = 64, EXAMPLES = 4000, TEST_EXAMPLES = 2000, EPOCHS = 40 };
+enum {
+  RUNS = 3,
+  PATH_BYTES = 2048,
+  VERDICT_BYTES = 1024,
+  WORD_BYTES = 64,
+  EXAMPLES = 4000,
+  TEST_EXAMPLES = 2000,
+  EPOCHS = 40
+};
 
 typedef struct copy {
   const char *labels, *pixels;
