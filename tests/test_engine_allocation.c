@@ -28,13 +28,13 @@ static atomic_bool counting;
 static atomic_int allocations;
 static atomic_size_t smallest;  // bytes from which an allocation counts
 
+#ifndef SANITIZED  // a sanitizer brings its own malloc
 static void count_one(size_t size) {
   if (atomic_load(&counting) && size >= atomic_load(&smallest)) {
     atomic_fetch_add(&allocations, 1);
   }
 }
 
-#ifndef SANITIZED  // a sanitizer brings its own malloc
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
