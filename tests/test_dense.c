@@ -208,10 +208,11 @@ static sht_status multiply(void *context, const double *v, double *out, uint64_t
 static void test_solve(void **state) {
   (void)state;
   enum { N = 517, COLUMNS = 35 };
-  double *a = make_matrix(N), *x = NULL, *y = NULL, *other = NULL;
+  double *a = make_matrix(N), *x = NULL, *y = NULL, *other = NULL, *left = NULL;
   assert_int_equal(SHT_ALLOC(&x, N * COLUMNS, "x", NULL), SHT_OK);
   assert_int_equal(SHT_ALLOC(&other, N * COLUMNS, "x", NULL), SHT_OK);
   assert_int_equal(SHT_ALLOC(&y, N * COLUMNS, "y", NULL), SHT_OK);
+  assert_int_equal(SHT_ALLOC(&left, N * COLUMNS, "left", NULL), SHT_OK);
   for (uint64_t i = 0; i < N * COLUMNS; i++) {
     y[i] = sin((double)i);
   }
@@ -232,7 +233,7 @@ static void test_solve(void **state) {
   sht__convergence found;
   fill(a, &tiles);
   (void)factor(a, &tiles, pool, N);
-  assert_int_equal(sht__conjugate_solve(&system, y, x, &found, NULL), SHT_OK);
+  assert_int_equal(sht__conjugate_solve(&system, y, x, left, &found, NULL), SHT_OK);
   assert_true(found.converged && found.residual <= 1e-13 && found.iterations <= 5);
   double *jittered = make_matrix(N);
   for (uint64_t i = 0; i < N; i++) {
@@ -240,7 +241,7 @@ static void test_solve(void **state) {
   }
   fill(jittered, &tiles);
   (void)factor(jittered, &tiles, pool, N);
-  assert_int_equal(sht__conjugate_solve(&system, y, other, &found, NULL), SHT_OK);
+  assert_int_equal(sht__conjugate_solve(&system, y, other, left, &found, NULL), SHT_OK);
   assert_true(found.converged && found.residual <= 1e-13);
   for (uint64_t i = 0; i < N * COLUMNS; i++) {
     assert_true(fabs(x[i] - other[i]) < 1e-11);
@@ -248,7 +249,7 @@ static void test_solve(void **state) {
   sht__triangle_close(&triangle);
   sht__tiles_close(&tiles);
   sht_pool_close(pool);
-  void *const blocks[] = {a, x, y, other, jittered};
+  void *const blocks[] = {a, x, y, other, left, jittered};
   for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
     sht_free(blocks[i]);
   }

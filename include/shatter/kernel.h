@@ -1,5 +1,5 @@
-// Kernel machines solved exactly: (K + ridge I) A = Y for all training examples at once, and what the solution predicts.
-// Zhang et al. 2017, section 5 and Table 3 ("kernel systems", no regularisation unless asked).
+// Kernel machines solved exactly: (K + ridge I) A = Y for all training examples at once, and what the solution
+// predicts. Zhang et al. 2017, section 5 and Table 3 ("kernel systems", no regularisation unless asked).
 //
 // Letters: n training examples, m outputs (classes, or columns of a regression's targets), d features of an example.
 // A: [n][m] the coefficients; f(x) = sum over i of k(x, x_i) A_i (+ the targets' mean, where they are centred).
@@ -21,7 +21,8 @@
 
 typedef enum sht_kernel_kind {
   SHT_KERNEL_LINEAR,      // <x, z>
-  SHT_KERNEL_GAUSSIAN,    // exp(-|x - z|^2 / (2 sigma^2)); elsewhere written exp(-gamma |x - z|^2), gamma = 1 / (2 sigma^2)
+  SHT_KERNEL_GAUSSIAN,    // exp(-|x - z|^2 / (2 sigma^2)); elsewhere written exp(-gamma |x - z|^2), gamma = 1 / (2
+                          // sigma^2)
   SHT_KERNEL_LAPLACIAN,   // exp(-|x - z| / sigma), Euclidean distance
   SHT_KERNEL_POLYNOMIAL,  // (<x, z> / sigma^2 + offset)^degree
 } sht_kernel_kind;
@@ -37,14 +38,14 @@ enum { SHT_KERNEL_RIDGES_MAX = 32, SHT_KERNEL_SEARCH_STEPS = 9 };
 typedef struct sht_kernel_options {
   sht_kernel_kind kind;
   sht_sigma_rule sigma_rule;
-  double sigma;        // of GIVEN: above 0
-  double offset;       // of POLYNOMIAL
-  uint32_t degree;     // of POLYNOMIAL: 1 .. 16
+  double sigma;          // of GIVEN: above 0
+  double offset;         // of POLYNOMIAL
+  uint32_t degree;       // of POLYNOMIAL: 1 .. 16
   const char *features;  // "none" (levels in [0,1]), "gabor", "randconv:N"; NULL: none. Arrays: none only
   double ridges[SHT_KERNEL_RIDGES_MAX];  // lambda of K + lambda I, not multiplied by n; 0: interpolate
-  uint32_t ridge_count;  // 1 or more: a path, each solved by itself
-  bool centre;           // subtract the training targets' mean first, add it to predictions
-  bool leave_one_out;    // exact, from the diagonal of the inverse: another factorisation's time for each ridge
+  uint32_t ridge_count;                  // 1 or more: a path, each solved by itself
+  bool centre;                           // subtract the training targets' mean first, add it to predictions
+  bool leave_one_out;         // exact, from the diagonal of the inverse: another factorisation's time for each ridge
   uint32_t spectrum_steps;    // of Lanczos; 0: no estimate
   double tolerance;           // on the residual |y - (K + ridge I) a| / |y| of each output: 1e-10
   uint32_t iterations_max;    // products with K
@@ -64,21 +65,21 @@ void sht_kernel_options_default(sht_kernel_options *options);
 // Examples with what is wanted of them: images with labels, or arrays. Borrowed.
 typedef struct sht_kernel_examples {
   uint64_t count;
-  const sht_split *images;        // pixels and labels; NULL: `inputs`
-  const float *inputs;            // [count][width]; finite
-  uint64_t width;                 // d of `inputs`
-  const uint16_t *labels;         // [count] one-vs-all on one-hot targets; NULL: regression on `targets`
-  const uint16_t *other_labels;   // [count] a second opinion to count errors against (corrupted test labels); NULL: none
-  const double *targets;          // [count][outputs]; finite
-  uint64_t outputs;               // m: classes or columns; the same for training and test
+  const sht_split *images;       // pixels and labels; NULL: `inputs`
+  const float *inputs;           // [count][width]; finite
+  uint64_t width;                // d of `inputs`
+  const uint16_t *labels;        // [count] one-vs-all on one-hot targets; NULL: regression on `targets`
+  const uint16_t *other_labels;  // [count] a second opinion to count errors against (corrupted test labels); NULL: none
+  const double *targets;         // [count][outputs]; finite
+  uint64_t outputs;              // m: classes or columns; the same for training and test
 } sht_kernel_examples;
 
 // Time and memory of a part of the work.
 typedef struct sht_kernel_phase {
   char name[32];  // "features", "gram", "factorisation", "solution", "leave-one-out", "spectrum", "prediction"
   double seconds;
-  double gflops;  // of useful arithmetic a second, where it is counted; else 0
-  uint64_t bytes; // that the phase held at once
+  double gflops;   // of useful arithmetic a second, where it is counted; else 0
+  uint64_t bytes;  // that the phase held at once
 } sht_kernel_phase;
 
 enum { SHT_KERNEL_PHASES_MAX = 12 };
@@ -86,28 +87,28 @@ enum { SHT_KERNEL_PHASES_MAX = 12 };
 // |f| in the kernel's space is sqrt(trace(A^T K A)); the codings differ in the targets alone (one-hot y; y minus its
 // mean; 2 y - 1; the label's number). Without ridge and jitter each is sqrt(trace(Y^T K^-1 Y)).
 typedef struct sht_kernel_norms {
-  double solution;       // of what was solved: the root of the sum over outputs of the squares
-  double *outputs;       // [m] of each output
-  double largest;        // of them
-  double mean;           // of them
-  double one_hot;        // NaN for regression, as are the next three
+  double solution;  // of what was solved: the root of the sum over outputs of the squares
+  double *outputs;  // [m] of each output
+  double largest;   // of them
+  double mean;      // of them
+  double one_hot;   // NaN for regression, as are the next three
   double centred;
   double plus_minus;
-  double label_number;   // one output: 0, 1, ... K-1
-  double coefficients;   // Frobenius norm of A
+  double label_number;  // one output: 0, 1, ... K-1
+  double coefficients;  // Frobenius norm of A
 } sht_kernel_norms;
 
 typedef struct sht_kernel_solution {
   double ridge;
-  double sigma;         // that was used
-  bool converged;       // false: `remark` says why and what to do
-  char remark[512];     // "" when there is nothing to say
-  double jitter;        // added to the preconditioner's diagonal; 0: none was needed
-  double smallest_pivot;  // of the factor, relative to the diagonal of K
-  uint32_t iterations;  // products with K
-  double residual;      // the largest |y - (K + ridge I) a| / |y| over the outputs, in double
-  double train_error;   // share of wrong classes; regression: root of the mean squared error over all outputs
-  double test_error;    // NaN without test examples
+  double sigma;             // that was used
+  bool converged;           // false: `remark` says why and what to do
+  char remark[512];         // "" when there is nothing to say
+  double jitter;            // added to the preconditioner's diagonal; 0: none was needed
+  double smallest_pivot;    // of the factor, relative to the diagonal of K
+  uint32_t iterations;      // products with K
+  double residual;          // the largest |y - (K + ridge I) a| / |y| over the outputs, in double
+  double train_error;       // share of wrong classes; regression: root of the mean squared error over all outputs
+  double test_error;        // NaN without test examples
   double other_test_error;  // against other_labels; NaN: none
   double loo_error;         // leave-one-out error, as train_error; NaN: not asked for, or not to be had (remark)
   double largest_eigenvalue, smallest_eigenvalue;  // of K + ridge I, estimated (Lanczos on the factor); NaN: not asked
@@ -121,8 +122,8 @@ typedef struct sht_kernel_solution {
 // One step of a search for sigma.
 typedef struct sht_kernel_trial {
   double sigma;
-  double loo_error;   // NaN: not solvable at this sigma
-  double loo_squared; // mean squared leave-one-out error
+  double loo_error;    // NaN: not solvable at this sigma
+  double loo_squared;  // mean squared leave-one-out error
 } sht_kernel_trial;
 
 typedef struct sht_kernel_result {
@@ -141,7 +142,7 @@ typedef struct sht_kernel_estimate {
   uint64_t bytes;         // of memory at once
   uint64_t folder_bytes;  // of files at once
   double search_flops, feature_flops, gram_flops, factor_flops, loo_flops;
-  double product_flops;   // of one product with K in double
+  double product_flops;  // of one product with K in double
 } sht_kernel_estimate;
 
 // Errors: SHT_CONFIG (options that make no sense).

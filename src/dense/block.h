@@ -26,6 +26,8 @@ typedef struct sht__block_kernels {
   // x <- x l^-T and x <- x l^-1 for a lower triangle l; x: [32 columns][32 rows], l: [32 columns][32 rows].
   void (*solve_transposed)(float *x, const float *l);
   void (*solve)(float *x, const float *l);
+  // plus[i] += max(x[i] - bias, 0), minus[i] += max(-x[i] - bias, 0); n is a multiple of 32.
+  void (*add_thresholds)(const float *x, float bias, float *plus, float *minus, size_t n);
   // values[i] = exp(values[i]), within 1.1 units in the last place; n is a multiple of 32. Arguments below the smallest
   // normal result give 0; above the largest, infinity; NaN stays.
   void (*exp_f32)(float *values, size_t n);

@@ -105,6 +105,14 @@ BLOCK_LOOP void solve(float *x, const float *l) {
   }
 }
 
+BLOCK_LOOP void add_thresholds(const float *x, float bias, float *plus, float *minus, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float above = x[i] - bias, below = -x[i] - bias;
+    plus[i] += above > 0 ? above : 0;
+    minus[i] += below > 0 ? below : 0;
+  }
+}
+
 // exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2, |r| <= ln(2)/2, and ln 2 in two parts so that r is good
 // to the last bit; exp(r) by its Taylor series, whose first term left out is 5e-9 (float) and 4e-18 (double) of 1.
 // Adding 1.5 * 2^23 rounds to an integer and leaves it in the lowest bits. 2^n is multiplied in two halves because n
@@ -199,6 +207,7 @@ const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
     .widen = widen,
     .solve_transposed = solve_transposed,
     .solve = solve,
+    .add_thresholds = add_thresholds,
     .exp_f32 = exp_f32,
     .exp_f64 = exp_f64,
 };

@@ -173,8 +173,8 @@ static sht_status run(state *s, const double *y, double *x, sht__convergence *ou
   return SHT_OK;
 }
 
-sht_status sht__conjugate_solve(const sht__system *system, const double *y, double *x, sht__convergence *out,
-                                sht_error *error) {
+sht_status sht__conjugate_solve(const sht__system *system, const double *y, double *x, double *left,
+                                sht__convergence *out, sht_error *error) {
   state s;
   *out = (sht__convergence){0};
   sht_status status = open_state(system, &s, error);
@@ -186,6 +186,7 @@ sht_status sht__conjugate_solve(const sht__system *system, const double *y, doub
       s.active[c] = s.target[c] > 0;
     }
     status = run(&s, y, x, out, error);
+    memcpy(left, s.r, system->n * system->columns * sizeof *left);
   }
   close_state(&s);
   return status;

@@ -28,9 +28,10 @@ typedef struct sht__convergence {
   double residual;      // the largest |y - K x| / |y|, from a product with the final x
 } sht__convergence;
 
-// y, x: [columns][n]; x is written. Not reaching the tolerance is an outcome. Errors: SHT_MEMORY, those of `multiply`.
-sht_status sht__conjugate_solve(const sht__system *system, const double *y, double *x, sht__convergence *out,
-                                sht_error *error);
+// y, x: [columns][n]; x is written. left: [columns][n], y - K x at the end. Not reaching the tolerance is an outcome.
+// Errors: SHT_MEMORY, those of `multiply`.
+sht_status sht__conjugate_solve(const sht__system *system, const double *y, double *x, double *left,
+                                sht__convergence *out, sht_error *error);
 
 // z = (L L^T)^-1 r, rounded to fp32 on the way, each column scaled to its largest element; r, z: [columns][n].
 // sides: [N][256][32] of scratch.
