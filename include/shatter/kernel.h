@@ -130,7 +130,8 @@ typedef struct sht_kernel_result {
   uint64_t examples, test_examples, outputs, features;
   uint64_t peak_bytes;  // resident memory of the process at its highest
   double seconds;
-  char arithmetic[32];  // instruction set of the products: "avx512"
+  double feature_seconds;  // of reading, checking and making features; streamed ones count as part of "gram"
+  char arithmetic[32];     // instruction set of the products: "avx512"
   sht_kernel_trial trials[SHT_KERNEL_SEARCH_STEPS];
   uint32_t trial_count;
   sht_kernel_solution *solutions;  // [ridge_count], in the order of the options
@@ -156,6 +157,9 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
 sht_status sht_kernel_solve(const sht_kernel_examples *train, const sht_kernel_examples *test,
                             const sht_kernel_options *options, sht_kernel_result **out, sht_error *error);
 void sht_kernel_result_close(sht_kernel_result *result);  // NULL is allowed
+
+// Takes away what was saved in a folder: results are elsewhere by now, and a whole factor is large.
+void sht_kernel_forget(const char *folder);
 
 // "linear", "gaussian", "laplacian", "polynomial".
 const char *sht_kernel_name(sht_kernel_kind kind);

@@ -142,7 +142,7 @@ static void add_slots(product *job) {
 
 static sht_status open_product(product *job, const double *v, uint64_t columns, sht_error *error) {
   const sht__gram *gram = job->gram;
-  uint64_t threads = gram->pool != NULL ? (uint64_t)sht_pool_threads(gram->pool) : 1;
+  uint64_t threads = (uint64_t)sht_pool_threads(gram->pool);
   SHT_TRY(sht__sides_open(gram->train.n, columns, &job->in, error));
   SHT_TRY(sht__sides_open(job->side->n, columns, &job->sums, error));
   SHT_TRY(SHT_ALLOC(&job->scratch, threads * SCRATCH, "tiles in double", error));

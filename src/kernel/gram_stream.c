@@ -86,7 +86,7 @@ static sht_status run(pass *work, const sht__side *rows, sht_error *error) {
 
 static sht_status open_pass(pass *work, const sht__side *rows, const double *v, uint64_t columns, sht_error *error) {
   const sht__gram *gram = work->gram;
-  uint64_t threads = gram->pool != NULL ? (uint64_t)sht_pool_threads(gram->pool) : 1;
+  uint64_t threads = (uint64_t)sht_pool_threads(gram->pool);
   uint64_t padded = (gram->map.block + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
   SHT_TRY(sht__sides_open(gram->train.n, columns, &work->in, error));
   SHT_TRY(sht__sides_open(rows != NULL ? rows->n : gram->train.n, columns, &work->sums, error));

@@ -8,12 +8,12 @@
 #include "base/memory.h"
 #include "kernel/measure.h"
 
-typedef struct products {
+typedef struct product_table {
   uint64_t columns;  // c
   double *p, *q;     // [c][c]
   double *w;         // [c]
   double ridge;
-} products;
+} product_table;
 
 static double dot(const double *a, const double *b, uint64_t n) {
   double sum = 0;
@@ -23,9 +23,9 @@ static double dot(const double *a, const double *b, uint64_t n) {
   return sum;
 }
 
-static sht_status open_products(const sht__problem *problem, const double *x, products *out, sht_error *error) {
+static sht_status open_products(const sht__problem *problem, const double *x, product_table *out, sht_error *error) {
   const uint64_t c = problem->columns, n = problem->train->count;
-  *out = (products){.columns = c, .ridge = problem->gram.ridge};
+  *out = (product_table){.columns = c, .ridge = problem->gram.ridge};
   SHT_TRY(SHT_ALLOC(&out->p, c * c, "products of solutions", error));
   SHT_TRY(SHT_ALLOC(&out->q, c * c, "products of solutions", error));
   SHT_TRY(SHT_ALLOC(&out->w, c, "a coding", error));
@@ -38,14 +38,14 @@ static sht_status open_products(const sht__problem *problem, const double *x, pr
   return SHT_OK;
 }
 
-static void close_products(products *products) {
+static void close_products(product_table *products) {
   sht_free(products->p);
   sht_free(products->q);
   sht_free(products->w);
 }
 
 // |f|^2 of the coding products->w.
-static double squared_norm(const products *products) {
+static double squared_norm(const product_table *products) {
   double sum = 0;
   for (uint64_t a = 0; a < products->columns; a++) {
     for (uint64_t b = 0; b < products->columns; b++) {
@@ -57,7 +57,7 @@ static double squared_norm(const products *products) {
 }
 
 // The coding whose class k is scale y_k + ones_factor ones.
-static double coded_squared(products *products, uint64_t k, double scale, double ones_factor) {
+static double coded_squared(product_table *products, uint64_t k, double scale, double ones_factor) {
   for (uint64_t c = 0; c < products->columns; c++) {
     products->w[c] = c == k ? scale : 0;
   }
@@ -76,7 +76,7 @@ static double share_of_class(const sht__problem *problem, uint64_t k) {
   return sum / (double)n;
 }
 
-static void measure_codings(const sht__problem *problem, products *products, sht_kernel_norms *norms) {
+static void measure_codings(const sht__problem *problem, product_table *products, sht_kernel_norms *norms) {
   double one_hot = 0, centred = 0, plus_minus = 0;
   for (uint64_t k = 0; k < problem->outputs; k++) {
     one_hot += coded_squared(products, k, 1, 0);
@@ -96,7 +96,7 @@ sht_status sht__measure_norms(const sht__problem *problem, const double *x, cons
                               sht_error *error) {
   const uint64_t m = problem->outputs, n = problem->train->count;
   const bool classes = sht__problem_is_classes(problem);
-  products products;
+  product_table products;
   sht_status status = open_products(problem, x, &products, error);
   double sum = 0;
   norms->largest = norms->mean = 0;

@@ -60,7 +60,7 @@ sht_status sht__panels_fill(sht__panels *panels, const sht__feature_map *map, co
                             sht_pool *pool, const sht_work *work, sht_error *error) {
   job shared = {.panels = panels, .map = map, .split = split, .block = block, .work = work};
   shared.scratch_size = (map->scratch + 15) / 16 * 16;
-  uint64_t threads = pool != NULL ? (uint64_t)sht_pool_threads(pool) : 1;
+  uint64_t threads = (uint64_t)sht_pool_threads(pool);
   SHT_TRY(SHT_ALLOC(&shared.scratch, threads * shared.scratch_size, "scratch for features", error));
   sht_pool_run(pool, (size_t)((panels->n + SHT_LANES - 1) / SHT_LANES), fill_panel, &shared);
   sht_free(shared.scratch);

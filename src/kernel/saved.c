@@ -262,4 +262,5 @@ void sht__saved_remove(sht__saved *saved) {
       (void)unlink(path);
     }
   }
+  (void)rmdir(saved->folder);  // when nothing else is in it
 }
