@@ -1,9 +1,10 @@
 // Solves K X = Y in double with a factor of (nearly) K in fp32: conjugate gradients with the factor as preconditioner.
 //
 // With an exact factor the first step is the classical iterative refinement and a few steps reach the rounding errors
-// of double; with a factor of K + jitter the same loop still converges to the solution of K itself (the one of least
-// norm, where K is singular and the system has one). The direction is made conjugate by the Polak-Ribiere formula,
-// which allows a preconditioner that rounds. Every column has its own step lengths; products with K are shared.
+// of double; with a factor of K + jitter the same loop still converges to a solution of K itself, where there
+// is one (of a singular K there are many; they all give the same function). The direction is made conjugate by the
+// Polak-Ribiere formula, which allows a preconditioner that rounds. Every column has its own step lengths; products
+// with K are shared.
 #ifndef SHT_DENSE_CONJUGATE_H
 #define SHT_DENSE_CONJUGATE_H
 
