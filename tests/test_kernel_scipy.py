@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """shatter kernel against SciPy's Cholesky in double: predictions, norms, leave-one-out; and as a script meets it."""
 
 import json
@@ -118,13 +118,13 @@ def check_mistakes(folder):
 
 def check_interrupts(folder):
     """Ctrl-C, then SIGKILL, then to the end: the same bits as in one go."""
-    words = ["--data", "shapes:5000,50", "--sigma", "4", "--checkpoint-seconds", "0", "--arrays", "--spectrum", "0",
+    words = ["--data", "shapes:3500,50", "--sigma", "4", "--checkpoint-seconds", "0", "--arrays", "--spectrum", "0",
              "--json", "-o"]
     parts, whole = os.path.join(folder, "parts"), os.path.join(folder, "whole")
     for number, code in [(signal.SIGINT, 130), (signal.SIGKILL, -9)]:
         process = subprocess.Popen([SHATTER, "kernel", *words, parts], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         columns = columns_in(parts)
-        while process.poll() is None and columns_in(parts) < min(columns + 3, 18):
+        while process.poll() is None and columns_in(parts) < min(columns + 3, 12):
             time.sleep(0.01)
         process.send_signal(number)
         process.communicate()

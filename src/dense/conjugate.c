@@ -13,8 +13,9 @@ typedef struct state {
   const sht__system *system;
   double *r, *z, *p, *q, *old;  // [columns][n]: residual, preconditioned, direction, K direction, last residual
   float *sides;                 // [N][256][32]
-  double *rz, *target;          // [columns]
+  double *rz, *target;          // [columns]; target: tolerance |y|
   bool *active;                 // [columns]
+  double norm;                  // of K, from below
 } state;
 
 static double dot(const double *a, const double *b, uint64_t n) {
@@ -94,13 +95,21 @@ static void turn(state *s) {
   }
 }
 
+// The residual of column c that counts as none.
+static double target_of(const state *s, const double *x, uint64_t c) {
+  const uint64_t n = s->system->n;
+  double rounding = ldexp(s->norm, -53) * sqrt(dot(x + c * n, x + c * n, n));
+  return s->target[c] > rounding ? s->target[c] : rounding;
+}
+
 // x += alpha p, r -= alpha K p for the columns that still move. Returns the largest residual over its target.
 static double advance(state *s, double *x) {
   const uint64_t n = s->system->n;
   double worst = 0;
   for (uint64_t c = 0; c < s->system->columns; c++) {
     double *r = s->r + c * n, *p = s->p + c * n, *q = s->q + c * n;
-    double curvature = dot(p, q, n);
+    double curvature = dot(p, q, n), length = dot(p, p, n);
+    s->norm = length > 0 ? fmax(s->norm, sqrt(dot(q, q, n) / length)) : s->norm;
     if (s->active[c] && curvature > 0) {
       double alpha = dot(p, r, n) / curvature;
       memcpy(s->old + c * n, r, n * sizeof *r);
@@ -110,29 +119,32 @@ static double advance(state *s, double *x) {
       }
     }
     double size = sqrt(dot(r, r, n));
-    s->active[c] = size > s->target[c];
-    double share = s->target[c] > 0 ? size / s->target[c] : 0;
+    double target = target_of(s, x, c);
+    s->active[c] = size > target;
+    double share = target > 0 ? size / target : 0;
     worst = share > worst ? share : worst;
   }
   return worst;
 }
 
-// The residual anew, from x itself: the largest |y - K x| / |y|.
-static sht_status true_residual(state *s, const double *y, const double *x, double *out, sht_error *error) {
+// The residual anew, from x itself, and whether it is small in every column.
+static sht_status true_residual(state *s, const double *y, const double *x, sht__convergence *out, sht_error *error) {
   const sht__system *system = s->system;
   SHT_TRY(system->multiply(system->context, x, s->q, system->columns, error));
-  *out = 0;
+  out->residual = 0;
+  out->converged = true;
   for (uint64_t c = 0; c < system->columns; c++) {
     const double *from = y + c * system->n;
     double *r = s->r + c * system->n, *q = s->q + c * system->n;
     for (uint64_t i = 0; i < system->n; i++) {
       r[i] = from[i] - q[i];
     }
-    double size = sqrt(dot(from, from, system->n));
-    double share = size > 0 ? sqrt(dot(r, r, system->n)) / size : 0;
-    s->active[c] = share > system->tolerance;
+    double size = sqrt(dot(from, from, system->n)), left = sqrt(dot(r, r, system->n));
+    double share = size > 0 ? left / size : 0;
+    s->active[c] = !(left <= target_of(s, x, c));
     s->rz[c] = 0;  // the next direction starts afresh
-    *out = share > *out || isnan(share) ? share : *out;
+    out->converged = out->converged && !s->active[c];
+    out->residual = share > out->residual || isnan(share) ? share : out->residual;
   }
   return SHT_OK;
 }
@@ -162,9 +174,8 @@ static sht_status run(state *s, const double *y, double *x, sht__convergence *ou
   double last = INFINITY;
   while (!out->converged && out->iterations < system->iterations_max) {
     SHT_TRY(iterate(s, x, out, error));
-    SHT_TRY(true_residual(s, y, x, &out->residual, error));
+    SHT_TRY(true_residual(s, y, x, out, error));
     out->iterations++;
-    out->converged = out->residual <= system->tolerance;
     if (!(out->residual < 0.5 * last)) {
       break;
     }
@@ -186,6 +197,7 @@ sht_status sht__conjugate_solve(const sht__system *system, const double *y, doub
       s.active[c] = s.target[c] > 0;
     }
     status = run(&s, y, x, out, error);
+    out->norm = s.norm;
     memcpy(left, s.r, system->n * system->columns * sizeof *left);
   }
   close_state(&s);

@@ -19,14 +19,16 @@ typedef struct sht__system {
   sht_status (*multiply)(void *context, const double *v, double *out, uint64_t columns, sht_error *error);
   void *context;
   const sht__triangle *preconditioner;
-  double tolerance;         // on |y - K x| / |y|, each column
+  double tolerance;         // on |y - K x| / |y|, each column; or what rounding leaves: see sht__convergence.norm
   uint32_t iterations_max;  // products with K
 } sht__system;
 
 typedef struct sht__convergence {
-  bool converged;       // every column
+  bool converged;       // every column: |y - K x| <= max(tolerance |y|, 2^-53 norm |x|)
   uint32_t iterations;  // products with K
   double residual;      // the largest |y - K x| / |y|, from a product with the final x
+  double norm;          // of K, from below: the largest |K p| / |p| met. Rounding x to double alone may change K x by
+                        // 2^-53 norm |x|: a smaller residual cannot be asked for
 } sht__convergence;
 
 // y, x: [columns][n]; x is written. left: [columns][n], y - K x at the end. Not reaching the tolerance is an outcome.

@@ -94,21 +94,24 @@ static void turn(const double *from, uint64_t m, uint64_t n, double *to) {
   }
 }
 
-// The largest |residual| / |y| of the outputs that were asked for: not of the column of ones, when nothing needs it.
-static double residual_of(const solver *s) {
+// The largest |residual| / |y| of the outputs that were asked for, and whether each is small: not that of the column of
+// ones, when nothing needs it.
+static void judge(const solver *s, double norm) {
   const uint64_t n = s->problem->train->count;
   const uint64_t needed = s->problem->options->centre ? s->problem->columns : s->problem->outputs;
-  double worst = 0;
+  s->out->converged = true;
   for (uint64_t c = 0; c < needed; c++) {
-    double rest = 0, target = 0;
+    double rest = 0, target = 0, length = 0;
     for (uint64_t i = 0; i < n; i++) {
       rest += s->left[c * n + i] * s->left[c * n + i];
       target += s->problem->y[c * n + i] * s->problem->y[c * n + i];
+      length += s->x[c * n + i] * s->x[c * n + i];
     }
     double share = target > 0 ? sqrt(rest / target) : 0;
-    worst = share > worst || isnan(share) ? share : worst;
+    bool small = share <= s->problem->options->tolerance || sqrt(rest) <= ldexp(norm, -53) * sqrt(length);
+    s->out->converged = s->out->converged && small;
+    s->out->residual = share > s->out->residual || isnan(share) ? share : s->out->residual;
   }
-  return worst;
 }
 
 static void remark_on_convergence(const solver *s) {
@@ -143,8 +146,7 @@ static sht_status refine(solver *s, sht_error *error) {
   sht__convergence found;
   SHT_TRY(sht__conjugate_solve(&system, problem->y, s->x, s->left, &found, error));
   s->out->iterations = found.iterations;
-  s->out->residual = residual_of(s);
-  s->out->converged = s->out->residual <= problem->options->tolerance;
+  judge(s, found.norm);
   remark_on_convergence(s);
   sht__measure_coefficients(problem, s->x, s->a);
   turn(s->a, problem->outputs, problem->train->count, s->out->coefficients);
