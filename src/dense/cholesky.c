@@ -3,9 +3,9 @@
 
 #include <sched.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 #include "dense/tile_ops.h"
 
 enum { SPINS = 200 };
@@ -25,12 +25,6 @@ typedef struct job {
   bool failed;
   uint64_t failed_row;
 } job;
-
-static double now(void) {
-  struct timespec time;
-  (void)clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 // Tile products that column j takes, its solves counted as one each.
 static double column_cost(const sht__tiles *tiles, uint64_t j) { return (double)(tiles->count - j) * (double)(j + 1); }
@@ -53,24 +47,9 @@ static bool await(job *work, uint64_t i, uint64_t j) {
 }
 
 static void tell(job *work) {
-  const sht_work *observer = work->work;
-  if (observer->progressed != NULL) {
-    observer->progressed(observer->context, "factorisation", (double)atomic_load(&work->updates), work->total);
-  }
-  if (observer->stop_requested != NULL && observer->stop_requested(observer->context)) {
+  if (sht__work_tell(work->work, "factorisation", (double)atomic_load(&work->updates), work->total)) {
     atomic_store(&work->stop, true);
   }
-}
-
-// The column and row of a task: tasks run down the columns, left to right.
-static void locate(const job *work, size_t task, uint64_t *i, uint64_t *j) {
-  uint64_t column = work->first;
-  while (task >= work->tiles->count - column) {
-    task -= work->tiles->count - column;
-    column++;
-  }
-  *j = column;
-  *i = column + task;
 }
 
 static bool finish_diagonal(job *work, uint64_t j, float *tile) {
@@ -115,7 +94,7 @@ static void run_task(void *context, size_t task, int worker) {
   if (atomic_load_explicit(&work->stop, memory_order_relaxed)) {
     return;
   }
-  locate(work, task, &i, &j);
+  sht__tile_locate(work->tiles, work->first, task, &i, &j);
   if (make_tile(work, i, j)) {
     atomic_store_explicit(&work->done[sht__tile_index(work->tiles, i, j)], 1, memory_order_release);
     (void)atomic_fetch_add(&work->updates, j + 1);
@@ -168,9 +147,9 @@ static sht_status factor_columns(job *work, sht_pool *pool, sht__cholesky_result
     for (uint64_t j = work->first; j < last; j++) {
       tasks += (size_t)(count - j);
     }
-    double start = now(), before = (double)atomic_load(&work->updates);
+    double start = sht__work_clock(), before = (double)atomic_load(&work->updates);
     sht_pool_run(pool, tasks, run_task, work);
-    rate = ((double)atomic_load(&work->updates) - before) / (now() - start + 1e-9);
+    rate = ((double)atomic_load(&work->updates) - before) / (sht__work_clock() - start + 1e-9);
     uint64_t whole = whole_columns(work, work->first);
     result->columns = whole;
     if (work->options->saved != NULL && whole > work->first && !work->failed) {

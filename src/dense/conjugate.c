@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "dense/vector.h"
 
 // Steps without a better residual after which it is over: rounding errors are all that is left.
 enum { PATIENCE = 12 };
@@ -17,14 +18,6 @@ typedef struct state {
   bool *active;                 // [columns]
   double norm;                  // of K, from below
 } state;
-
-static double dot(const double *a, const double *b, uint64_t n) {
-  double sum = 0;
-  for (uint64_t i = 0; i < n; i++) {
-    sum += a[i] * b[i];
-  }
-  return sum;
-}
 
 static double largest(const double *r, uint64_t n) {
   double most = 0;
@@ -86,8 +79,8 @@ static void turn(state *s) {
   sht__precondition(s->system->preconditioner, s->r, s->z, s->system->columns, s->sides);
   for (uint64_t c = 0; c < s->system->columns; c++) {
     double *r = s->r + c * n, *z = s->z + c * n, *p = s->p + c * n, *old = s->old + c * n;
-    double rz = dot(r, z, n);
-    double beta = s->rz[c] > 0 ? (rz - dot(old, z, n)) / s->rz[c] : 0;
+    double rz = sht__dot(r, z, n);
+    double beta = s->rz[c] > 0 ? (rz - sht__dot(old, z, n)) / s->rz[c] : 0;
     s->rz[c] = rz;
     for (uint64_t i = 0; i < n; i++) {
       p[i] = z[i] + beta * p[i];
@@ -98,7 +91,7 @@ static void turn(state *s) {
 // The residual of column c that counts as none.
 static double target_of(const state *s, const double *x, uint64_t c) {
   const uint64_t n = s->system->n;
-  double rounding = ldexp(s->norm, -53) * sqrt(dot(x + c * n, x + c * n, n));
+  double rounding = ldexp(s->norm, -53) * sqrt(sht__dot(x + c * n, x + c * n, n));
   return s->target[c] > rounding ? s->target[c] : rounding;
 }
 
@@ -108,17 +101,17 @@ static double advance(state *s, double *x) {
   double worst = 0;
   for (uint64_t c = 0; c < s->system->columns; c++) {
     double *r = s->r + c * n, *p = s->p + c * n, *q = s->q + c * n;
-    double curvature = dot(p, q, n), length = dot(p, p, n);
-    s->norm = length > 0 ? fmax(s->norm, sqrt(dot(q, q, n) / length)) : s->norm;
+    double curvature = sht__dot(p, q, n), length = sht__dot(p, p, n);
+    s->norm = length > 0 ? fmax(s->norm, sqrt(sht__dot(q, q, n) / length)) : s->norm;
     if (s->active[c] && curvature > 0) {
-      double alpha = dot(p, r, n) / curvature;
+      double alpha = sht__dot(p, r, n) / curvature;
       memcpy(s->old + c * n, r, n * sizeof *r);
       for (uint64_t i = 0; i < n; i++) {
         x[c * n + i] += alpha * p[i];
         r[i] -= alpha * q[i];
       }
     }
-    double size = sqrt(dot(r, r, n));
+    double size = sqrt(sht__dot(r, r, n));
     double target = target_of(s, x, c);
     s->active[c] = size > target;
     double share = target > 0 ? size / target : 0;
@@ -139,7 +132,7 @@ static sht_status true_residual(state *s, const double *y, const double *x, sht_
     for (uint64_t i = 0; i < system->n; i++) {
       r[i] = from[i] - q[i];
     }
-    double size = sqrt(dot(from, from, system->n)), left = sqrt(dot(r, r, system->n));
+    double size = sqrt(sht__dot(from, from, system->n)), left = sqrt(sht__dot(r, r, system->n));
     double share = size > 0 ? left / size : 0;
     s->active[c] = !(left <= target_of(s, x, c));
     s->rz[c] = 0;  // the next direction starts afresh
@@ -193,7 +186,7 @@ sht_status sht__conjugate_solve(const sht__system *system, const double *y, doub
     memset(x, 0, system->n * system->columns * sizeof *x);
     memcpy(s.r, y, system->n * system->columns * sizeof *y);
     for (uint64_t c = 0; c < system->columns; c++) {
-      s.target[c] = system->tolerance * sqrt(dot(y + c * system->n, y + c * system->n, system->n));
+      s.target[c] = system->tolerance * sqrt(sht__dot(y + c * system->n, y + c * system->n, system->n));
       s.active[c] = s.target[c] > 0;
     }
     status = run(&s, y, x, out, error);

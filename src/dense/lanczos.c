@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 #include "dense/conjugate.h"
+#include "dense/vector.h"
 #include "shatter/random.h"
 
 enum { BISECTIONS = 100, SIDES = 2 };
@@ -20,14 +22,6 @@ typedef struct krylov {
   double *image;     // [n]
   float *sides;      // [2][N][256][32]
 } krylov;
-
-static double dot(const double *a, const double *b, uint64_t n) {
-  double sum = 0;
-  for (uint64_t i = 0; i < n; i++) {
-    sum += a[i] * b[i];
-  }
-  return sum;
-}
 
 // Eigenvalues of the tridiagonal matrix below x: the negative terms of its Sturm sequence.
 static uint32_t count_below(const krylov *k, uint32_t steps, double x) {
@@ -78,13 +72,13 @@ static double orthogonalize(krylov *k, uint32_t count) {
   for (int pass = 0; pass < 2; pass++) {
     for (uint32_t b = 0; b < count; b++) {
       const double *along = k->basis + b * k->n;
-      double part = dot(along, k->image, k->n);
+      double part = sht__dot(along, k->image, k->n);
       for (uint64_t i = 0; i < k->n; i++) {
         k->image[i] -= part * along[i];
       }
     }
   }
-  return sqrt(dot(k->image, k->image, k->n));
+  return sqrt(sht__dot(k->image, k->image, k->n));
 }
 
 static void start(krylov *k, uint64_t seed) {
@@ -94,7 +88,7 @@ static void start(krylov *k, uint64_t seed) {
     sht_rng_normal2(rng, 1, i, 0, pair);
     k->image[i] = pair[0];
   }
-  double length = sqrt(dot(k->image, k->image, k->n));
+  double length = sqrt(sht__dot(k->image, k->image, k->n));
   for (uint64_t i = 0; i < k->n; i++) {
     k->basis[i] = k->image[i] / length;
   }
@@ -112,7 +106,7 @@ static sht_status run(krylov *k, bool inverse, uint32_t steps, uint64_t seed, co
     } else {
       multiply(k, v, k->image);
     }
-    k->diagonal[s] = dot(v, k->image, k->n);
+    k->diagonal[s] = sht__dot(v, k->image, k->n);
     k->below[s] = orthogonalize(k, s + 1);
     *out = largest_of(k, s + 1);
     if (!(k->below[s] > 1e-10 * fabs(*out))) {
@@ -121,10 +115,7 @@ static sht_status run(krylov *k, bool inverse, uint32_t steps, uint64_t seed, co
     for (uint64_t i = 0; i < k->n; i++) {
       k->basis[(s + 1) * k->n + i] = k->image[i] / k->below[s];
     }
-    if (work->progressed != NULL) {
-      work->progressed(work->context, phase, s + 1, steps);
-    }
-    if (work->stop_requested != NULL && work->stop_requested(work->context)) {
+    if (sht__work_tell(work, phase, s + 1, steps)) {
       return SHT_FAIL(error, SHT_STOPPED, "stopped while estimating the spectrum");
     }
   }

@@ -10,6 +10,16 @@ uint64_t sht__tiles_bytes(uint64_t n) {
   return fits ? bytes : UINT64_MAX;
 }
 
+void sht__tile_locate(const sht__tiles *tiles, uint64_t first, uint64_t task, uint64_t *i, uint64_t *j) {
+  uint64_t column = first;
+  while (task >= tiles->count - column) {
+    task -= tiles->count - column;
+    column++;
+  }
+  *j = column;
+  *i = column + task;
+}
+
 sht_status sht__tiles_open(uint64_t n, sht__tiles *out, sht_error *error) {
   *out = (sht__tiles){.n = n, .count = sht__tile_rows(n)};
   return SHT_ALLOC(&out->data, sht__tiles_bytes(n) / sizeof(float), "a triangle of the kernel matrix", error);

@@ -32,6 +32,8 @@ static inline uint64_t sht__tile_rows(uint64_t n) { return (n + SHT_TILE - 1) / 
 static inline uint64_t sht__tile_index(const sht__tiles *tiles, uint64_t i, uint64_t j) {
   return j * tiles->count - j * (j + 1) / 2 + i;
 }
+// Row and column of tile number `task` of those from column `first` on.
+void sht__tile_locate(const sht__tiles *tiles, uint64_t first, uint64_t task, uint64_t *i, uint64_t *j);
 static inline float *sht__tile_at(const sht__tiles *tiles, uint64_t i, uint64_t j) {
   return tiles->data + sht__tile_index(tiles, i, j) * SHT_TILE_SIZE;
 }

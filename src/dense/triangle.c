@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 #include "dense/tile_ops.h"
 
 // One step of a solve or product: all tiles of one row or column of the factor.
@@ -105,11 +106,7 @@ typedef struct inversion {
 } inversion;
 
 static void tell(inversion *job) {
-  const sht_work *work = job->work;
-  if (work->progressed != NULL) {
-    work->progressed(work->context, "diagonal of the inverse", (double)atomic_load(&job->done), job->total);
-  }
-  if (work->stop_requested != NULL && work->stop_requested(work->context)) {
+  if (sht__work_tell(job->work, "diagonal of the inverse", (double)atomic_load(&job->done), job->total)) {
     atomic_store(&job->stop, true);
   }
 }

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 
 enum { ATTEMPTS = 12, NOTE_BYTES = 256 };
 
@@ -26,12 +26,6 @@ typedef struct attempt {
   double jitter;
   sht__factor_report *report;
 } attempt;
-
-double sht__kernel_clock(void) {
-  struct timespec time;
-  (void)clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static void note(const attempt *a, const char *sentence) {
   if (a->gram->work->noted != NULL) {
@@ -59,7 +53,7 @@ static sht_status stream(attempt *a, sht_error *error) {
 
 // Columns of the factor that were saved, and K in the rest.
 static sht_status fill(attempt *a, sht_error *error) {
-  double start = sht__kernel_clock();
+  double start = sht__work_clock();
   if (a->gram->streamed) {
     SHT_TRY(stream(a, error));
   }
@@ -77,7 +71,7 @@ static sht_status fill(attempt *a, sht_error *error) {
   }
   sht__gram_diagonal(a->gram, a->diagonal);
   sht__gram_finish(a->gram, a->jitter, a->columns, a->tiles);
-  a->report->gram_seconds += sht__kernel_clock() - start;
+  a->report->gram_seconds += sht__work_clock() - start;
   return SHT_OK;
 }
 
@@ -104,9 +98,9 @@ static sht_status factor(attempt *a, sht__cholesky_result *result, sht_error *er
     options.saved = save_columns;
     options.context = a;
   }
-  double start = sht__kernel_clock();
+  double start = sht__work_clock();
   SHT_TRY(sht__cholesky_factor(a->tiles, &options, a->gram->pool, a->gram->work, result, error));
-  a->report->factor_seconds += sht__kernel_clock() - start;
+  a->report->factor_seconds += sht__work_clock() - start;
   a->report->factored_flops +=
       (share_before(a->tiles, result->columns) - share_before(a->tiles, a->columns)) * sht__cholesky_flops(a->tiles->n);
   a->report->resumed_columns = a->columns;

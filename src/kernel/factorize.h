@@ -20,7 +20,4 @@ typedef struct sht__factor_report {
 sht_status sht__factorize(sht__gram *gram, sht__saved *saved, double checkpoint_seconds, sht__tiles *tiles,
                           sht__factor_report *out, sht_error *error);
 
-// Seconds of a clock that never goes back.
-double sht__kernel_clock(void);
-
 #endif

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 
 // Features that are multiplied at once, so that what is read lies in the cache: sums are taken over so many.
 enum { CHUNK = 256 };
@@ -50,22 +51,8 @@ static void apply(const sht__gram *gram, uint64_t i, uint64_t j, float *tile) {
   }
 }
 
-static void locate(const job *work, size_t task, uint64_t *i, uint64_t *j) {
-  uint64_t column = work->column;
-  while (task >= work->tiles->count - column) {
-    task -= work->tiles->count - column;
-    column++;
-  }
-  *j = column;
-  *i = column + task;
-}
-
 static void tell(job *work, unsigned long long done) {
-  const sht_work *observer = work->gram->work;
-  if (observer->progressed != NULL) {
-    observer->progressed(observer->context, "kernel matrix", work->done_before + (double)done, work->total);
-  }
-  if (observer->stop_requested != NULL && observer->stop_requested(observer->context)) {
+  if (sht__work_tell(work->gram->work, "kernel matrix", work->done_before + (double)done, work->total)) {
     atomic_store(&work->stop, true);
   }
 }
@@ -76,7 +63,7 @@ static void fill_tile(void *context, size_t task, int worker) {
   if (atomic_load(&work->stop)) {
     return;
   }
-  locate(work, task, &i, &j);
+  sht__tile_locate(work->tiles, work->column, task, &i, &j);
   float *tile = sht__tile_at(work->tiles, i, j);
   if (!work->gram->streamed) {
     clear(tile);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 #include "kernel/gram.h"
 #include "kernel/gram_stream.h"
 #include "kernel/sides.h"
@@ -96,11 +97,7 @@ static void multiply_columns(product *job, const double *tile, uint64_t i, uint6
 }
 
 static void tell(product *job) {
-  const sht_work *work = job->gram->work;
-  if (work->progressed != NULL) {
-    work->progressed(work->context, job->phase, (double)atomic_load(&job->done), job->total);
-  }
-  if (work->stop_requested != NULL && work->stop_requested(work->context)) {
+  if (sht__work_tell(job->gram->work, job->phase, (double)atomic_load(&job->done), job->total)) {
     atomic_store(&job->stop, true);
   }
 }

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "dense/vector.h"
 #include "kernel/measure.h"
 
 typedef struct product_table {
@@ -15,14 +16,6 @@ typedef struct product_table {
   double ridge;
 } product_table;
 
-static double dot(const double *a, const double *b, uint64_t n) {
-  double sum = 0;
-  for (uint64_t i = 0; i < n; i++) {
-    sum += a[i] * b[i];
-  }
-  return sum;
-}
-
 static sht_status open_products(const sht__problem *problem, const double *x, product_table *out, sht_error *error) {
   const uint64_t c = problem->columns, n = problem->train->count;
   *out = (product_table){.columns = c, .ridge = problem->gram.ridge};
@@ -31,8 +24,8 @@ static sht_status open_products(const sht__problem *problem, const double *x, pr
   SHT_TRY(SHT_ALLOC(&out->w, c, "a coding", error));
   for (uint64_t a = 0; a < c; a++) {
     for (uint64_t b = 0; b < c; b++) {
-      out->p[a * c + b] = dot(problem->y + a * n, x + b * n, n);
-      out->q[a * c + b] = dot(x + a * n, x + b * n, n);
+      out->p[a * c + b] = sht__dot(problem->y + a * n, x + b * n, n);
+      out->q[a * c + b] = sht__dot(x + a * n, x + b * n, n);
     }
   }
   return SHT_OK;
@@ -112,7 +105,7 @@ sht_status sht__measure_norms(const sht__problem *problem, const double *x, cons
     measure_codings(problem, &products, norms);
   }
   norms->solution = sqrt(sum);
-  norms->coefficients = sqrt(dot(a, a, m * n));
+  norms->coefficients = sqrt(sht__dot(a, a, m * n));
   close_products(&products);
   return status;
 }

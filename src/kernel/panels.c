@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 
 typedef struct job {
   sht__panels *panels;
@@ -43,15 +44,9 @@ static void fill_panel(void *context, size_t panel, int worker) {
   work->map->fill(work->map, work->split, work->block, first, left < SHT_LANES ? left : SHT_LANES,
                   sht__panel_at(work->panels, panel), work->scratch + (size_t)worker * work->scratch_size);
   unsigned long long done = atomic_fetch_add(&work->done, 1) + 1;
-  if (worker != 0) {
-    return;
-  }
-  if (work->work->progressed != NULL) {
-    double panels = (double)((work->panels->n + SHT_LANES - 1) / SHT_LANES);
-    work->work->progressed(work->work->context, "features", (double)work->block + (double)done / panels,
-                           (double)work->map->blocks);
-  }
-  if (work->work->stop_requested != NULL && work->work->stop_requested(work->work->context)) {
+  double panels = (double)((work->panels->n + SHT_LANES - 1) / SHT_LANES);
+  double blocks = (double)work->block + (double)done / panels;
+  if (worker == 0 && sht__work_tell(work->work, "features", blocks, (double)work->map->blocks)) {
     atomic_store(&work->stop, true);
   }
 }

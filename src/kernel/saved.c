@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -15,16 +14,11 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/work.h"
 
 enum { PATH_BYTES = 4096, PROGRESS_MAX = 1 << 20, PIECE = 1 << 26 };
 static const char progress_name[] = "progress.json", factor_name[] = "factor.tiles";
 static const char *const gram_names[] = {"gram-0.tiles", "gram-1.tiles"};
-
-static double now(void) {
-  struct timespec time;
-  (void)clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static uint32_t checksum(const float *data, uint64_t bytes) { return (uint32_t)crc32_z(0, (const Bytef *)data, bytes); }
 
@@ -187,7 +181,7 @@ sht_status sht__saved_open(const char *folder, const char *identity, uint64_t co
   SHT_TRY(sht_folder_make(folder, error));
   SHT_TRY(SHT_ALLOC(&out->checksums, count, "checksums", error));
   SHT_TRY(check_room(out, need, error));
-  out->gram_saved_at = now();
+  out->gram_saved_at = sht__work_clock();
   return read_progress(out, error);
 }
 
@@ -229,7 +223,7 @@ sht_status sht__saved_load_columns(sht__saved *saved, sht__tiles *tiles, sht_err
 
 sht_status sht__saved_add_gram(sht__saved *saved, const sht__tiles *tiles, uint64_t blocks, bool last, double seconds,
                                sht_error *error) {
-  double start = now(), pause = 20 * saved->gram_cost > seconds ? 20 * saved->gram_cost : seconds;
+  double start = sht__work_clock(), pause = 20 * saved->gram_cost > seconds ? 20 * saved->gram_cost : seconds;
   if (!last && start - saved->gram_saved_at < pause) {
     return SHT_OK;
   }
@@ -238,7 +232,7 @@ sht_status sht__saved_add_gram(sht__saved *saved, const sht__tiles *tiles, uint6
   saved->gram_slot = 1 - saved->gram_slot;
   saved->gram_checksum = checksum(tiles->data, bytes);
   saved->gram_blocks = blocks;
-  saved->gram_saved_at = now();
+  saved->gram_saved_at = sht__work_clock();
   saved->gram_cost = saved->gram_saved_at - start;
   return write_progress(saved, error);
 }

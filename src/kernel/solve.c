@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 #include "dense/conjugate.h"
 #include "dense/lanczos.h"
 #include "kernel/estimate.h"
@@ -135,7 +136,7 @@ static void remark_on_convergence(const solver *s) {
 
 static sht_status refine(solver *s, sht_error *error) {
   sht__problem *problem = s->problem;
-  const double start = sht__kernel_clock();
+  const double start = sht__work_clock();
   sht__system system = {.n = problem->train->count,
                         .columns = problem->columns,
                         .multiply = sht__gram_multiply,
@@ -152,7 +153,7 @@ static sht_status refine(solver *s, sht_error *error) {
   turn(s->a, problem->outputs, problem->train->count, s->out->coefficients);
   sht__measure_fit(problem, s->a, s->left, s->outputs);
   s->out->train_error = sht__measure_error(problem->train, NULL, s->outputs);
-  add_phase(s->out, "solution", sht__kernel_clock() - start, 0);
+  add_phase(s->out, "solution", sht__work_clock() - start, 0);
   return sht__measure_norms(problem, s->x, s->a, &s->out->norms, error);
 }
 
@@ -163,7 +164,7 @@ static sht_status predict(solver *s, sht_error *error) {
   if (test == NULL) {
     return SHT_OK;
   }
-  const double start = sht__kernel_clock();
+  const double start = sht__work_clock();
   const uint64_t m = problem->outputs;
   double *outputs = NULL;
   SHT_TRY(SHT_ALLOC(&outputs, m * test->count, "predictions", error));
@@ -181,7 +182,7 @@ static sht_status predict(solver *s, sht_error *error) {
     turn(outputs, m, test->count, s->out->predictions);
   }
   sht_free(outputs);
-  add_phase(s->out, "prediction", sht__kernel_clock() - start, 0);
+  add_phase(s->out, "prediction", sht__work_clock() - start, 0);
   return status;
 }
 
@@ -198,14 +199,14 @@ static sht_status leave_one_out(solver *s, sht_error *error) {
                    used > 0 ? " " : "");
     return SHT_OK;
   }
-  const double start = sht__kernel_clock();
+  const double start = sht__work_clock();
   double *inverse = NULL;
   SHT_TRY(SHT_ALLOC(&inverse, problem->train->count, "the inverse's diagonal", error));
   sht_status status = sht__triangle_inverse_diagonal(&s->triangle, &problem->work, inverse, error);
   if (status == SHT_OK) {
     sht__measure_left_out(problem, s->a, inverse, s->outputs);
     s->out->loo_error = sht__measure_error(problem->train, NULL, s->outputs);
-    add_phase(s->out, "leave-one-out", sht__kernel_clock() - start, sht__cholesky_flops(problem->train->count));
+    add_phase(s->out, "leave-one-out", sht__work_clock() - start, sht__cholesky_flops(problem->train->count));
   }
   sht_free(inverse);
   return status;
@@ -217,12 +218,12 @@ static sht_status estimate_spectrum(solver *s, sht_error *error) {
   if (options->spectrum_steps == 0) {
     return SHT_OK;
   }
-  const double start = sht__kernel_clock();
+  const double start = sht__work_clock();
   sht__spectrum ends;
   SHT_TRY(sht__lanczos_ends(&s->triangle, options->spectrum_steps, options->seed, &s->problem->work, &ends, error));
   s->out->largest_eigenvalue = ends.largest - s->out->jitter;
   s->out->smallest_eigenvalue = ends.smallest - s->out->jitter;
-  add_phase(s->out, "spectrum", sht__kernel_clock() - start, 0);
+  add_phase(s->out, "spectrum", sht__work_clock() - start, 0);
   return SHT_OK;
 }
 
@@ -284,13 +285,13 @@ static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sh
 
 static sht_status run(const sht_kernel_examples *train, const sht_kernel_examples *test,
                       const sht_kernel_options *options, sht_kernel_result *result, sht_error *error) {
-  const double start = sht__kernel_clock();
+  const double start = sht__work_clock();
   sht__problem problem;
   SHT_TRY(sht__problem_check(train, test, options, error));
   SHT_TRY(sht__estimate_check_memory(train, test, options, error));
   SHT_TRY(SHT_ALLOC(&result->solutions, options->ridge_count, "solutions", error));
   sht_status status = sht__problem_open(train, test, options, &problem, error);
-  result->feature_seconds = sht__kernel_clock() - start;
+  result->feature_seconds = sht__work_clock() - start;
   if (status == SHT_OK) {
     status = sht__sigma_choose(&problem, result, error);
   }
@@ -303,7 +304,7 @@ static sht_status run(const sht_kernel_examples *train, const sht_kernel_example
   result->features = problem.gram.map.width;
   (void)snprintf(result->arithmetic, sizeof result->arithmetic, "%s", sht__block_choose()->name);
   sht__problem_close(&problem);
-  result->seconds = sht__kernel_clock() - start;
+  result->seconds = sht__work_clock() - start;
   result->peak_bytes = sht__peak_memory();
   return status;
 }
