@@ -58,8 +58,7 @@ static int32_t place(sht_rng rng, uint32_t epoch, uint64_t example, uint32_t dra
          (int32_t)how->padding;
 }
 
-// T of a turn (2^-24) and a saturation (2^-16).
-static void fill_transform(int32_t turn, int32_t saturation, int32_t transform[CHANNELS][CHANNELS]) {
+void sht__colour_transform(int32_t turn, int32_t saturation, int32_t transform[3][3]) {
   int32_t cosine = 0;
   int32_t sine = 0;
   sht__turn(turn, &cosine, &sine);
@@ -79,7 +78,7 @@ static void draw_colour(const sht_augmentation *how, sht_rng rng, uint32_t epoch
   out->contrast = ONE + draw_around(rng, epoch, example, DRAW_CONTRAST, fixed(how->contrast, ONE));
   out->brightness = draw_around(rng, epoch, example, DRAW_BRIGHTNESS, fixed(how->brightness * 255, ONE));
   out->coloured = turn != 0 || saturation != ONE || out->contrast != ONE || out->brightness != 0;
-  fill_transform(turn, saturation, out->transform);
+  sht__colour_transform(turn, saturation, out->transform);
 }
 
 void sht_variant_draw(const sht_augmentation *how, uint64_t seed, uint32_t epoch, uint64_t example,
