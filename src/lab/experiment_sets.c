@@ -194,10 +194,14 @@ static void check_model(set_reader *set) {
 static void check_run(set_reader *set) {
   sht_error error = {.message = ""};
   sht_randomization how;
+  sht_augmentation augmentation;
   const sht_config *config = &set->draft.config;
   check_model(set);
   if (sht_randomization_parse(config->labels, config->pixels, config->seed, &how, &error) != SHT_OK) {
     sht__fault(set->page->faults, place_of(set, "labels"), NULL, NULL, "%s", error.message);
+  }
+  if (sht_augmentation_parse(config->augment, &augmentation, &error) != SHT_OK) {
+    sht__fault(set->page->faults, place_of(set, "augment"), NULL, NULL, "%s", error.message);
   }
   if (sht_config_check(config, &error) != SHT_OK) {
     static const char opening[] = "configuration: ";
