@@ -52,13 +52,18 @@ static bool series_varies(const sht_schedule *schedule, uint64_t index, const sh
 
 char *sht__plan_run_name(const sht_schedule *schedule, uint64_t index, char *out, size_t size) {
   const sht_plan_run *run = &schedule->experiment->runs[index];
-  size_t length = (size_t)snprintf(out, size, "%s", run->series);
+  bool plain = strcmp(run->series, schedule->experiment->sets[run->set].name) == 0;  // the set's name tells nothing
+  size_t length = (size_t)snprintf(out, size, "%s", plain ? "" : run->series);
   for (size_t i = 0; i < sht_option_count && length < size; i++) {
     char value[SHT_TEXT_MAX];
     if (sht_options[i].identity && series_varies(schedule, index, &sht_options[i])) {
       sht_config_get(&run->config, &sht_options[i], value, sizeof value);
-      length += (size_t)snprintf(out + length, size - length, ", %s %s", sht_options[i].name, value);
+      length += (size_t)snprintf(out + length, size - length, "%s%s %s", length > 0 ? ", " : "", sht_options[i].name,
+                                 value);
     }
+  }
+  if (length == 0) {
+    (void)snprintf(out, size, "%s", run->series);
   }
   return out;
 }
