@@ -60,6 +60,15 @@ sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again,
 // The records of a run's epochs from metrics.jsonl; free with sht_free.
 sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *count, sht_error *error);
 
+// The run that tells how long true data take: the one among `runs` [count] with true labels and true pixels that agrees
+// with `run` in every other option of its identity (seed, model, regularisers ...), except how long it trains; of
+// several, the one trained longest. It may be `run` itself. NULL: there is none.
+const sht_run *sht_run_baseline(const sht_run *run, const sht_run *runs, uint64_t count);
+
+// Steps until fitted (fitted_step), relative to the baseline's: Figure 1b. NaN where either did not fit or baseline is
+// NULL.
+double sht_run_relative_time(const sht_run *run, const sht_run *baseline);
+
 // What `--json` prints: result.json and the times and the folder, which the file leaves out so that a repeated run
 // gives the same bytes. Keys as in docs/design.md; free with sht_free (base/memory.h) or sht_text_free.
 sht_status sht_run_json(const sht_run *run, char **out, sht_error *error);
