@@ -58,7 +58,7 @@ static void grid_shows_the_pixels(void **state) {
   char path[128];
   make_folder(folder);
   (void)snprintf(path, sizeof path, "%s/grid.png", folder);
-  assert_int_equal(sht_dataset_write_grid(data, 100, 3, path, NULL), SHT_OK);
+  assert_int_equal(sht_dataset_write_grid(data, NULL, 100, 3, path, NULL), SHT_OK);
   png_image image = {.version = PNG_IMAGE_VERSION};
   assert_int_equal(png_image_begin_read_from_file(&image, path), 1);
   image.format = PNG_FORMAT_RGB;
@@ -81,9 +81,9 @@ static void grid_shows_the_pixels(void **state) {
   }
   assert_true(dark > 3);
   free(rgb);
-  assert_int_equal(sht_dataset_write_grid(data, 0, 3, path, NULL), SHT_CONFIG);
-  assert_int_equal(sht_dataset_write_grid(data, 1, 0, path, NULL), SHT_CONFIG);
-  assert_int_equal(sht_dataset_write_grid(data, 1, 1, "/nowhere/grid.png", NULL), SHT_DISK);
+  assert_int_equal(sht_dataset_write_grid(data, NULL, 0, 3, path, NULL), SHT_CONFIG);
+  assert_int_equal(sht_dataset_write_grid(data, NULL, 1, 0, path, NULL), SHT_CONFIG);
+  assert_int_equal(sht_dataset_write_grid(data, NULL, 1, 1, "/nowhere/grid.png", NULL), SHT_DISK);
   sht_dataset_close(data);
   remove_folder(folder);
 }

@@ -271,3 +271,10 @@ sht_status sht_dataset_crop(sht_dataset *data, uint32_t height, uint32_t width, 
   crop_split(&data->test, height, width);
   return SHT_OK;
 }
+
+void sht_split_window(const sht_split *split, uint32_t *height, uint32_t *width) {
+  enum { CIFAR_SIDE = 32, CIFAR_WINDOW = 28 };
+  bool cut = split->height == CIFAR_SIDE && split->width == CIFAR_SIDE;
+  *height = cut ? CIFAR_WINDOW : split->height;
+  *width = cut ? CIFAR_WINDOW : split->width;
+}

@@ -13,6 +13,7 @@ static void name_contents(const sht_session *session, sht_config *config) {
   if (session->randomization.labels == SHT_LABELS_FILE || session->randomization.labels == SHT_LABELS_MATRIX) {
     config->labels[strcspn(config->labels, ":")] = '\0';
   }
+  (void)sht_augmentation_print(&session->augment, config->augment, sizeof config->augment);
   config->train_size = session->data->train.count;
   config->test_size = session->data->test.count;
 }
