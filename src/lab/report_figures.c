@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "lab/report_curve.h"
 #include "lab/report_measure.h"
 #include "lab/svg_text.h"
 
@@ -13,7 +14,7 @@ static const struct {
   bool wide;
 } measures[] = {
     [SHT__MEASURE_LOSS] = {"train_loss", "steps",
-                           "Mean cross-entropy over each epoch, drawn at the epoch's last step. \xe2\x97\x8b first "
+                           "Mean cross-entropy over the examples trained on. \xe2\x97\x8b first "
                            "epoch at whose end the training set is fitted. \xc3\x97 diverged.",
                            true},
     [SHT__MEASURE_TRAIN] = {"train_accuracy", "epochs",
@@ -27,27 +28,33 @@ double sht__measure_value(sht__measure what, const sht_epoch *epoch) {
   return quantity.scale * sht__quantity_of_epoch(&quantity, epoch);
 }
 
-static uint64_t mark_of(const sht__report_run *run) {
+// The point at the end of the epoch in which the run was fitted; points: of the curve, the same number each epoch.
+static uint64_t mark_of(const sht__report_run *run, uint64_t points) {
   for (uint64_t i = 0; i < run->epoch_count; i++) {
     if (run->epochs[i].epoch == run->run->result.fitted_epoch) {
-      return i;
+      return (i + 1) * (points / run->epoch_count) - 1;
     }
   }
   return SHT_SVG_NO_MARK;
 }
 
 static sht_status add_run(const sht__report_run *run, sht__measure what, sht__plot *plot, sht_error *error) {
-  SHT_TRY(sht__plot_series_open(plot, run->label, run->epoch_count, error));
-  sht__plot_series *series = &plot->series[plot->series_count - 1];
-  series->style = run->style;
-  series->mark = what == SHT__MEASURE_TEST ? SHT_SVG_NO_MARK : mark_of(run);
-  series->crossed = run->run->result.outcome == SHT_OUTCOME_DIVERGED;
-  for (uint64_t i = 0; i < run->epoch_count; i++) {
-    series->x[i] = sht__quantity_of_epoch(&plot->x, &run->epochs[i]);
-    series->y[i] = sht__quantity_of_epoch(&plot->y, &run->epochs[i]);
-    series->n[i] = isfinite(series->y[i]);
+  sht__run_curve curve;
+  SHT_TRY(sht__run_curve_open(&plot->x, &plot->y, run->epochs, run->epoch_count, &curve, error));
+  sht_status status = sht__plot_series_open(plot, run->label, curve.count, error);
+  if (status == SHT_OK) {
+    sht__plot_series *series = &plot->series[plot->series_count - 1];
+    series->style = run->style;
+    series->mark = what == SHT__MEASURE_TEST ? SHT_SVG_NO_MARK : mark_of(run, curve.count);
+    series->crossed = run->run->result.outcome == SHT_OUTCOME_DIVERGED;
+    memcpy(series->x, curve.x, curve.count * sizeof *curve.x);
+    memcpy(series->y, curve.y, curve.count * sizeof *curve.y);
+    for (uint64_t i = 0; i < curve.count; i++) {
+      series->n[i] = isfinite(series->y[i]);
+    }
   }
-  return SHT_OK;
+  sht__run_curve_close(&curve);
+  return status;
 }
 
 static void set_level(const sht__report_group *group, sht__plot *plot) {

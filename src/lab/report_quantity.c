@@ -91,6 +91,10 @@ bool sht__run_is_base(const sht_run *base, const sht_run *run) {
   return true;
 }
 
+bool sht__quantity_is_result(const sht__quantity *quantity) {
+  return !is(quantity, "corruption") && (is(quantity, "epochs") || sht_option_find(quantity->name) == NULL);
+}
+
 // 0 stands for never.
 static double count_of(uint64_t count) { return count == 0 ? NAN : (double)count; }
 
@@ -112,7 +116,7 @@ double sht__quantity_of_run(const sht__quantity *quantity, const sht_run *run, c
     return sht__run_corruption(run);
   }
   if (run->id[0] == '\0' || run->damaged) {
-    return sht_option_find(quantity->name) == NULL ? NAN : option_of(quantity->name, &run->config);
+    return sht__quantity_is_result(quantity) ? NAN : option_of(quantity->name, &run->config);
   }
   double steps = result->outcome == SHT_OUTCOME_DIVERGED ? NAN : count_of(result->fitted_step);
   if (is(quantity, "fitted_steps")) {
@@ -130,7 +134,6 @@ double sht__quantity_of_run(const sht__quantity *quantity, const sht_run *run, c
   if (is(quantity, "train_loss") && isfinite(result->last.train_loss_eval)) {
     return result->last.train_loss_eval;
   }
-  return sht_option_find(quantity->name) == NULL || is(quantity, "epochs")
-             ? sht__quantity_of_epoch(quantity, &result->last)
-             : option_of(quantity->name, &run->config);
+  return sht__quantity_is_result(quantity) ? sht__quantity_of_epoch(quantity, &result->last)
+                                           : option_of(quantity->name, &run->config);
 }
