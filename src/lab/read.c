@@ -46,6 +46,7 @@ static void take_records(const sht_epoch *records, uint64_t count, sht_train_res
   }
   if (count > 0) {
     result->last = records[count - 1];
+    result->corrupted_test_accuracy = result->last.corrupted_test_accuracy;
     result->epochs = records[count - 1].epoch;
     result->steps = records[count - 1].steps;
     result->steps_per_epoch = records[0].steps;
@@ -56,13 +57,7 @@ static sht_status read_progress(const char *folder, sht_run *run, sht_error *err
   char path[SHT_LAB_PATH];
   sht_epoch *records = NULL;
   uint64_t count = 0;
-  run->result.last = (sht_epoch){.learning_rate = NAN,
-                                 .train_loss = NAN,
-                                 .train_accuracy = NAN,
-                                 .train_loss_eval = NAN,
-                                 .train_accuracy_eval = NAN,
-                                 .test_loss = NAN,
-                                 .test_accuracy = NAN};
+  run->result.last = sht_epoch_blank();
   run->result.best_test_accuracy = run->result.corrupted_test_accuracy = NAN;
   SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_METRICS, error));
   if (!sht_file_exists(path)) {

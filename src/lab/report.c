@@ -49,11 +49,9 @@ static void write_head(FILE *out, const sht__report *report) {
   (void)fputs("</h1>\n", out);
 }
 
-static void write_terms(FILE *out, const sht__report *report) {
-  char level[SHT__TEXT_SIZE] = "99";
-  if (report->run_count > 0) {
-    (void)sht__number_text(100 * report->runs[0].run->config.fitted_at, 2, true, level, sizeof level);
-  }
+void sht__terms_write(FILE *out, double fitted_at) {
+  char level[SHT__TEXT_SIZE];
+  (void)sht__number_text(100 * fitted_at, 2, true, level, sizeof level);
   (void)fprintf(
       out,
       "<section id=\"terms\">\n<h2>How to read this</h2>\n<dl class=\"terms\">\n"
@@ -89,7 +87,7 @@ static sht_status write_groups(FILE *out, const sht__report *report, sht_error *
   return SHT_OK;
 }
 
-static void write_foot(FILE *out) {
+void sht__foot_write(FILE *out) {
   (void)fputs("</main>\n<footer>\n<p>Made by shatter " SHATTER_VERSION
               ". After C. Zhang, S. Bengio, M. Hardt, B. Recht, O. Vinyals: "
               "<i>Understanding deep learning requires rethinking generalization</i>, ICLR 2017, "
@@ -124,8 +122,8 @@ static sht_status write_page(FILE *out, const sht_run *runs, uint64_t count, con
     sht__runs_write(out, report);
   }
   sht__settings_write(out, report);
-  write_terms(out, report);
-  write_foot(out);
+  sht__terms_write(out, report->run_count > 0 ? report->runs[0].run->config.fitted_at : 0.99);
+  sht__foot_write(out);
   return SHT_OK;
 }
 

@@ -39,14 +39,6 @@ static void write_fitted_cell(FILE *out, const sht_train_result *result) {
   }
 }
 
-// A short piece of the run's line, so that table and figures can be read together.
-static void write_swatch(FILE *out, const sht__report_run *run) {
-  (void)fprintf(out,
-                "<svg class=\"swatch\" width=\"26\" height=\"8\" aria-hidden=\"true\"><line class=\"c%d\" x1=\"0\" "
-                "y1=\"4\" x2=\"26\" y2=\"4\" stroke-width=\"2.5\" stroke-dasharray=\"%s\"/></svg>",
-                sht__svg_color(run->style), sht__svg_dash(run->style));
-}
-
 static void write_results(FILE *out, const sht__report_run *run, bool paper) {
   const sht__paper_row *row = paper ? sht__paper_find(run) : NULL;
   const sht_epoch *last = &run->run->result.last;
@@ -66,7 +58,7 @@ static void write_results(FILE *out, const sht__report_run *run, bool paper) {
 static void write_run(FILE *out, const sht__report_run *run, bool paper) {
   const sht_run *r = run->run;
   (void)fputs("<tr><th scope=\"row\">", out);
-  write_swatch(out, run);
+  sht__svg_swatch_write(out, run->style, false);
   sht__xml_text(out, run->label);
   (void)fputs(r->complete ? "</th>" : " <em>(unfinished)</em></th>", out);
   write_results(out, run, paper);

@@ -1,0 +1,154 @@
+// The page of an experiment: see experiment_report.h.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "lab/experiment_report.h"
+#include "lab/svg_text.h"
+
+static void write_head(FILE *out, const sht__results *results) {
+  const sht_experiment *experiment = results->experiment;
+  (void)fputs(
+      "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
+      "<meta charset=\"utf-8\"/>\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+      "<meta name=\"generator\" content=\"shatter " SHATTER_VERSION "\"/>\n<title>",
+      out);
+  sht__xml_text(out, experiment->title);
+  (void)fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<p class=\"what\">", sht__report_style);
+  sht__xml_text(out, experiment->name);
+  if (experiment->source[0] != '\0') {
+    (void)fputs(" \xc2\xb7 ", out);
+    sht__xml_text(out, experiment->source);
+  }
+  (void)fputs("</p>\n<h1>", out);
+  sht__xml_text(out, experiment->title);
+  (void)fputs("</h1>\n", out);
+  if (experiment->scale_note[0] != '\0') {
+    (void)fputs("<p class=\"scale\"><strong>Scaled down.</strong> ", out);
+    sht__xml_text(out, experiment->scale_note);
+    (void)fputs("</p>\n", out);
+  }
+}
+
+// Each begun run once, as often as the plan shows it. distinct: [run_count].
+static uint64_t distinct_runs(const sht__results *results, sht_run *distinct) {
+  uint64_t count = 0;
+  for (uint64_t i = 0; i < results->experiment->run_count; i++) {
+    bool known = !sht__result_is_there(results, i);
+    for (uint64_t k = 0; k < count && !known; k++) {
+      known = strcmp(distinct[k].id, results->runs[i].id) == 0;
+    }
+    if (!known) {
+      distinct[count++] = results->runs[i];
+    }
+  }
+  return count;
+}
+
+static sht_status write_verdict(FILE *out, const sht__report_group *group, sht_error *error) {
+  char *text = NULL;
+  size_t length = 0;
+  FILE *writer = open_memstream(&text, &length);
+  if (writer != NULL) {
+    sht__verdict_write(writer, group);
+  }
+  if (writer == NULL || fclose(writer) != 0) {
+    free(text);
+    return SHT_FAIL(error, SHT_MEMORY, "no memory for the verdict");
+  }
+  (void)fputs("<p class=\"verdict\">", out);
+  sht__xml_text(out, text);
+  (void)fputs("</p>\n", out);
+  free(text);
+  return SHT_OK;
+}
+
+static sht_status write_verdicts(FILE *out, const sht__results *results, sht_error *error) {
+  sht_run *runs = NULL;
+  sht__report report = {0};
+  if (results->trained == 0) {
+    (void)fputs("<p class=\"verdict\">No run of this experiment has been trained yet.</p>\n", out);
+    return SHT_OK;
+  }
+  SHT_TRY(SHT_ALLOC(&runs, results->experiment->run_count, "runs of the experiment", error));
+  uint64_t count = distinct_runs(results, runs);
+  sht_status status = sht__report_open(runs, count, false, &report, error);
+  for (size_t g = 0; g < report.group_count && status == SHT_OK; g++) {
+    status = write_verdict(out, &report.groups[g], error);
+  }
+  sht__report_close(&report);
+  sht_free(runs);
+  return status;
+}
+
+static void write_state(FILE *out, const sht__results *results) {
+  uint64_t planned = results->experiment->run_count;
+  (void)fprintf(out, "<p class=\"caption\">%" PRIu64 " of %" PRIu64 " runs of the plan are complete", results->complete,
+                planned);
+  if (results->trained > results->complete) {
+    (void)fprintf(out, ", %" PRIu64 " more %s begun", results->trained - results->complete,
+                  results->trained - results->complete == 1 ? "is" : "are");
+  }
+  (void)fputs(".</p>\n", out);
+  for (uint64_t i = 0; i < planned; i++) {
+    if (results->runs[i].damaged) {
+      (void)fputs("<p class=\"problem\">Left out: ", out);
+      sht__xml_text(out, results->runs[i].problem);
+      (void)fputs("</p>\n", out);
+    }
+  }
+}
+
+static void write_empty(FILE *out, const sht__plot *plot) {
+  (void)fputs("<figure class=\"full\"><figcaption><p class=\"what\">", out);
+  sht__xml_text(out, plot->what);
+  (void)fputs("</p><h3>Not measured yet</h3></figcaption></figure>\n", out);
+}
+
+static sht_status write_plots(FILE *out, const sht__results *results, uint64_t index, sht_error *error) {
+  uint32_t parts = 0;
+  SHT_TRY(sht__view_parts(&results->experiment->views[index], &parts, error));
+  for (uint32_t part = 0; part < parts; part++) {
+    sht__plot plot;
+    sht_status status = sht__view_plot(results, index, part, &plot, error);
+    if (status == SHT_OK && !sht__plot_has_points(&plot)) {
+      write_empty(out, &plot);
+    } else if (status == SHT_OK) {
+      status = sht__plot_html(out, &plot, error);
+    }
+    sht__plot_close(&plot);
+    SHT_TRY(status);
+  }
+  return SHT_OK;
+}
+
+static sht_status write_view(FILE *out, const sht__results *results, uint64_t index, sht_error *error) {
+  if (results->experiment->views[index].kind != SHT_VIEW_TABLE) {
+    return write_plots(out, results, index, error);
+  }
+  sht__sheet sheet;
+  sht_status status = sht__view_sheet(results, index, &sheet, error);
+  if (status == SHT_OK) {
+    status = sht__sheet_html(out, &sheet, error);
+  }
+  sht__sheet_close(&sheet);
+  return status;
+}
+
+sht_status sht__experiment_page(FILE *out, const void *what, sht_error *error) {
+  const sht__results *results = what;
+  write_head(out, results);
+  SHT_TRY(write_verdicts(out, results, error));
+  write_state(out, results);
+  (void)fputs("</header>\n<main>\n<section id=\"results\">\n<div class=\"figures\">\n", out);
+  for (uint64_t i = 0; i < results->experiment->view_count; i++) {
+    SHT_TRY(write_view(out, results, i, error));
+  }
+  (void)fputs("</div>\n</section>\n", out);
+  SHT_TRY(sht__experiment_runs_html(out, results, error));
+  sht__terms_write(out, results->experiment->run_count > 0 ? results->experiment->runs[0].config.fitted_at : 0.99);
+  sht__foot_write(out);
+  return SHT_OK;
+}
