@@ -13,7 +13,7 @@ import tempfile
 import time
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
-KILLS = int(os.environ.get("SHATTER_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("SHATTER_TEST_KILLS", "4"))
 FAILURES = []
 # Timings, and what is written anew by every session.
 NOT_COMPARED = {"timing.jsonl", "env.json", "lock"}
@@ -219,6 +219,39 @@ def check_full_disk(page, folder, whole):
         subprocess.run(["umount", disk], check=False)
 
 
+def check_slurm(page, folder, whole):
+    """The job script with stand-ins for Slurm's commands: tasks share the runs; one that is told that its time is up is
+    queued again."""
+    store = os.path.join(folder, "cluster")
+    script = write(os.path.join(folder, "job.sh"), run(page, store, "--slurm", "--quiet").stdout)
+    tools = os.path.join(folder, "tools")
+    os.makedirs(tools)
+    write(os.path.join(tools, "srun"), '#!/bin/sh\nshift\nexec "$@"\n')
+    write(os.path.join(tools, "scontrol"), f'#!/bin/sh\necho "$@" >>{folder}/queued\n')
+    for name in os.listdir(tools):
+        os.chmod(os.path.join(tools, name), 0o755)
+    how = dict(os.environ, PATH=tools + ":" + os.environ["PATH"], SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="3")
+    with open(script) as file:
+        text = file.read()
+    check("the job script has a task for each run", "#SBATCH --array=1-6\n" in text, text)
+    tasks = [subprocess.Popen(["sh", script], env=how, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+             for _ in range(3)]
+    said = [task.communicate(timeout=200)[1] for task in tasks]
+    check("three tasks share the runs", all(task.returncode == 0 for task in tasks) and files_of(store) == whole, said)
+    long = write(os.path.join(folder, "long.sh"),
+                 run(page, os.path.join(folder, "late"), "--slurm", "--quiet", "--epochs", "2000").stdout)
+    task = subprocess.Popen(["sh", long], env=how, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (at_work := [pid for pid in children_of(task.pid) if children_of(pid)]):
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(at_work[0], signal.SIGUSR1)
+    said = task.communicate(timeout=60)[1]
+    with open(os.path.join(folder, "queued")) as file:
+        queued = file.read()
+    check("before its time is up a task saves, ends with 75 and is queued again",
+          task.returncode == 75 and queued == "requeue 7_3\n", (task.returncode, queued, said))
+
+
 def check_many(store, folder):
     """Ten thousand runs are filtered, sorted and compared in less than a second of the processor's time."""
     many = os.path.join(folder, "many")
@@ -280,6 +313,7 @@ def main():
         check_interrupt(page, folder, whole)
         check_outcomes(folder)
         check_full_disk(page, folder, whole)
+        check_slurm(page, folder, whole)
         check_many(store, folder)
         check_mistakes(page, folder)
         check_kills(page, folder, whole, seconds)

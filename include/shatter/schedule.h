@@ -60,6 +60,7 @@ typedef struct sht_schedule {
   uint32_t network_count;
   uint64_t distinct, found, begun;  // distinct runs; of these in the store: complete, begun
   uint64_t jobs, threads;           // runs at once, threads for each
+  bool leave;                       // as in the options
   bool jobs_measured;               // chosen by measurement
   double seconds;                   // estimated for what is left, at most; NaN: nothing is left or not known
   uint64_t disk_bytes, disk_free;   // needed for what is left; free where the store is
@@ -69,6 +70,7 @@ typedef struct sht_schedule_options {
   const char *store;  // folder; NULL or "": as sht_store_open
   uint64_t jobs;      // 0: chosen by measurement
   uint64_t threads;   // of each run; 0: the cores divided by the jobs
+  bool leave;         // ends without awaiting runs that other processes train; their slots stay ELSEWHERE
   bool timed;         // false: no step is timed; then jobs 0 means 1 and seconds is NaN
 } sht_schedule_options;
 

@@ -23,6 +23,9 @@ sht_status sht__plan_answer(sht_cli *cli, const sht_schedule *schedule, const ch
 sht_status sht__plan_report(const sht_cli *cli, const sht_schedule *schedule, const char *folder,
                             void (*noted)(void *context, const char *sentence), sht_error *error);
 
+// A job script for Slurm: an array of tasks that share the runs that are left.
+sht_status sht__plan_slurm(sht_cli *cli, const sht_schedule *schedule, sht_error *error);
+
 // Distinct runs with a result.
 uint64_t sht__plan_done(const sht_schedule *schedule);
 // The command that goes on with this experiment, into out; returns out.

@@ -34,7 +34,9 @@ static sht_status parse_condition(const char *text, size_t length, sht_selection
   (void)snprintf(name, sizeof name, "%.*s", (int)name_length, text);
   (void)snprintf(value, sizeof value, "%.*s", (int)(length - name_length - 1), equals + 1);
   SHT_TRY(sht_config_set(&out->wanted, name, value, "--filter", error));
-  out->options[out->count++] = sht_option_find(name);
+  const sht_option *option = sht_option_find(name);
+  sht_config_get(&out->wanted, option, out->texts[out->count], sizeof out->texts[0]);
+  out->options[out->count++] = option;
   return SHT_OK;
 }
 
@@ -49,16 +51,15 @@ sht_status sht__selection_parse(const char *text, sht_selection *out, sht_error 
   return SHT_OK;
 }
 
-static bool same_value(const sht_option *option, const sht_config *a, const sht_config *b) {
-  char left[SHT_TEXT_MAX], right[SHT_TEXT_MAX];
-  sht_config_get(a, option, left, sizeof left);
-  sht_config_get(b, option, right, sizeof right);
-  return strcmp(left, right) == 0;
+static bool has_value(const sht_config *config, const sht_option *option, const char *text) {
+  char own[SHT_TEXT_MAX];
+  sht_config_get(config, option, own, sizeof own);
+  return strcmp(own, text) == 0;
 }
 
 bool sht__selection_has(const sht_selection *selection, const sht_config *config) {
   for (int i = 0; i < selection->count; i++) {
-    if (!same_value(selection->options[i], &selection->wanted, config)) {
+    if (!has_value(config, selection->options[i], selection->texts[i])) {
       return false;
     }
   }
@@ -69,8 +70,12 @@ int sht__runs_differ(const sht_run *runs, uint64_t count, const sht_option **out
   int found = 0;
   for (size_t i = 0; i < sht_option_count && found < room; i++) {
     bool differ = false;
+    char first[SHT_TEXT_MAX] = "";
+    if (count > 0) {
+      sht_config_get(&runs[0].config, &sht_options[i], first, sizeof first);
+    }
     for (uint64_t r = 1; r < count && !differ && sht_options[i].identity; r++) {
-      differ = !same_value(&sht_options[i], &runs[0].config, &runs[r].config);
+      differ = !has_value(&runs[r].config, &sht_options[i], first);
     }
     if (differ) {
       out[found++] = &sht_options[i];

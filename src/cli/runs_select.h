@@ -10,7 +10,8 @@ enum { SHT_CONDITIONS_MAX = 16 };
 // "seed=2,augment=flip,rotate:25": every option has that value.
 typedef struct sht_selection {
   const sht_option *options[SHT_CONDITIONS_MAX];
-  sht_config wanted;  // with the values set
+  char texts[SHT_CONDITIONS_MAX][SHT_TEXT_MAX];  // their values as sht_config_get writes them
+  sht_config wanted;                             // with the values set
   int count;
 } sht_selection;
 

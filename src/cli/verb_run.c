@@ -26,7 +26,8 @@ static sht_status open_schedule(const sht_cli *cli, const sht_experiment *experi
       .store = cli->config.store,
       .jobs = sht__cli_count(cli, "jobs", 0),
       .threads = cli->config.threads,
-      .timed = true,
+      .leave = sht__cli_is_set(cli, "leave"),
+      .timed = !sht__cli_is_set(cli, "slurm"),
   };
   if (!cli->quiet) {
     (void)fprintf(stderr, "%s: looking into the store and timing a few steps ...\n", experiment->name);
@@ -59,6 +60,9 @@ static sht_status judge(const sht_schedule *schedule) {
   sht_status worst = SHT_OK;
   for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
     const sht_slot *slot = &schedule->slots[i];
+    if (slot->state == SHT_SLOT_ELSEWHERE) {
+      continue;
+    }
     if (slot->state != SHT_SLOT_DONE) {
       return SHT_NO;
     }
@@ -100,6 +104,9 @@ static sht_status show(sht_cli *cli, const sht_schedule *schedule, sht_error *er
 }
 
 static sht_status run_schedule(sht_cli *cli, sht_schedule *schedule, sht_error *error) {
+  if (sht__cli_is_set(cli, "slurm")) {
+    return sht__plan_slurm(cli, schedule, error);
+  }
   if (sht__cli_is_set(cli, "dry-run")) {
     return cli->json ? sht__plan_answer(cli, schedule, NULL, error) : sht__plan_print(cli, schedule, error);
   }
@@ -136,6 +143,8 @@ static const char *const examples[] = {
     "which runs there are, which are done, how long the rest would take",
     "shatter run mine.yaml --jobs 4 --seed 7 --report results",
     "your own page, four runs at a time, another seed, the report in a folder of its own",
+    "shatter run table1 --slurm --store /shared/runs >job.sh && sbatch job.sh",
+    "the runs spread over a cluster, saved and queued again before their time is up",
     NULL,
 };
 
@@ -151,6 +160,12 @@ static const sht_cli_option options[] = {
      .value_name = "N",
      .default_text = "0",
      .help = "runs at once, each in a process; 0 measures what is quicker: one thread for each, or all cores for one"},
+    {.name = "leave",
+     .type = SHT_OPTION_BOOL,
+     .help = "end without awaiting runs that other processes on the store train"},
+    {.name = "slurm",
+     .type = SHT_OPTION_BOOL,
+     .help = "print a job script for Slurm whose tasks share the runs, and train nothing"},
     {.name = "report", .type = SHT_OPTION_TEXT, .value_name = "FOLDER", .help = "where figures and tables go"},
     {.name = "list", .type = SHT_OPTION_BOOL, .help = "list the experiments that come with shatter"},
     SHT_CLI_PROGRESS_OPTION,

@@ -222,7 +222,8 @@ static double estimate(planner *plan, uint64_t jobs, bool side_by_side) {
   for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
     const sht_schedule_network *network = &schedule->networks[schedule->slots[i].network];
     if (is_pending(schedule, i)) {
-      double seconds = work_left(plan, i) * (side_by_side ? network->step_side_by_side : network->step_alone) + network->opening;
+      double seconds =
+          work_left(plan, i) * (side_by_side ? network->step_side_by_side : network->step_alone) + network->opening;
       schedule->slots[i].seconds = seconds;
       sum += seconds;
       longest = seconds > longest ? seconds : longest;
@@ -341,6 +342,7 @@ sht_status sht_schedule_open(const sht_experiment *experiment, const sht_schedul
   sht_schedule *schedule = NULL;
   SHT_TRY(SHT_ALLOC(&schedule, 1, "the schedule", error));
   schedule->experiment = experiment;
+  schedule->leave = options->leave;
   planner plan = {.schedule = schedule, .options = options, .error = error};
   sht_status status = make_plan(&plan);
   sht_free(plan.test_counts);

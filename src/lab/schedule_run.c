@@ -254,7 +254,8 @@ static sht_status work(workshop *shop, sht_error *error) {
         stop_children(shop, status, "");
       }
     }
-    bool more = shop->ended == SHT_OK && (elsewhere > 0 || is_waiting(shop->schedule));
+    bool awaited = elsewhere > 0 && !shop->schedule->leave;
+    bool more = shop->ended == SHT_OK && (awaited || is_waiting(shop->schedule));
     if (shop->job_count == 0 && !more) {
       break;
     }
