@@ -48,7 +48,8 @@ static void summarise(const sht__plot *plot, summary *out) {
   *out = (summary){.all_rise = true};
   for (size_t i = 0; i < plot->series_count && out->count < SHT_SVG_LINES_MAX; i++) {
     course *c = &out->all[out->count];
-    if (!follow(&plot->series[i], c)) {
+    bool leads = plot->quantities < 2 || i % plot->quantities == plot->quantities - 1;
+    if (!leads || !follow(&plot->series[i], c)) {
       continue;
     }
     out->count++;
@@ -98,8 +99,20 @@ static void find_losses(const summary *s, sht__plot *plot, double bound) {
                  s->count, sht__number_text(bound, 3, true, text, sizeof text), s->slowest->series->label);
 }
 
+// The line's name without its quantity, which the sentence has named.
+static const char *series_name(const sht__plot *plot, const course *c, char out[SHT__LABEL_SIZE]) {
+  (void)snprintf(out, SHT__LABEL_SIZE, "%s", c->series->label);
+  char *quantity = plot->quantities > 1 ? strrchr(out, ',') : NULL;
+  if (quantity != NULL) {
+    *quantity = '\0';
+  }
+  return out;
+}
+
 void sht__curves_find(sht__plot *plot) {
   summary s;
+  char first[SHT__LABEL_SIZE];
+  char second[SHT__LABEL_SIZE];
   char name[SHT__PLOT_NAME];
   char low[SHT__TEXT_SIZE];
   char high[SHT__TEXT_SIZE];
@@ -108,17 +121,24 @@ void sht__curves_find(sht__plot *plot) {
     return;
   }
   double bound = strcmp(plot->y.name, "train_loss") == 0 ? common_bound(&s) : 0;
-  (void)capitalised(plot->y.label, name, sizeof name);
+  (void)capitalised(plot->leader != NULL ? plot->leader : plot->y.label, name, sizeof name);
   if (s.count == 1) {
     (void)snprintf(plot->finding, sizeof plot->finding, "%s ends at %s (%.200s)", name,
-                   value_of(plot, s.lowest->last, low), s.lowest->series->label);
+                   value_of(plot, s.lowest->last, low), series_name(plot, s.lowest, first));
   } else if (bound > 0) {
     find_losses(&s, plot, bound);
   } else {
-    (void)snprintf(plot->finding, sizeof plot->finding, "%s ends at %s (%.200s) to %s (%.200s)", name,
-                   value_of(plot, s.highest->last, high), s.highest->series->label, value_of(plot, s.lowest->last, low),
-                   s.lowest->series->label);
+    (void)snprintf(plot->finding, sizeof plot->finding, "%s ends between %s (%.200s) and %s (%.200s)", name,
+                   value_of(plot, s.lowest->last, low), series_name(plot, s.lowest, first),
+                   value_of(plot, s.highest->last, high), series_name(plot, s.highest, second));
   }
+}
+
+static const char *share_of_labels(double share, char out[SHT__TEXT_SIZE]) {
+  char number[SHT__TEXT_SIZE];
+  (void)snprintf(out, SHT__TEXT_SIZE, "%.12s %% of the labels",
+                 sht__number_text(100 * share, 1, true, number, sizeof number));
+  return share < 1 ? out : "all labels";
 }
 
 static void find_slowdown(const summary *s, sht__plot *plot) {
@@ -136,9 +156,8 @@ static void find_slowdown(const summary *s, sht__plot *plot) {
     }
   }
   (void)snprintf(plot->finding, sizeof plot->finding,
-                 "Fitting takes at most %s times as long as with true labels (%.200s, %s of the labels random)",
-                 value_of(plot, series->y[point], most), series->label,
-                 sht__percent_text(series->x[point], at, sizeof at));
+                 "Fitting takes at most %s times as long as with true labels (%.200s, %s random)",
+                 value_of(plot, series->y[point], most), series->label, share_of_labels(series->x[point], at));
 }
 
 void sht__sweep_find(sht__plot *plot) {
@@ -198,13 +217,17 @@ static comparison compare(const sht__sheet *sheet) {
 void sht__sheet_find(sht__sheet *sheet) {
   comparison c = compare(sheet);
   char text[SHT__TEXT_SIZE];
+  char share[SHT__TEXT_SIZE] = "All";
+  if (c.near_ones < c.compared) {
+    (void)snprintf(share, sizeof share, "%zu of", c.near_ones);
+  }
   if (c.measured == 0) {
     (void)snprintf(sheet->finding, sizeof sheet->finding, "Not measured yet");
   } else if (c.compared == 0) {
     (void)snprintf(sheet->finding, sizeof sheet->finding, "%zu of %zu rows are measured", c.measured, sheet->row_count);
   } else {
     (void)snprintf(sheet->finding, sizeof sheet->finding,
-                   "%zu of %zu values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", c.near_ones,
+                   "%s %zu values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", share,
                    c.compared, sht__cell_difference_text(&sheet->columns[c.column], c.furthest, text, sizeof text),
                    sheet->rows[c.row].label, sheet->columns[c.column].label);
   }

@@ -46,6 +46,9 @@ void sht__sheet_finish(sht__sheet *sheet);
 // Ours less the paper's; NaN where they cannot be compared.
 double sht__sheet_difference(const sht__sheet *sheet, size_t row, size_t column);
 bool sht__sheet_has_spread(const sht__sheet *sheet);
+bool sht__sheet_has_remarks(const sht__sheet *sheet);
+// The most runs behind a value of the row.
+uint32_t sht__sheet_row_runs(const sht__sheet *sheet, size_t row);
 bool sht__sheet_has_best(const sht__sheet *sheet);
 
 // Texts for people. Each returns out; "–" for NaN.
