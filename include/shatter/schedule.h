@@ -48,6 +48,7 @@ typedef struct sht_schedule_network {
   uint64_t runs;             // distinct ones still to be done
   double step_side_by_side;  // seconds of a training step with one thread, as many at once as there are cores; NaN: not
                              // measured
+  double opening;            // seconds until the first step
   double step_alone;         // with all cores for one
 } sht_schedule_network;
 

@@ -4,6 +4,7 @@
 const sht_verb *const sht__verbs[] = {
     &sht__verb_demo,
     &sht__verb_train,
+    &sht__verb_run,
     &sht__verb_resume,
     &sht__verb_rerun,
     &sht__verb_runs_list,

@@ -27,8 +27,8 @@ typedef struct sht__values {
   uint64_t count, room;
 } sht__values;
 
-// Adds what a value stands for: itself, a list, "1..3", "0..1 step 0.25", "corrupt:{0.1..0.9 step 0.1}",
-// "rotate:{5, 15, 25}". `option` decides what may stand there. False at a fault, which is then reported.
+// Adds what a value stands for: itself, a list, "1..3", "0..1 step 0.25", "corrupt:(0.1..0.9 step 0.1)",
+// "rotate:(5, 15, 25)". `option` decides what may stand there. False at a fault, which is then reported.
 bool sht__values_add(sht__page *page, const sht__yaml_node *node, const sht_option *option, sht__values *values);
 void sht__values_close(sht__values *values);
 

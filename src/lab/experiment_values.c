@@ -1,4 +1,4 @@
-// Values that stand for several: lists, ranges, texts with a range in braces. See experiment_page.h.
+// Values that stand for several: lists, ranges, texts with a range in parentheses. See experiment_page.h.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +86,7 @@ static bool parse_range(const char *text, range *out) {
          (step == NULL || number_of(step + 6, strlen(step + 6), &out->step)) && out->step > 0 && out->to >= out->from;
 }
 
-// Text before and after the braces.
+// Text before and after the parentheses.
 typedef struct frame {
   const char *before;
   size_t before_length;
@@ -103,7 +103,7 @@ static bool add_framed(sht__page *page, sht__values *values, const frame *around
   return add(page, values, text, at);
 }
 
-// One word inside braces, or a bare value: a range or itself.
+// One word inside parentheses, or a bare value: a range or itself.
 static bool add_word(sht__page *page, sht__values *values, const frame *around, const char *word, sht__place at) {
   if (strstr(word, "..") == NULL) {
     return add_framed(page, values, around, word, at);
@@ -124,27 +124,39 @@ static bool add_word(sht__page *page, sht__values *values, const frame *around, 
   return good;
 }
 
-static bool add_braced(sht__page *page, sht__values *values, const char *text, const char *open, sht__place at) {
-  const char *close = strchr(open, '}');
-  if (close == NULL || strpbrk(close + 1, "{}") != NULL || memchr(open + 1, '{', (size_t)(close - open - 1)) != NULL) {
-    sht__fault(page->faults, at, NULL, "one pair of braces may stand in a value, as in corrupt:{0.1..0.9 step 0.1}",
-               "the braces in \"%.*s\" do not pair", SHOWN, text);
-    return false;
-  }
+// Whether what stands between parentheses is meant as values: a range, or numbers with commas. Parentheses in the name
+// of a file are left alone.
+static bool holds_values(const char *open, const char *close) {
+  double number;
+  const char *comma = memchr(open, ',', (size_t)(close - open));
+  const char *dots = strstr(open, "..");
+  return (dots != NULL && dots < close) || (comma != NULL && number_of(open + 1, (size_t)(comma - open - 1), &number));
+}
+
+static bool add_enclosed(sht__page *page, sht__values *values, const char *text, const char *open, const char *close,
+                         sht__place at) {
   frame around = {text, (size_t)(open - text), close + 1};
   bool good = true;
-  for (const char *at_word = open + 1; at_word <= close && good;) {
-    size_t length = strcspn(at_word, ",}");
+  for (const char *from = open + 1; from <= close && good;) {
+    size_t length = strcspn(from, ",)");
     char word[WORD_MAX];
-    if (!trim(at_word, length, word) || word[0] == '\0') {
-      sht__fault(page->faults, at, NULL, "write {0, 0.5, 1} or {0..1 step 0.25}",
+    if (!trim(from, length, word) || word[0] == '\0') {
+      sht__fault(page->faults, at, NULL, "write (0, 0.5, 1) or (0..1 step 0.25)",
                  "an empty or overlong value in \"%.*s\"", SHOWN, text);
       return false;
     }
     good = add_word(page, values, &around, word, at);
-    at_word += length + 1;
+    from += length + 1;
   }
   return good;
+}
+
+// A text: "corrupt:(0..1 step 0.25)" stands for several.
+static bool add_text(sht__page *page, sht__values *values, const char *text, sht__place at) {
+  const char *open = strchr(text, '(');
+  const char *close = open == NULL ? NULL : strchr(open, ')');
+  return close != NULL && holds_values(open, close) ? add_enclosed(page, values, text, open, close, at)
+                                                    : add(page, values, text, at);
 }
 
 static bool add_scalar(sht__page *page, const sht__yaml_node *node, const sht_option *option, sht__values *values) {
@@ -160,8 +172,7 @@ static bool add_scalar(sht__page *page, const sht__yaml_node *node, const sht_op
   if (is_number) {
     return add_word(page, values, &nothing, node->text, node->at);
   }
-  const char *open = option->type == SHT_OPTION_BOOL ? NULL : strpbrk(node->text, "{}");
-  return open == NULL ? add(page, values, node->text, node->at) : add_braced(page, values, node->text, open, node->at);
+  return add_text(page, values, node->text, node->at);
 }
 
 bool sht__values_add(sht__page *page, const sht__yaml_node *node, const sht_option *option, sht__values *values) {

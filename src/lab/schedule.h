@@ -13,6 +13,7 @@ typedef struct sht__told {
   uint64_t epochs, steps;
   double loss, accuracy;
   double seconds;  // of a step
+  double opening;  // seconds to open data, model and engine
   uint64_t parameters;
   char text[1024];  // what went wrong; of TIMED: numerics; of ELSEWHERE: the run's folder
 } sht__told;

@@ -222,7 +222,7 @@ static double estimate(planner *plan, uint64_t jobs, bool side_by_side) {
   for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
     const sht_schedule_network *network = &schedule->networks[schedule->slots[i].network];
     if (is_pending(schedule, i)) {
-      double seconds = work_left(plan, i) * (side_by_side ? network->step_side_by_side : network->step_alone);
+      double seconds = work_left(plan, i) * (side_by_side ? network->step_side_by_side : network->step_alone) + network->opening;
       schedule->slots[i].seconds = seconds;
       sum += seconds;
       longest = seconds > longest ? seconds : longest;

@@ -52,7 +52,9 @@ static void probe_in_child(void *context, int pipe) {
   sht_session session;
   sht_error error = {.message = ""};
   sht__told told = {.kind = SHT__TOLD_TIMED};
+  double began = sht__schedule_clock();
   told.status = sht__session_open(self->config, &session, &error);
+  told.opening = sht__schedule_clock() - began;
   if (told.status == SHT_OK) {
     told.parameters = session.graph->parameter_count;
     (void)snprintf(told.text, sizeof told.text, "%s", session.info.numerics);
@@ -80,6 +82,7 @@ static sht_status take_answer(sht__child *child, sht_schedule_network *network, 
   }
   (void)snprintf(network->numerics, sizeof network->numerics, "%.*s", (int)sizeof network->numerics - 1, told.text);
   network->parameters = told.parameters;
+  network->opening = told.opening;
   *seconds = told.seconds > *seconds ? told.seconds : *seconds;
   return SHT_OK;
 }
