@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "lab/report_measure.h"
 #include "lab/svg_text.h"
 
@@ -70,10 +71,13 @@ static void find_answers(const sht__report_run *run, sht__plot *plot) {
                  "Of the wrong labels %s are seen through at most (epoch %u); %s are memorised in the end",
                  sht__percent_text(peak == NULL ? NAN : peak->resisted, most, sizeof most),
                  peak == NULL ? 0 : (unsigned)peak->epoch, sht__percent_text(last->memorised, end, sizeof end));
+  char wrong[SHT__TEXT_SIZE];
+  char right[SHT__TEXT_SIZE];
   (void)snprintf(plot->caption, sizeof plot->caption,
-                 "Evaluation mode, over the same training examples each epoch: %llu whose given label is wrong, and "
-                 "%llu whose is right (clean).",
-                 (unsigned long long)last->dynamics_corrupted, (unsigned long long)last->dynamics_clean);
+                 "Evaluation mode, over the same training examples each epoch: %s whose given label is wrong, and "
+                 "%s whose is right (clean).",
+                 sht_text_count(last->dynamics_corrupted, wrong, sizeof wrong),
+                 sht_text_count(last->dynamics_clean, right, sizeof right));
 }
 
 static void find_tests(const sht__report_run *run, sht__plot *plot) {

@@ -33,7 +33,7 @@ static sht_status fill_row(const sht__report_run *run, sht__sheet *sheet, size_t
   return sht__command_text(&run->run->config, r->command, sizeof r->command, error);
 }
 
-static sht_status make_sheet(const sht__report *report, sht__sheet *out, sht_error *error) {
+sht_status sht__report_sheet(const sht__report *report, sht__sheet *out, sht_error *error) {
   *out = (sht__sheet){.name = "runs", .id = "runs", .finding = "Accuracy of each run beside the paper's"};
   out->column_count = sizeof columns / sizeof columns[0];
   for (size_t i = 0; i < out->column_count; i++) {
@@ -49,7 +49,7 @@ static sht_status make_sheet(const sht__report *report, sht__sheet *out, sht_err
 
 static sht_status export_sheet(const sht__report *report, const sht__export *how, sht_error *error) {
   sht__sheet sheet;
-  sht_status status = make_sheet(report, &sheet, error);
+  sht_status status = sht__report_sheet(report, &sheet, error);
   if (status == SHT_OK) {
     status = sht__sheet_export(&sheet, how, error);
   }

@@ -57,11 +57,16 @@ char *sht__cell_difference_text(const sht__quantity *quantity, double difference
 // What the numbers in small print are: "Mean and standard deviation over the seeds." and so on; "" when there are none.
 char *sht__sheet_legend(const sht__sheet *sheet, char *out, size_t size);
 
+// The table of the runs of a report: training and test accuracy beside the paper's Table 1, and when they were fitted.
+sht_status sht__report_sheet(const sht__report *report, sht__sheet *out, sht_error *error);
+
 sht_status sht__sheet_html(FILE *out, const sht__sheet *sheet, sht_error *error);
 // series, then for each column NAME, NAME_sd, NAME_n, NAME_paper, NAME_difference, and remark.
 void sht__sheet_csv(FILE *out, const sht__sheet *sheet);
 // A table environment for the booktabs package.
 void sht__sheet_tex(FILE *out, const sht__sheet *sheet);
+// Text that ends no cell and begins no markup.
+void sht__md_text(FILE *out, const char *text);
 // A pipe table. with_commands: a last column has the command of each row.
 void sht__sheet_md(FILE *out, const sht__sheet *sheet, bool with_commands);
 
