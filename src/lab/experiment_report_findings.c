@@ -5,13 +5,15 @@
 #include "lab/experiment_report.h"
 #include "lab/svg_text.h"
 
+enum { STEADY_FROM = 3 };  // points
+
 static const double near_paper = 0.01;  // one percentage point
 
 // Where a line begins and ends, and its mean height.
 typedef struct course {
   const sht__plot_series *series;
   double first_x, first, last_x, last, mean;
-  bool rises;  // no point lies below the one before
+  bool rises;  // there are some points between, and none lies below the one before
 } course;
 
 static bool follow(const sht__plot_series *series, course *out) {
@@ -32,6 +34,7 @@ static bool follow(const sht__plot_series *series, course *out) {
     sum += series->y[i];
     count++;
   }
+  out->rises = out->rises && count >= STEADY_FROM;
   out->mean = count > 0 ? sum / (double)count : NAN;
   return count > 0;
 }
@@ -141,6 +144,17 @@ static const char *share_of_labels(double share, char out[SHT__TEXT_SIZE]) {
   return share < 1 ? out : "all labels";
 }
 
+// Whether a point of the plan has no value.
+static bool has_gaps(const sht__plot *plot) {
+  bool some = false;
+  for (size_t i = 0; i < plot->series_count; i++) {
+    for (uint64_t p = 0; p < plot->series[i].count; p++) {
+      some = some || !isfinite(plot->series[i].y[p]);
+    }
+  }
+  return some;
+}
+
 static void find_slowdown(const summary *s, sht__plot *plot) {
   char most[SHT__TEXT_SIZE];
   char at[SHT__TEXT_SIZE];
@@ -156,7 +170,8 @@ static void find_slowdown(const summary *s, sht__plot *plot) {
     }
   }
   (void)snprintf(plot->finding, sizeof plot->finding,
-                 "Fitting takes at most %s times as long as with true labels (%.200s, %s random)",
+                 "%s takes at most %s times as long as with true labels (%.200s, %s random)",
+                 has_gaps(plot) ? "Where it came to an end, fitting" : "Fitting",
                  value_of(plot, series->y[point], most), series->label, share_of_labels(series->x[point], at));
 }
 
