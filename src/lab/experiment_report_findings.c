@@ -98,8 +98,12 @@ static bool find_nothing(const summary *s, char *finding) {
 
 static void find_losses(const summary *s, sht__plot *plot, double bound) {
   char text[SHT__TEXT_SIZE];
-  (void)snprintf(plot->finding, sizeof plot->finding, "All %zu reach a training loss below %s; %.200s: slowest",
-                 s->count, sht__number_text(bound, 3, true, text, sizeof text), s->slowest->series->label);
+  char all[SHT__TEXT_SIZE] = "Both";
+  if (s->count != 2) {
+    (void)snprintf(all, sizeof all, "All %zu", s->count);
+  }
+  (void)snprintf(plot->finding, sizeof plot->finding, "%s reach a training loss below %s; slowest: %.200s", all,
+                 sht__number_text(bound, 3, true, text, sizeof text), s->slowest->series->label);
 }
 
 // The line's name without its quantity, which the sentence has named.

@@ -21,20 +21,40 @@ typedef struct block {
   char experiment[WORD_SIZE], view[WORD_SIZE], scale[WORD_SIZE];
 } block;
 
-// A view of curves or a sweep: its points, one row for each line and x of a sweep, or one for the end of each line.
-static void write_points(FILE *out, const sht__plot *plot, bool ends_alone) {
+// An experiment with its runs. Planning takes seconds, so that it serves for all blocks in a row that show it.
+typedef struct source {
+  block what;
+  sht_experiment *experiment;
+  sht_schedule *schedule;
+  sht_run *runs;
+  sht__results results;
+} source;
+
+// A view of curves or a sweep: its measured points, one row for each; of a curve only the last one.
+static void write_points(FILE *out, const sht__plot *plot) {
   char axis[SHT__PLOT_NAME];
   char text[SHT__TEXT_SIZE];
+  uint64_t points = 0;
+  uint64_t measured = 0;
   (void)fprintf(out, "| series | %s |", sht__quantity_axis(&plot->x, axis, sizeof axis));
   (void)fprintf(out, " %s |\n| --- | ---: | ---: |\n", sht__quantity_axis(&plot->y, axis, sizeof axis));
   for (size_t i = 0; i < plot->series_count; i++) {
     const sht__plot_series *s = &plot->series[i];
-    for (uint64_t p = ends_alone && s->count > 0 ? s->count - 1 : 0; p < s->count; p++) {
+    for (uint64_t p = plot->marked || s->count == 0 ? 0 : s->count - 1; p < s->count; p++) {
+      points++;
+      if (!isfinite(s->y[p])) {
+        continue;
+      }
+      measured++;
       (void)fputs("| ", out);
       sht__md_text(out, s->label);
       (void)fprintf(out, " | %s |", sht__cell_value_text(&plot->x, s->x[p], text, sizeof text));
       (void)fprintf(out, " %s |\n", sht__cell_value_text(&plot->y, s->y[p], text, sizeof text));
     }
+  }
+  if (plot->marked && measured < points) {
+    (void)fprintf(out, "\n%" PRIu64 " of %" PRIu64 " points; the others are not measured yet or were not fitted.\n",
+                  measured, points);
   }
 }
 
@@ -50,7 +70,7 @@ static sht_status write_plots(FILE *out, const sht__results *results, uint64_t i
     }
     if (status == SHT_OK && sht__plot_has_points(&plot)) {
       (void)fputc('\n', out);
-      write_points(out, &plot, !plot.marked);
+      write_points(out, &plot);
     }
     sht__plot_close(&plot);
     SHT_TRY(status);
@@ -103,34 +123,33 @@ static sht_status take_runs(const sht_schedule *schedule, sht_run **out, sht_err
   return SHT_OK;
 }
 
-static sht_status write_experiment(FILE *out, const sht_experiment *experiment, const block *what, const char *store,
-                                   sht_error *error) {
-  const sht_schedule_options options = {.store = store, .jobs = 1, .threads = 1};
-  sht_schedule *schedule = NULL;
-  sht_run *runs = NULL;
-  sht__results results = {0};
-  SHT_TRY(sht_schedule_open(experiment, &options, &schedule, error));
-  sht_status status = take_runs(schedule, &runs, error);
-  if (status == SHT_OK) {
-    status = sht__results_open(experiment, runs, &results, error);
+static void close_source(source *s) {
+  if (s->results.experiment != NULL) {
+    sht__results_close(&s->results);
   }
-  if (status == SHT_OK) {
-    status = write_results(out, &results, what, error);
-  }
-  if (results.experiment != NULL) {
-    sht__results_close(&results);
-  }
-  sht_free(runs);
-  sht_schedule_close(schedule);
-  return status;
+  sht_free(s->runs);
+  sht_schedule_close(s->schedule);
+  sht_experiment_close(s->experiment);
+  *s = (source){.schedule = NULL};
 }
 
-static sht_status write_block(FILE *out, const block *what, const char *store, sht_error *error) {
-  sht_experiment *experiment = NULL;
-  SHT_TRY(sht_experiment_open(what->experiment, what->scale, NULL, &experiment, error));
-  sht_status status = write_experiment(out, experiment, what, store, error);
-  sht_experiment_close(experiment);
-  return status;
+static sht_status open_source(const block *what, const char *store, source *s, sht_error *error) {
+  const sht_schedule_options options = {.store = store, .jobs = 1, .threads = 1};
+  s->what = *what;
+  SHT_TRY(sht_experiment_open(what->experiment, what->scale, NULL, &s->experiment, error));
+  SHT_TRY(sht_schedule_open(s->experiment, &options, &s->schedule, error));
+  SHT_TRY(take_runs(s->schedule, &s->runs, error));
+  return sht__results_open(s->experiment, s->runs, &s->results, error);
+}
+
+static sht_status write_block(FILE *out, const block *what, const char *store, source *s, sht_error *error) {
+  bool same = s->experiment != NULL && strcmp(s->what.experiment, what->experiment) == 0 &&
+              strcmp(s->what.scale, what->scale) == 0;
+  if (!same) {
+    close_source(s);
+    SHT_TRY(open_source(what, store, s, error));
+  }
+  return write_results(out, &s->results, what, error);
 }
 
 static sht_status read_block(const char *path, const char *text, const char *line, block *out, sht_error *error) {
@@ -158,20 +177,28 @@ static const char *find_block(const char *text) {
   return found == NULL || *found != '\n' ? found : found + 1;
 }
 
-static sht_status write_page(FILE *out, const char *path, const char *text, const char *store, uint64_t *blocks,
-                             sht_error *error) {
+static sht_status write_blocks(FILE *out, const char *path, const char *text, const char *store, source *s,
+                               uint64_t *blocks, sht_error *error) {
   const char *at = text;
   for (const char *line = find_block(at); line != NULL; line = find_block(at)) {
     block what;
     SHT_TRY(read_block(path, text, line, &what, error));
     size_t head = strcspn(line, "\n") + 1;
     (void)fwrite(at, 1, (size_t)(line - at) + head, out);
-    SHT_TRY(write_block(out, &what, store, error));
+    SHT_TRY(write_block(out, &what, store, s, error));
     at = strstr(line, ending);
     (*blocks)++;
   }
   (void)fputs(at, out);
   return SHT_OK;
+}
+
+static sht_status write_page(FILE *out, const char *path, const char *text, const char *store, uint64_t *blocks,
+                             sht_error *error) {
+  source s = {.schedule = NULL};
+  sht_status status = write_blocks(out, path, text, store, &s, blocks, error);
+  close_source(&s);
+  return status;
 }
 
 sht_status sht__report_update(const char *path, const char *store, uint64_t *blocks, sht_error *error) {
