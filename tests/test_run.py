@@ -219,6 +219,34 @@ def check_full_disk(page, folder, whole):
         subprocess.run(["umount", disk], check=False)
 
 
+def check_many(store, folder):
+    """Ten thousand runs are filtered, sorted and compared in less than a second of the processor's time."""
+    many = os.path.join(folder, "many")
+    os.makedirs(many)
+    runs = [os.path.join(store, name) for name in os.listdir(store) if name.startswith("tiny")]
+    for i in range(10000):
+        copy = os.path.join(many, f"copy-{i:05d}")
+        os.mkdir(copy)
+        for file in ["config.yaml", "result.json", "metrics.jsonl", "env.json", "timing.jsonl"]:
+            os.link(os.path.join(runs[i % len(runs)], file), os.path.join(copy, file))
+    ask = [SHATTER, "runs", "--store", many, "--filter", "labels=random,seed=2", "--sort", "test"]
+    subprocess.run(ask, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # makes the index
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    listed = subprocess.run([*ask, "--json"], stdout=subprocess.PIPE, text=True)
+    middle = resource.getrusage(resource.RUSAGE_CHILDREN)
+    compared = subprocess.run([SHATTER, "runs", "--store", many, "--compare", "-q"], stdout=subprocess.PIPE, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = [b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in [(before, middle), (middle, after)]]
+    print(f"10,000 runs: {seconds[0]:.2f} s to filter and sort, {seconds[1]:.2f} s to compare")
+    found = json.loads(listed.stdout)["runs"]
+    check("10,000 runs are filtered in under a second",
+          abs(len(found) - 10000 / 6) <= 1 and all(r["labels"] == "random" and r["seed"] == 2 for r in found) and
+          seconds[0] < 1, seconds)
+    head = compared.stdout.split("\n", 1)[0].split()
+    check("10,000 runs are compared in under a second",
+          head[:3] == ["run", "labels", "seed"] and compared.stdout.count("\n") == 10001 and seconds[1] < 1, (head, seconds))
+
+
 def check_mistakes(page, folder):
     store = os.path.join(folder, "none")
     for more, wanted in [(["--scale", "tiny"], "no scale"), (["--epohcs", "3"], "--epochs"), (["--epochs", "x"], "epochs")]:
@@ -252,6 +280,7 @@ def main():
         check_interrupt(page, folder, whole)
         check_outcomes(folder)
         check_full_disk(page, folder, whole)
+        check_many(store, folder)
         check_mistakes(page, folder)
         check_kills(page, folder, whole, seconds)
     print(f"{len(FAILURES)} failed")

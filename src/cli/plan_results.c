@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/answer.h"
@@ -115,26 +114,6 @@ sht_status sht__plan_answer(sht_cli *cli, const sht_schedule *schedule, const ch
   return sht__answer_print(cli, &json, error);
 }
 
-// Until the experiment's own report is there, the page on single runs stands in for it.
-#pragma weak sht_experiment_report
-
-static sht_status report_on_runs(const sht_run *runs, uint64_t count, const char *folder, sht_error *error) {
-  char path[2 * SHT_TEXT_MAX];
-  sht_run *done = NULL;
-  uint64_t kept = 0;
-  SHT_TRY(sht_folder_make(folder, error));
-  SHT_TRY(sht_path_join(path, sizeof path, folder, "index.html", error));
-  SHT_TRY(SHT_ALLOC(&done, count, "the runs of the report", error));
-  for (uint64_t i = 0; i < count; i++) {
-    if (runs[i].id[0] != '\0') {
-      done[kept++] = runs[i];
-    }
-  }
-  sht_status status = sht_report_write(done, kept, path, error);
-  sht_free(done);
-  return status;
-}
-
 sht_status sht__plan_report(const sht_cli *cli, const sht_schedule *schedule, const char *folder,
                             void (*noted)(void *context, const char *sentence), sht_error *error) {
   uint64_t count = schedule->experiment->run_count;
@@ -145,9 +124,8 @@ sht_status sht__plan_report(const sht_cli *cli, const sht_schedule *schedule, co
       runs[i] = schedule->slots[i].run;
     }
   }
-  sht_status status = sht_experiment_report == NULL ? report_on_runs(runs, count, folder, error)
-                                                    : sht_experiment_report(schedule->experiment, runs, folder, noted,
-                                                                            (void *)(uintptr_t)cli, error);
+  // The context is only read: whether remarks are wanted.
+  sht_status status = sht_experiment_report(schedule->experiment, runs, folder, noted, (void *)(uintptr_t)cli, error);
   sht_free(runs);
   return status;
 }

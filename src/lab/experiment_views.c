@@ -6,13 +6,9 @@
 #include "base/memory.h"
 #include "config/scalar.h"
 #include "lab/experiment_page.h"
+#include "lab/report_quantity.h"
 
 enum { Y_MAX = 8, NAMES_MAX = 96 };
-
-static const char *const epoch_quantities[] = {
-    "steps", "epochs", "train_loss", "train_accuracy", "train_error", "test_loss", "test_accuracy", "test_error", NULL};
-static const char *const run_quantities[] = {"corruption",    "fitted_steps",       "fitted_epochs",
-                                             "relative_time", "best_test_accuracy", NULL};
 
 static bool is_among(const char *word, const char *const *names) {
   for (; *names != NULL; names++) {
@@ -23,36 +19,37 @@ static bool is_among(const char *word, const char *const *names) {
   return false;
 }
 
-static size_t add_names(const char **out, size_t count, const char *const *names) {
-  for (; *names != NULL && count + 1 < NAMES_MAX; names++) {
-    out[count++] = *names;
+static void fault_quantity(sht__page *page, const sht__yaml_node *node, bool of_epochs) {
+  const char *names[NAMES_MAX] = {0};
+  size_t count = 0;
+  for (const char *const *name = sht__quantity_names(); *name != NULL && count + 1 < NAMES_MAX; name++) {
+    if (!of_epochs || sht__quantity_is_of_epoch(*name)) {
+      names[count++] = *name;
+    }
   }
-  return count;
+  for (size_t i = 0; i < sht_option_count && !of_epochs && count + 1 < NAMES_MAX; i++) {
+    names[count++] = sht_options[i].name;
+  }
+  char advice[SHT__FAULT_TEXT];
+  char found[SHT__FAULT_TEXT / 2];
+  const char *word = node->kind == SHT__YAML_SCALAR ? node->text : "";
+  sht__fault(page->faults, node->at, NULL, sht__advise(advice, sizeof advice, "quantities", word, names),
+             of_epochs ? "%s is no quantity of an epoch" : "%s is no quantity",
+             sht__yaml_describe(node, found, sizeof found));
 }
 
 // Whether `node` names a quantity, which goes to out; reported when it does not. of_epochs: only those that a curve
 // has.
 static bool read_quantity(sht__page *page, const sht__yaml_node *node, bool of_epochs, char out[SHT_LABEL_MAX]) {
-  const char *names[NAMES_MAX] = {0};
-  size_t count = add_names(names, 0, epoch_quantities);
-  if (!of_epochs) {
-    count = add_names(names, count, run_quantities);
-    for (size_t i = 0; i < sht_option_count && count + 1 < NAMES_MAX; i++) {
-      names[count++] = sht_options[i].name;
-    }
+  sht__quantity quantity;
+  bool known = node->kind == SHT__YAML_SCALAR &&
+               (of_epochs ? sht__quantity_is_of_epoch(node->text) : sht__quantity_find(node->text, &quantity));
+  if (known) {
+    (void)snprintf(out, SHT_LABEL_MAX, "%s", node->text);
+  } else {
+    fault_quantity(page, node, of_epochs);
   }
-  if (node->kind != SHT__YAML_SCALAR || !is_among(node->text, names)) {
-    char advice[SHT__FAULT_TEXT];
-    char found[SHT__FAULT_TEXT / 2];
-    sht__fault(
-        page->faults, node->at, NULL,
-        sht__advise(advice, sizeof advice, "quantities", node->kind == SHT__YAML_SCALAR ? node->text : "", names),
-        of_epochs ? "%s is no quantity of an epoch" : "%s is no quantity",
-        sht__yaml_describe(node, found, sizeof found));
-    return false;
-  }
-  (void)snprintf(out, SHT_LABEL_MAX, "%s", node->text);
-  return true;
+  return known;
 }
 
 static void read_columns(sht__page *page, const sht__yaml_node *map, const char *key, sht_plan_view *view) {

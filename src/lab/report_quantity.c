@@ -24,6 +24,25 @@ static const sht__quantity quantities[] = {
     {"best_test_accuracy", "best test accuracy", 100, 2, true},
 };
 
+enum { QUANTITIES = sizeof quantities / sizeof quantities[0], OF_EPOCHS = 8 };
+
+const char *const *sht__quantity_names(void) {
+  static const char *names[QUANTITIES + 1];
+  for (size_t i = 0; i < QUANTITIES; i++) {
+    names[i] = quantities[i].name;
+  }
+  return names;
+}
+
+bool sht__quantity_is_of_epoch(const char *name) {
+  for (size_t i = 0; i < OF_EPOCHS; i++) {
+    if (strcmp(quantities[i].name, name) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool sht__quantity_find(const char *name, sht__quantity *out) {
   for (size_t i = 0; i < sizeof quantities / sizeof quantities[0]; i++) {
     if (strcmp(name, quantities[i].name) == 0) {

@@ -17,6 +17,10 @@ typedef struct sht__quantity {
 
 // false: there is no such quantity. An option's name is one. The texts have static storage.
 bool sht__quantity_find(const char *name, sht__quantity *out);
+// The names of all quantities but the options, NULL-terminated; those of an epoch come first.
+const char *const *sht__quantity_names(void);
+// Whether an epoch has it, so that a curve can show it.
+bool sht__quantity_is_of_epoch(const char *name);
 // "test error (%)". Returns out.
 char *sht__quantity_axis(const sht__quantity *quantity, char *out, size_t size);
 
