@@ -1,4 +1,5 @@
 // Figures of curves: the epochs of the runs of a series, averaged over the seeds: see experiment_report.h.
+#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -51,6 +52,21 @@ static void average(const sht__run_curve *curves, size_t count, sht__plot_series
   }
 }
 
+// What the paper gives for the whole curve stands at its end.
+static sht_status add_paper(const sht_plan_view *view, const char *quantity, const char *name, sht__plot_series *series,
+                            sht_error *error) {
+  for (uint64_t i = 0; i < view->paper_count && series->count > 0; i++) {
+    const sht_paper_value *value = &view->paper[i];
+    if (strcmp(value->series, name) == 0 && strcmp(value->quantity, quantity) == 0) {
+      SHT_TRY(sht__plot_paper_open(series, 1, error));
+      series->paper_x[0] = isfinite(value->x) ? value->x : series->x[series->count - 1];
+      series->paper_y[0] = value->value;
+      break;
+    }
+  }
+  return SHT_OK;
+}
+
 // The line of a series and a quantity. Lines of one series have one colour and different dashes.
 static sht_status add_line(const sht__results *results, const sht_plan_view *view, const sht__axis *axis, uint32_t y,
                            const char *name, int style, sht__run_curve *curves, sht__plot *plot, sht_error *error) {
@@ -70,6 +86,7 @@ static sht_status add_line(const sht__results *results, const sht_plan_view *vie
     average(curves, count, series);
     series->style = style;
     series->crossed = count > 0 && all_diverged(results, view, name);
+    status = add_paper(view, axis->quantities[y].name, name, series, error);
   }
   for (size_t c = 0; c < count; c++) {
     sht__run_curve_close(&curves[c]);

@@ -5,13 +5,15 @@
 #include "lab/experiment_report.h"
 #include "lab/svg_text.h"
 
+enum { STEADY_FROM = 3 };  // points
+
 static const double near_paper = 0.01;  // one percentage point
 
 // Where a line begins and ends, and its mean height.
 typedef struct course {
   const sht__plot_series *series;
   double first_x, first, last_x, last, mean;
-  bool rises;  // no point lies below the one before
+  bool rises;  // there are some points between, and none lies below the one before
 } course;
 
 static bool follow(const sht__plot_series *series, course *out) {
@@ -32,6 +34,7 @@ static bool follow(const sht__plot_series *series, course *out) {
     sum += series->y[i];
     count++;
   }
+  out->rises = out->rises && count >= STEADY_FROM;
   out->mean = count > 0 ? sum / (double)count : NAN;
   return count > 0;
 }
@@ -48,7 +51,8 @@ static void summarise(const sht__plot *plot, summary *out) {
   *out = (summary){.all_rise = true};
   for (size_t i = 0; i < plot->series_count && out->count < SHT_SVG_LINES_MAX; i++) {
     course *c = &out->all[out->count];
-    if (!follow(&plot->series[i], c)) {
+    bool leads = plot->quantities < 2 || i % plot->quantities == plot->quantities - 1;
+    if (!leads || !follow(&plot->series[i], c)) {
       continue;
     }
     out->count++;
@@ -94,12 +98,28 @@ static bool find_nothing(const summary *s, char *finding) {
 
 static void find_losses(const summary *s, sht__plot *plot, double bound) {
   char text[SHT__TEXT_SIZE];
-  (void)snprintf(plot->finding, sizeof plot->finding, "All %zu reach a training loss below %s; %.200s: slowest",
-                 s->count, sht__number_text(bound, 3, true, text, sizeof text), s->slowest->series->label);
+  char all[SHT__TEXT_SIZE] = "Both";
+  if (s->count != 2) {
+    (void)snprintf(all, sizeof all, "All %zu", s->count);
+  }
+  (void)snprintf(plot->finding, sizeof plot->finding, "%s reach a training loss below %s; slowest: %.200s", all,
+                 sht__number_text(bound, 3, true, text, sizeof text), s->slowest->series->label);
+}
+
+// The line's name without its quantity, which the sentence has named.
+static const char *series_name(const sht__plot *plot, const course *c, char out[SHT__LABEL_SIZE]) {
+  (void)snprintf(out, SHT__LABEL_SIZE, "%s", c->series->label);
+  char *quantity = plot->quantities > 1 ? strrchr(out, ',') : NULL;
+  if (quantity != NULL) {
+    *quantity = '\0';
+  }
+  return out;
 }
 
 void sht__curves_find(sht__plot *plot) {
   summary s;
+  char first[SHT__LABEL_SIZE];
+  char second[SHT__LABEL_SIZE];
   char name[SHT__PLOT_NAME];
   char low[SHT__TEXT_SIZE];
   char high[SHT__TEXT_SIZE];
@@ -108,17 +128,35 @@ void sht__curves_find(sht__plot *plot) {
     return;
   }
   double bound = strcmp(plot->y.name, "train_loss") == 0 ? common_bound(&s) : 0;
-  (void)capitalised(plot->y.label, name, sizeof name);
+  (void)capitalised(plot->leader != NULL ? plot->leader : plot->y.label, name, sizeof name);
   if (s.count == 1) {
     (void)snprintf(plot->finding, sizeof plot->finding, "%s ends at %s (%.200s)", name,
-                   value_of(plot, s.lowest->last, low), s.lowest->series->label);
+                   value_of(plot, s.lowest->last, low), series_name(plot, s.lowest, first));
   } else if (bound > 0) {
     find_losses(&s, plot, bound);
   } else {
-    (void)snprintf(plot->finding, sizeof plot->finding, "%s ends at %s (%.200s) to %s (%.200s)", name,
-                   value_of(plot, s.highest->last, high), s.highest->series->label, value_of(plot, s.lowest->last, low),
-                   s.lowest->series->label);
+    (void)snprintf(plot->finding, sizeof plot->finding, "%s ends between %s (%.200s) and %s (%.200s)", name,
+                   value_of(plot, s.lowest->last, low), series_name(plot, s.lowest, first),
+                   value_of(plot, s.highest->last, high), series_name(plot, s.highest, second));
   }
+}
+
+static const char *share_of_labels(double share, char out[SHT__TEXT_SIZE]) {
+  char number[SHT__TEXT_SIZE];
+  (void)snprintf(out, SHT__TEXT_SIZE, "%.12s %% of the labels",
+                 sht__number_text(100 * share, 1, true, number, sizeof number));
+  return share < 1 ? out : "all labels";
+}
+
+// Whether a point of the plan has no value.
+static bool has_gaps(const sht__plot *plot) {
+  bool some = false;
+  for (size_t i = 0; i < plot->series_count; i++) {
+    for (uint64_t p = 0; p < plot->series[i].count; p++) {
+      some = some || !isfinite(plot->series[i].y[p]);
+    }
+  }
+  return some;
 }
 
 static void find_slowdown(const summary *s, sht__plot *plot) {
@@ -136,9 +174,9 @@ static void find_slowdown(const summary *s, sht__plot *plot) {
     }
   }
   (void)snprintf(plot->finding, sizeof plot->finding,
-                 "Fitting takes at most %s times as long as with true labels (%.200s, %s of the labels random)",
-                 value_of(plot, series->y[point], most), series->label,
-                 sht__percent_text(series->x[point], at, sizeof at));
+                 "%s takes at most %s times as long as with true labels (%.200s, %s random)",
+                 has_gaps(plot) ? "Where it came to an end, fitting" : "Fitting",
+                 value_of(plot, series->y[point], most), series->label, share_of_labels(series->x[point], at));
 }
 
 void sht__sweep_find(sht__plot *plot) {
@@ -198,13 +236,17 @@ static comparison compare(const sht__sheet *sheet) {
 void sht__sheet_find(sht__sheet *sheet) {
   comparison c = compare(sheet);
   char text[SHT__TEXT_SIZE];
+  char share[SHT__TEXT_SIZE] = "All";
+  if (c.near_ones < c.compared) {
+    (void)snprintf(share, sizeof share, "%zu of", c.near_ones);
+  }
   if (c.measured == 0) {
     (void)snprintf(sheet->finding, sizeof sheet->finding, "Not measured yet");
   } else if (c.compared == 0) {
     (void)snprintf(sheet->finding, sizeof sheet->finding, "%zu of %zu rows are measured", c.measured, sheet->row_count);
   } else {
     (void)snprintf(sheet->finding, sizeof sheet->finding,
-                   "%zu of %zu values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", c.near_ones,
+                   "%s %zu values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", share,
                    c.compared, sht__cell_difference_text(&sheet->columns[c.column], c.furthest, text, sizeof text),
                    sheet->rows[c.row].label, sheet->columns[c.column].label);
   }

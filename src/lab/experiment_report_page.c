@@ -32,13 +32,26 @@ static void write_head(FILE *out, const sht__results *results) {
   }
 }
 
-// Each begun run once, as often as the plan shows it. distinct: [run_count].
+static bool same_but_seed(const sht_run *a, const sht_run *b) {
+  return strcmp(a->config.labels, b->config.labels) == 0 && strcmp(a->config.pixels, b->config.pixels) == 0 &&
+         strcmp(a->config.model, b->config.model) == 0 && strcmp(a->config.data, b->config.data) == 0 &&
+         sht__report_differences(a, b) == (a->config.seed != b->config.seed);
+}
+
+// Partly random labels are what figures show best.
+static bool is_spoken_of(const sht_run *run) {
+  double corruption = sht__run_corruption(run);
+  return corruption == 0 || corruption == 1;
+}
+
+// The begun runs that the verdict speaks of: each once, as often as the plan shows it, and of several seeds the first.
+// distinct: [run_count].
 static uint64_t distinct_runs(const sht__results *results, sht_run *distinct) {
   uint64_t count = 0;
   for (uint64_t i = 0; i < results->experiment->run_count; i++) {
-    bool known = !sht__result_is_there(results, i);
+    bool known = !sht__result_is_there(results, i) || !is_spoken_of(&results->runs[i]);
     for (uint64_t k = 0; k < count && !known; k++) {
-      known = strcmp(distinct[k].id, results->runs[i].id) == 0;
+      known = same_but_seed(&distinct[k], &results->runs[i]);
     }
     if (!known) {
       distinct[count++] = results->runs[i];
@@ -76,7 +89,11 @@ static sht_status write_verdicts(FILE *out, const sht__results *results, sht_err
   uint64_t count = distinct_runs(results, runs);
   sht_status status = sht__report_open(runs, count, false, &report, error);
   for (size_t g = 0; g < report.group_count && status == SHT_OK; g++) {
-    status = write_verdict(out, &report.groups[g], error);
+    // Of networks that have nothing to be compared with, the figures say enough.
+    bool compared = report.groups[g].base != NULL && report.groups[g].random != NULL;
+    if (compared || report.group_count == 1) {
+      status = write_verdict(out, &report.groups[g], error);
+    }
   }
   sht__report_close(&report);
   sht_free(runs);
@@ -85,8 +102,9 @@ static sht_status write_verdicts(FILE *out, const sht__results *results, sht_err
 
 static void write_state(FILE *out, const sht__results *results) {
   uint64_t planned = results->experiment->run_count;
-  (void)fprintf(out, "<p class=\"caption\">%" PRIu64 " of %" PRIu64 " runs of the plan are complete", results->complete,
-                planned);
+  (void)fputs("<p class=\"caption\">Of several seeds the sentences take the first; figures and tables take them all. ",
+              out);
+  (void)fprintf(out, "%" PRIu64 " of %" PRIu64 " runs of the plan are complete", results->complete, planned);
   if (results->trained > results->complete) {
     (void)fprintf(out, ", %" PRIu64 " more %s begun", results->trained - results->complete,
                   results->trained - results->complete == 1 ? "is" : "are");

@@ -51,10 +51,11 @@ static void note_gaps(sht__plot *plot, const char *name, const place *places, si
   for (size_t i = 0; i < count; i++) {
     gaps += places[i].trained > places[i].y.n ? places[i].trained - places[i].y.n : 0;
   }
+  bool of_time = strcmp(plot->y.name, "relative_time") == 0 || strncmp(plot->y.name, "fitted", 6) == 0;
   if (gaps > 0) {
     size_t used = strlen(plot->caption);
-    (void)snprintf(plot->caption + used, sizeof plot->caption - used, " %.100s: %u run%s ended without a value.", name,
-                   gaps, gaps == 1 ? "" : "s");
+    (void)snprintf(plot->caption + used, sizeof plot->caption - used, " %.100s: %u run%s %s.", name, gaps,
+                   gaps == 1 ? "" : "s", of_time ? "not fitted" : "without a value");
   }
 }
 

@@ -135,6 +135,8 @@ sht_status sht__view_plot(const sht__results *results, uint64_t index, uint32_t 
   *out = (sht__plot){.marked = sweep, .wide = !sweep, .level = NAN};
   SHT_TRY(make_axis(view, part, &axis, error));
   out->y = joined(&axis);
+  out->quantities = axis.count;
+  out->leader = axis.quantities[axis.count - 1].label;
   if (!sht__quantity_find(view->x, &out->x)) {
     return SHT_FAIL(error, SHT_INTERNAL, "%s: no quantity \"%s\"", view->name, view->x);
   }

@@ -76,6 +76,7 @@ typedef struct sht__paper_row {
   const char *model;
   bool random_labels;
   bool weight_decay;
+  bool crop;              // random cropping
   double train_accuracy;  // fractions
   double test_accuracy;
 } sht__paper_row;

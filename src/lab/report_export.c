@@ -33,7 +33,7 @@ static sht_status fill_row(const sht__report_run *run, sht__sheet *sheet, size_t
   return sht__command_text(&run->run->config, r->command, sizeof r->command, error);
 }
 
-static sht_status make_sheet(const sht__report *report, sht__sheet *out, sht_error *error) {
+sht_status sht__report_sheet(const sht__report *report, sht__sheet *out, sht_error *error) {
   *out = (sht__sheet){.name = "runs", .id = "runs", .finding = "Accuracy of each run beside the paper's"};
   out->column_count = sizeof columns / sizeof columns[0];
   for (size_t i = 0; i < out->column_count; i++) {
@@ -49,7 +49,7 @@ static sht_status make_sheet(const sht__report *report, sht__sheet *out, sht_err
 
 static sht_status export_sheet(const sht__report *report, const sht__export *how, sht_error *error) {
   sht__sheet sheet;
-  sht_status status = make_sheet(report, &sheet, error);
+  sht_status status = sht__report_sheet(report, &sheet, error);
   if (status == SHT_OK) {
     status = sht__sheet_export(&sheet, how, error);
   }
@@ -57,10 +57,10 @@ static sht_status export_sheet(const sht__report *report, const sht__export *how
   return status;
 }
 
-static sht_status export_figure(sht__measure what, const sht__report_group *group, size_t number, sht__export *how,
+static sht_status export_figure(const sht__report_group *group, size_t number, size_t index, sht__export *how,
                                 sht_error *error) {
   sht__plot plot;
-  sht_status status = sht__measure_plot(what, group, number, &plot, error);
+  sht_status status = sht__group_plot(group, number, index, &plot, error);
   if (status == SHT_OK && sht__plot_has_points(&plot)) {
     status = sht__plot_export(&plot, how, error);
   }
@@ -71,8 +71,8 @@ static sht_status export_figure(sht__measure what, const sht__report_group *grou
 static sht_status export_report(const sht__report *report, sht__export *how, sht_error *error) {
   SHT_TRY(export_sheet(report, how, error));
   for (size_t g = 0; g < report->group_count; g++) {
-    for (int what = 0; what < SHT__MEASURE_COUNT; what++) {
-      SHT_TRY(export_figure((sht__measure)what, &report->groups[g], g + 1, how, error));
+    for (size_t i = 0; i < sht__group_plot_count(&report->groups[g]); i++) {
+      SHT_TRY(export_figure(&report->groups[g], g + 1, i, how, error));
     }
   }
   return SHT_OK;

@@ -97,11 +97,37 @@ sht_status sht__measure_plot(sht__measure what, const sht__report_group *group, 
   return SHT_OK;
 }
 
-static sht_status write_figure(FILE *out, sht__measure what, const sht__report_group *group, size_t number,
+size_t sht__group_plot_count(const sht__report_group *group) {
+  size_t count = SHT__MEASURE_COUNT;
+  for (size_t i = 0; i < group->run_count; i++) {
+    count += sht__dynamics_has(&group->runs[i]) ? 2 : 0;
+  }
+  return count;
+}
+
+sht_status sht__group_plot(const sht__report_group *group, size_t number, size_t index, sht__plot *out,
+                           sht_error *error) {
+  if (index < SHT__MEASURE_COUNT) {
+    return sht__measure_plot((sht__measure)index, group, number, out, error);
+  }
+  size_t wanted = (index - SHT__MEASURE_COUNT) / 2;
+  size_t run = 0;
+  for (size_t seen = 0; run < group->run_count; run++) {
+    if (sht__dynamics_has(&group->runs[run]) && seen++ == wanted) {
+      break;
+    }
+  }
+  bool of_tests = (index - SHT__MEASURE_COUNT) % 2 == 1;
+  char name[SHT__PLOT_NAME];
+  (void)snprintf(name, sizeof name, "%s-%zu-%zu", of_tests ? "test_labels" : "learned", number, run + 1);
+  return sht__dynamics_plot(&group->runs[run], name, of_tests, out, error);
+}
+
+static sht_status write_figure(FILE *out, const sht__report_group *group, size_t number, size_t index,
                                sht_error *error) {
   sht__plot plot;
-  sht_status status = sht__measure_plot(what, group, number, &plot, error);
-  if (status == SHT_OK) {
+  sht_status status = sht__group_plot(group, number, index, &plot, error);
+  if (status == SHT_OK && sht__plot_has_points(&plot)) {
     status = sht__plot_html(out, &plot, error);
   }
   sht__plot_close(&plot);
@@ -131,8 +157,8 @@ sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t 
     return SHT_OK;
   }
   (void)fputs("<div class=\"figures\">\n", out);
-  for (int what = 0; what < SHT__MEASURE_COUNT; what++) {
-    SHT_TRY(write_figure(out, (sht__measure)what, group, number, error));
+  for (size_t i = 0; i < sht__group_plot_count(group); i++) {
+    SHT_TRY(write_figure(out, group, number, i, error));
   }
   (void)fputs("</div>\n", out);
   return SHT_OK;

@@ -17,4 +17,15 @@ void sht__finding_write(FILE *out, sht__measure what, const sht__report_group *g
 sht_status sht__measure_plot(sht__measure what, const sht__report_group *group, size_t number, sht__plot *out,
                              sht_error *error);
 
+// Whether the epochs of a run say how it answers where labels are corrupted.
+bool sht__dynamics_has(const sht__report_run *run);
+// Its figure: the answers on training examples, or the test error against both kinds of labels. name: of its files.
+sht_status sht__dynamics_plot(const sht__report_run *run, const char *name, bool of_tests, sht__plot *out,
+                              sht_error *error);
+
+// All figures of a group, in order: those of each measure, then two for each run whose labels are corrupted.
+size_t sht__group_plot_count(const sht__report_group *group);
+sht_status sht__group_plot(const sht__report_group *group, size_t number, size_t index, sht__plot *out,
+                           sht_error *error);
+
 #endif

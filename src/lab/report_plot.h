@@ -32,8 +32,10 @@ typedef struct sht__plot {
   char caption[SHT__PLOT_TEXT];
   char note[SHT__PLOT_TEXT];  // to stand in each output: that runs are scaled down; ""
   sht__quantity x, y;
-  bool marked;  // a marker a point: a sweep
-  bool wide;    // takes the page's whole width
+  size_t quantities;   // on its axis, one after another for each series; 0 or 1: one
+  const char *leader;  // the last of them, which the finding speaks of; NULL: y
+  bool marked;         // a marker a point: a sweep
+  bool wide;           // takes the page's whole width
   double level;
   char level_label[64];
   sht__plot_series *series;  // [series_count], owned

@@ -20,7 +20,7 @@ static const sht__quantity quantities[] = {
     {"corruption", "share of random labels", 1, 2, false},
     {"fitted_steps", "steps until fitted", 1, 0, false},
     {"fitted_epochs", "epochs until fitted", 1, 0, false},
-    {"relative_time", "time to fit, relative to true labels", 1, 2, false},
+    {"relative_time", "relative time to fit", 1, 2, false},
     {"best_test_accuracy", "best test accuracy", 100, 2, true},
 };
 

@@ -56,6 +56,23 @@ bool sht__sheet_has_spread(const sht__sheet *sheet) {
   return some;
 }
 
+bool sht__sheet_has_remarks(const sht__sheet *sheet) {
+  bool some = false;
+  for (size_t r = 0; r < sheet->row_count; r++) {
+    some = some || sheet->rows[r].remark[0] != '\0';
+  }
+  return some;
+}
+
+uint32_t sht__sheet_row_runs(const sht__sheet *sheet, size_t row) {
+  uint32_t most = 0;
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    const sht__cell *cell = sht__sheet_cell(sheet, row, c);
+    most = cell->n > most ? cell->n : most;
+  }
+  return most;
+}
+
 bool sht__sheet_has_best(const sht__sheet *sheet) {
   bool some = false;
   for (size_t i = 0; i < sheet->row_count * sheet->column_count; i++) {
@@ -81,8 +98,7 @@ char *sht__cell_difference_text(const sht__quantity *quantity, double difference
 char *sht__sheet_legend(const sht__sheet *sheet, char *out, size_t size) {
   bool spread = sht__sheet_has_spread(sheet);
   bool best = sht__sheet_has_best(sheet);
-  (void)snprintf(out, size, "%s%s%s",
-                 spread ? "Mean \xc2\xb1 standard deviation over the seeds, whose number n is given." : "",
+  (void)snprintf(out, size, "%s%s%s", spread ? "Mean \xc2\xb1 standard deviation over n seeds." : "",
                  spread && best ? " " : "", best ? "In brackets: the best test accuracy during training." : "");
   return out;
 }

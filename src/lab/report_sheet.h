@@ -46,6 +46,9 @@ void sht__sheet_finish(sht__sheet *sheet);
 // Ours less the paper's; NaN where they cannot be compared.
 double sht__sheet_difference(const sht__sheet *sheet, size_t row, size_t column);
 bool sht__sheet_has_spread(const sht__sheet *sheet);
+bool sht__sheet_has_remarks(const sht__sheet *sheet);
+// The most runs behind a value of the row.
+uint32_t sht__sheet_row_runs(const sht__sheet *sheet, size_t row);
 bool sht__sheet_has_best(const sht__sheet *sheet);
 
 // Texts for people. Each returns out; "–" for NaN.
@@ -54,11 +57,16 @@ char *sht__cell_difference_text(const sht__quantity *quantity, double difference
 // What the numbers in small print are: "Mean and standard deviation over the seeds." and so on; "" when there are none.
 char *sht__sheet_legend(const sht__sheet *sheet, char *out, size_t size);
 
+// The table of the runs of a report: training and test accuracy beside the paper's Table 1, and when they were fitted.
+sht_status sht__report_sheet(const sht__report *report, sht__sheet *out, sht_error *error);
+
 sht_status sht__sheet_html(FILE *out, const sht__sheet *sheet, sht_error *error);
 // series, then for each column NAME, NAME_sd, NAME_n, NAME_paper, NAME_difference, and remark.
 void sht__sheet_csv(FILE *out, const sht__sheet *sheet);
 // A table environment for the booktabs package.
 void sht__sheet_tex(FILE *out, const sht__sheet *sheet);
+// Text that ends no cell and begins no markup.
+void sht__md_text(FILE *out, const char *text);
 // A pipe table. with_commands: a last column has the command of each row.
 void sht__sheet_md(FILE *out, const sht__sheet *sheet, bool with_commands);
 

@@ -21,12 +21,14 @@ static void write_title(FILE *out, const sht__sheet *sheet) {
 static void write_head(FILE *out, const sht__sheet *sheet) {
   char axis[SHT__PLOT_NAME];
   (void)fputs("<thead><tr><th scope=\"col\" rowspan=\"2\">run</th>", out);
+  (void)fputs(sht__sheet_has_spread(sheet) ? "<th scope=\"col\" rowspan=\"2\" class=\"number\">n</th>" : "", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
     (void)fprintf(out, "<th scope=\"colgroup\" class=\"number\" colspan=\"%d\">", sheet->has_paper[c] ? 3 : 1);
     sht__xml_text(out, sht__quantity_axis(&sheet->columns[c], axis, sizeof axis));
     (void)fputs("</th>", out);
   }
-  (void)fputs("<th scope=\"col\" rowspan=\"2\">remark</th></tr>\n<tr>", out);
+  (void)fputs(sht__sheet_has_remarks(sheet) ? "<th scope=\"col\" rowspan=\"2\">remark</th></tr>\n<tr>" : "</tr>\n<tr>",
+              out);
   for (size_t c = 0; c < sheet->column_count; c++) {
     if (sheet->has_paper[c]) {
       (void)fputs("<th scope=\"col\" class=\"number paper-number\">paper</th>", out);
@@ -49,9 +51,6 @@ static void write_ours(FILE *out, const sht__quantity *quantity, const sht__cell
   if (isfinite(cell->best)) {
     (void)fprintf(out, " <small>(%s)</small>", sht__cell_value_text(quantity, cell->best, text, sizeof text));
   }
-  if (cell->n > 1) {
-    (void)fprintf(out, " <small>n = %" PRIu32 "</small>", cell->n);
-  }
   (void)fputs("</td>", out);
 }
 
@@ -69,6 +68,24 @@ static void write_cell(FILE *out, const sht__sheet *sheet, size_t row, size_t co
     (void)fprintf(out, "<td class=\"number\">%s</td>",
                   sht__cell_difference_text(quantity, difference, text, sizeof text));
   }
+}
+
+static void write_row(FILE *out, const sht__sheet *sheet, size_t row) {
+  (void)fputs("<tr><th scope=\"row\">", out);
+  sht__xml_text(out, sheet->rows[row].label);
+  (void)fputs("</th>", out);
+  if (sht__sheet_has_spread(sheet)) {
+    (void)fprintf(out, "<td class=\"number\">%" PRIu32 "</td>", sht__sheet_row_runs(sheet, row));
+  }
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    write_cell(out, sheet, row, c);
+  }
+  if (sht__sheet_has_remarks(sheet)) {
+    (void)fputs("<td class=\"remark\">", out);
+    sht__xml_text(out, sheet->rows[row].remark);
+    (void)fputs("</td>", out);
+  }
+  (void)fputs("</tr>\n", out);
 }
 
 static sht_status write_csv_link(FILE *out, const sht__sheet *sheet, sht_error *error) {
@@ -105,15 +122,7 @@ sht_status sht__sheet_html(FILE *out, const sht__sheet *sheet, sht_error *error)
   (void)fputs("<div class=\"wide\"><table class=\"runs\">\n", out);
   write_head(out, sheet);
   for (size_t r = 0; r < sheet->row_count; r++) {
-    (void)fputs("<tr><th scope=\"row\">", out);
-    sht__xml_text(out, sheet->rows[r].label);
-    (void)fputs("</th>", out);
-    for (size_t c = 0; c < sheet->column_count; c++) {
-      write_cell(out, sheet, r, c);
-    }
-    (void)fputs("<td class=\"remark\">", out);
-    sht__xml_text(out, sheet->rows[r].remark);
-    (void)fputs("</td></tr>\n", out);
+    write_row(out, sheet, r);
   }
   (void)fputs("</tbody></table></div>\n", out);
   write_caption(out, sheet);

@@ -5,8 +5,7 @@
 
 #include "lab/report_sheet.h"
 
-// Text that ends no cell, begins no markup and no HTML.
-static void write_text(FILE *out, const char *text) {
+void sht__md_text(FILE *out, const char *text) {
   for (; *text != '\0'; text++) {
     if (strchr("\\`*_[]<>|&#", *text) != NULL) {
       (void)fprintf(out, "\\%c", *text);
@@ -68,7 +67,7 @@ static void write_ours(FILE *out, const sht__quantity *quantity, const sht__cell
 static void write_row(FILE *out, const sht__sheet *sheet, size_t row, bool with_commands) {
   char text[SHT__TEXT_SIZE];
   (void)fputs("| ", out);
-  write_text(out, sheet->rows[row].label);
+  sht__md_text(out, sheet->rows[row].label);
   (void)fputs(" |", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
     const sht__quantity *quantity = &sheet->columns[c];
@@ -83,7 +82,7 @@ static void write_row(FILE *out, const sht__sheet *sheet, size_t row, bool with_
     }
   }
   (void)fputc(' ', out);
-  write_text(out, sheet->rows[row].remark);
+  sht__md_text(out, sheet->rows[row].remark);
   (void)fputs(" |", out);
   if (with_commands) {
     (void)fputc(' ', out);
@@ -104,7 +103,7 @@ void sht__sheet_md(FILE *out, const sht__sheet *sheet, bool with_commands) {
     (void)fprintf(out, "\n%s%s", legend, legend[0] != '\0' && sheet->note[0] != '\0' ? " " : "");
     if (sheet->note[0] != '\0') {
       (void)fputs("**", out);
-      write_text(out, sheet->note);
+      sht__md_text(out, sheet->note);
       (void)fputs("**", out);
     }
     (void)fputc('\n', out);

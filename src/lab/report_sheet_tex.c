@@ -70,11 +70,12 @@ static void write_label(FILE *out, const char *name) {
 }
 
 static void write_head(FILE *out, const sht__sheet *sheet) {
-  (void)fputs("\\begin{tabular}{l", out);
+  bool spread = sht__sheet_has_spread(sheet);
+  (void)fputs(spread ? "\\begin{tabular}{lr" : "\\begin{tabular}{l", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
     (void)fputs(sheet->has_paper[c] ? "rrr" : "r", out);
   }
-  (void)fputs("l}\n\\toprule\n", out);
+  (void)fputs(spread ? "l}\n\\toprule\n & " : "l}\n\\toprule\n", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
     char axis[SHT__PLOT_NAME];
     (void)fprintf(out, " & \\multicolumn{%d}{c}{", sheet->has_paper[c] ? 3 : 1);
@@ -82,13 +83,13 @@ static void write_head(FILE *out, const sht__sheet *sheet) {
     (void)fputs("}", out);
   }
   (void)fputs(" & \\\\\n", out);
-  int column = 2;
+  int column = spread ? 3 : 2;
   for (size_t c = 0; c < sheet->column_count; c++) {
     int width = sheet->has_paper[c] ? 3 : 1;
     (void)fprintf(out, "\\cmidrule(lr){%d-%d}", column, column + width - 1);
     column += width;
   }
-  (void)fputs("\nrun", out);
+  (void)fputs(spread ? "\nrun & $n$" : "\nrun", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
     (void)fputs(sheet->has_paper[c] ? " & paper & ours & diff." : " & ours", out);
   }
@@ -104,14 +105,14 @@ static void write_ours(FILE *out, const sht__quantity *quantity, const sht__cell
   if (isfinite(cell->best)) {
     (void)fprintf(out, " {\\scriptsize (%s)}", sht__cell_value_text(quantity, cell->best, text, sizeof text));
   }
-  if (cell->n > 1) {
-    (void)fprintf(out, " {\\scriptsize $n=%" PRIu32 "$}", cell->n);
-  }
 }
 
 static void write_row(FILE *out, const sht__sheet *sheet, size_t row) {
   char text[SHT__TEXT_SIZE];
   write_text(out, sheet->rows[row].label);
+  if (sht__sheet_has_spread(sheet)) {
+    (void)fprintf(out, " & %" PRIu32, sht__sheet_row_runs(sheet, row));
+  }
   for (size_t c = 0; c < sheet->column_count; c++) {
     const sht__quantity *quantity = &sheet->columns[c];
     const sht__cell *cell = sht__sheet_cell(sheet, row, c);

@@ -118,7 +118,9 @@ static void write_hollow_label(FILE *out, const sht__frame *f) {
   if (some && figure->hollow_label != NULL) {
     double font = figure->font;
     double y = f->header_height + font;
-    double x = f->right - sht__text_width(figure->hollow_label, font);
+    double width = sht__text_width(figure->hollow_label, font);
+    bool fits = sht__text_width(figure->y.label, font) + width + 2 * font < f->right;
+    double x = (fits ? f->right : figure->width) - width;
     (void)fprintf(out,
                   "<circle class=\"hollow neutral\" fill=\"#ffffff\" stroke=\"#5a6069\" stroke-width=\"1.5\" r=\"4\"");
     sht__svg_attribute(out, "cx", x - 0.7 * font);

@@ -42,6 +42,14 @@ double sht__frame_y(const sht__frame *f, double y) {
 
 bool sht__frame_shows(const sht_svg_line *line, uint64_t i) { return isfinite(line->x[i]) && isfinite(line->y[i]); }
 
+bool sht__frame_names(const sht_svg_line *line) {
+  bool some = line->hollow_count > 0;
+  for (uint64_t i = 0; i < line->count && !some; i++) {
+    some = sht__frame_shows(line, i);
+  }
+  return some && line->label != NULL;
+}
+
 bool sht__frame_end(const sht__frame *f, const sht_svg_line *line, double *x, double *y) {
   uint64_t last = line->count;
   while (last > 0 && !sht__frame_shows(line, last - 1)) {
@@ -71,7 +79,7 @@ static double widest_tick(const sht_svg_figure *figure) {
 static double widest_label(const sht_svg_figure *figure) {
   double widest = 0;
   for (size_t i = 0; i < figure->line_count; i++) {
-    if (figure->lines[i].label != NULL) {
+    if (sht__frame_names(&figure->lines[i])) {
       widest = fmax(widest, sht__text_width(figure->lines[i].label, figure->font));
     }
   }

@@ -24,6 +24,8 @@ double sht__frame_x(const sht__frame *frame, double x);
 // Beyond the plot by at most its height, so that a diverging curve leaves the picture without huge coordinates.
 double sht__frame_y(const sht__frame *frame, double y);
 bool sht__frame_shows(const sht_svg_line *line, uint64_t i);
+// Whether the line has a name and a point to put it to.
+bool sht__frame_names(const sht_svg_line *line);
 
 // The length of a swatch, and what lies between it and its text.
 double sht__swatch_width(double font);

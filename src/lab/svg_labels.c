@@ -61,7 +61,7 @@ static int walk_key(FILE *out, const sht_svg_figure *figure, const sht__frame *f
   int rows = 0;
   for (size_t i = 0; i < figure->line_count; i++) {
     const sht_svg_line *line = &figure->lines[i];
-    if (line->label == NULL) {
+    if (!sht__frame_names(line)) {
       continue;
     }
     double width = entry_width(figure, line);
