@@ -58,8 +58,8 @@ char *sht__plan_run_name(const sht_schedule *schedule, uint64_t index, char *out
     char value[SHT_TEXT_MAX];
     if (sht_options[i].identity && series_varies(schedule, index, &sht_options[i])) {
       sht_config_get(&run->config, &sht_options[i], value, sizeof value);
-      length += (size_t)snprintf(out + length, size - length, "%s%s %s", length > 0 ? ", " : "", sht_options[i].name,
-                                 value);
+      length +=
+          (size_t)snprintf(out + length, size - length, "%s%s %s", length > 0 ? ", " : "", sht_options[i].name, value);
     }
   }
   if (length == 0) {
