@@ -69,6 +69,10 @@ static double describe_all(const sht_plan_progress *progress, char *out, size_t 
 static void describe_run(const sht_schedule *schedule, uint64_t index, char *out, size_t size) {
   const sht_slot *slot = &schedule->slots[index];
   char name[LINE_BYTES / 2], train[WORD_BYTES];
+  if (slot->loss == 0) {  // nothing was heard of its steps yet
+    (void)snprintf(out, size, "%s  starting", sht__plan_run_name(schedule, index, name, sizeof name));
+    return;
+  }
   (void)snprintf(out, size, "%s  epoch %" PRIu64 " of %" PRIu64 "  loss %.4f  train %s",
                  sht__plan_run_name(schedule, index, name, sizeof name), slot->epochs_done + 1, slot->run.config.epochs,
                  slot->loss, sht__percent(slot->accuracy, train, sizeof train));
