@@ -21,7 +21,7 @@ test: build/.setup-test build/build.ninja  ## build and run all tests
 
 # These train whole networks or compute them in double and take many minutes under a sanitizer; test_engine_compare runs the same code
 # there on small ones.
-WHOLE_NETWORKS = test_cpu_dense|test_engine_networks|test_engine_gradients|test_oracle_torch|test_cli
+WHOLE_NETWORKS = test_cpu_dense|test_engine_networks|test_engine_gradients|test_oracle_torch|test_cli|test_run
 
 asan: build/.setup-build build/.setup-test ## the tests under address, undefined-behaviour and leak sanitizers
 	@cmake --preset asan >/dev/null && cmake --build --preset asan
