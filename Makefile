@@ -52,7 +52,7 @@ layout: build/.setup-check    ## is the code laid out?
 	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
 tidy: build/.setup-check build/build.ninja  ## static checks
-	@git ls-files 'src/*.c' | xargs -P $(JOBS) -n 4 clang-tidy -p build --quiet
+	@git ls-files 'src/*.c' | bash scripts/tidy.sh build
 
 setup: build/.setup-build build/.setup-test build/.setup-check build/.setup-coverage  ## install all of that and no more
 

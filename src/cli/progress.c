@@ -77,7 +77,7 @@ static void describe_left(const sht_progress *progress, char *out) {
     if (tenths != NULL) {
       memmove(tenths, tenths + 2, strlen(tenths + 2) + 1);
     }
-    (void)snprintf(out, WORD_BYTES * 2, "%s%s left", progress->may_end_early ? "at most " : "", duration);
+    (void)snprintf(out, (size_t)2 * WORD_BYTES, "%s%s left", progress->may_end_early ? "at most " : "", duration);
   }
 }
 

@@ -41,6 +41,7 @@ static void read_ticks(double *idle, double *total) {
     return;
   }
   double ticks[8] = {0};
+  // NOLINTNEXTLINE(cert-err34-c): the kernel writes these
   if (fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &ticks[0], &ticks[1], &ticks[2], &ticks[3], &ticks[4],
              &ticks[5], &ticks[6], &ticks[7]) == 8) {
     *idle = ticks[3] + ticks[4];
