@@ -11,4 +11,5 @@ check() {
   return 1
 }
 export -f check
+# shellcheck disable=SC2016  # the inner shell expands $1
 xargs -P "$(nproc)" -I{} bash -c 'check "$1"' tidy {} && echo "clang-tidy: nothing found"

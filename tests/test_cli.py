@@ -39,7 +39,8 @@ def check_help():
 def check_mistakes():
     for words, wanted in [(["trian"], "train"), (["train", "--epohcs", "3"], "epochs"),
                           (["train", "--model", "inceptoin"], "inception"), (["train", "--labels", "rndom"], "random"),
-                          (["train", "--batch", "0"], "batch"), (["model", "show", "alexnte"], "alexnet")]:
+                          (["train", "--batch", "0"], "batch"), (["model", "show", "alexnte"], "alexnet"),
+                          (["bench", "--model", "inceptoin"], "inception")]:
         answer = run(*words)
         check(f"{' '.join(words)}: told, exit 2 or 66",
               answer.returncode in (2, 66) and wanted in answer.stderr and answer.stdout == "", answer)
@@ -90,6 +91,23 @@ def check_diverged(store):
     check("divergence is an outcome with exit 3", answer.returncode == 3 and json.loads(answer.stdout), answer)
 
 
+def check_outputs(store):
+    """What cannot be written is told with its place and what to do."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        answer = subprocess.run([SHATTER, "model", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    check("a full disk under standard output: exit 74", answer.returncode == 74 and "full" in answer.stderr, answer)
+    answer = run("data", "show", "shapes:100,10", "-o", os.path.join(store, "nowhere", "grid.png"))
+    check("a grid into a folder that is not there: exit 74",
+          answer.returncode == 74 and "make its folder first" in answer.stderr, answer)
+
+
+def check_doctor(store):
+    answer = run("doctor", "--store", store, "--json")
+    subjects = {row["subject"] for row in json.loads(answer.stdout)["findings"]}
+    check("doctor looks at machine, engines, data and store",
+          answer.returncode == 0 and {"machine", "processor", "cpu", "ref", "cifar10", "store"} <= subjects, answer)
+
+
 def check_grid(store):
     path = os.path.join(store, "grid.png")
     answer = run("data", "show", "shapes:100,10", "-o", path)
@@ -106,6 +124,8 @@ def main():
         check_interrupt(os.path.join(store, "interrupted"))
         check_diverged(store)
         check_grid(store)
+        check_outputs(store)
+        check_doctor(store)
     print(f"{len(FAILURES)} failed")
     return 1 if FAILURES else 0
 

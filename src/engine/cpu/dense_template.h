@@ -168,7 +168,7 @@ DENSE_INLINE void transpose_square(const float *from, float *to) {
   DENSE_UNROLL
   for (int round = 1; round < DENSE_WIDTH; round *= 2) {
     DENSE_UNROLL
-    for (int r = 0; r < DENSE_WIDTH / 2; r++) {
+    for (size_t r = 0; r < DENSE_WIDTH / 2; r++) {
       shuffled[2 * r] = vec_interleave_low(rows[r], rows[r + DENSE_WIDTH / 2]);
       shuffled[2 * r + 1] = vec_interleave_high(rows[r], rows[r + DENSE_WIDTH / 2]);
     }
