@@ -13,7 +13,7 @@ FAILURES = []
 
 
 def run(*words, **more):
-    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=250,
+    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600,
                           **more)
 
 
@@ -68,7 +68,7 @@ def check_train(store):
 
 def check_interrupt(store):
     """Ctrl-C after a while, then resume: the same weights as without."""
-    words = small(store, "--epochs", "400")
+    words = small(store, "--epochs", "200")
     process = subprocess.Popen([SHATTER, "train", *words, "--progress", "plain"], stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
@@ -80,7 +80,7 @@ def check_interrupt(store):
     folder = next(word for word in rest.split() if word.startswith(store)).strip("`.")
     resumed = run("resume", folder, "--store", store, "--json")
     with tempfile.TemporaryDirectory() as other:
-        whole = run("train", *small(other, "--epochs", "400", "--json"))
+        whole = run("train", *small(other, "--epochs", "200", "--json"))
         check("a resumed run ends with the same weights",
               json.loads(resumed.stdout)["weights_sha256"] == json.loads(whole.stdout)["weights_sha256"],
               (resumed, whole))
