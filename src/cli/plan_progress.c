@@ -102,9 +102,11 @@ static void draw(sht_plan_progress *progress) {
   const sht_schedule *schedule = progress->schedule;
   char text[LINE_BYTES], line[2 * LINE_BYTES], bar[4 * BAR_COLUMNS] = "";
   double share = describe_all(progress, text, sizeof text);
-  for (int i = 0; i < BAR_COLUMNS; i++) {
+  size_t length = 0;
+  for (int i = 0; i < BAR_COLUMNS && length < sizeof bar; i++) {
     bool full = i < (int)(share * BAR_COLUMNS);
-    (void)strcat(bar, progress->terminal.unicode ? (full ? "━" : "─") : (full ? "#" : "-"));
+    length += (size_t)snprintf(bar + length, sizeof bar - length, "%s",
+                               progress->terminal.unicode ? (full ? "━" : "─") : (full ? "#" : "-"));
   }
   sht__plan_progress_close(progress);
   (void)snprintf(line, sizeof line, "%s  %s", bar, text);

@@ -137,7 +137,7 @@ static sht_status print_comparison(const sht_run *runs, uint64_t count, sht_erro
   sht_terminal terminal = sht__terminal_of(stdout);
   sht_table table;
   memset(alignment + 1, 'l', (size_t)differ);
-  (void)strcat(alignment, "lrrr");
+  memcpy(alignment + 1 + differ, "lrrr", sizeof "lrrr");
   SHT_TRY(sht__table_open(&table, alignment, error));
   sht__table_add(&table, "run");
   for (int i = 0; i < differ; i++) {
