@@ -113,9 +113,10 @@ static bool add_word(sht__page *page, sht__values *values, const frame *around, 
     sht__fault(page->faults, at, NULL, range_advice, "\"%.*s\" is not a range", SHOWN, word);
     return false;
   }
-  double last = floor((steps.to - steps.from) / steps.step + 1e-9);
+  // A hair more, so that 0..1 step 0.1 has its end; more values than may be are told by the first too many.
+  double last = fmin(floor((steps.to - steps.from) / steps.step + 1e-9), SHT__VALUES_MAX);
   bool good = true;
-  for (double i = 0; i <= last && good; i++) {
+  for (int i = 0; i <= (int)last && good; i++) {
     char number[WORD_MAX];
     // Twelve digits: 0.1 x 3 is to read 0.3.
     (void)snprintf(number, sizeof number, "%.12g", steps.from + i * steps.step);
