@@ -315,8 +315,8 @@ static int train_in_pieces(const sht_config *config, const char *where, uint64_t
   return 0;
 }
 
-// Every fourth question is the least that gets on: the end of an epoch asks three times (test set, training set, watched
-// examples) before the next step.
+// Every fourth question is the least that gets on: the end of an epoch asks three times (test set, training set,
+// watched examples) before the next step.
 static void stopping_anywhere_changes_nothing(void **state) {
   static const char *const devices[] = {"ref", "cpu"};
   (void)state;
