@@ -113,7 +113,7 @@ def main():
         part = train(f"{folder}/part", *words, "--dynamics", "600")
         check_part(whole, part, given, truth)
         fitted = train(f"{folder}/fitted", "--data", "shapes:1000,100", "--labels", "random", "--model", "mlp-1x128",
-                       "--batch", "24", "--epochs", "30", "--learning-rate-decay", "1")
+                       "--batch", "24", "--epochs", "14", "--learning-rate-decay", "1")
         check_curve(fitted, 1000, 24)
     if FAILURES:
         sys.exit(f"{len(FAILURES)} failed")
