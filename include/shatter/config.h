@@ -37,6 +37,7 @@ typedef struct sht_config {
   double checkpoint_seconds;     // longest time between checkpoints: 60. Not part of the identity
   char store[SHT_TEXT_MAX];      // folder of the runs; empty: $SHATTER_STORE, else ./shatter-runs. Not in the identity
   char data_dir[SHT_TEXT_MAX];   // folder of downloaded data; empty: $SHATTER_DATA. Not in the identity
+  char dynamics[SHT_TEXT_MAX];   // which training examples are watched each epoch: auto, all, off, N. Not in it
   char save[SHT_TEXT_MAX];       // what to keep of each example at the end: none, logits, losses, all. Not in it
 } sht_config;
 

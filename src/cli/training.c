@@ -145,6 +145,26 @@ static void print_figures(const sht_run *run) {
   (void)printf(".\n");
 }
 
+// What became of the examples whose label was not the true one.
+static void print_dynamics(const sht_run *run) {
+  const sht_epoch *last = &run->result.last;
+  char given[WORD_BYTES], truth[WORD_BYTES], other[WORD_BYTES], clean[WORD_BYTES], count[WORD_BYTES];
+  if (last->dynamics_corrupted == 0) {
+    return;
+  }
+  (void)printf(
+      "Of %s training examples with a false label, %s are answered with that label (memorised), %s with the "
+      "true one (resisted), %s with another",
+      sht_text_count(last->dynamics_corrupted, count, sizeof count), sht__percent(last->memorised, given, sizeof given),
+      sht__percent(last->resisted, truth, sizeof truth), sht__percent(last->other, other, sizeof other));
+  if (last->dynamics_clean > 0) {
+    (void)printf("; of %s with their true label, %s are answered with it",
+                 sht_text_count(last->dynamics_clean, count, sizeof count),
+                 sht__percent(last->clean_fitted, clean, sizeof clean));
+  }
+  (void)printf(".\n");
+}
+
 static sht_status answer_run(sht_cli *cli, const sht_run *run, sht_error *error) {
   char *text = NULL;
   SHT_TRY(sht_run_json(run, &text, error));
@@ -165,6 +185,7 @@ sht_status sht__tell_run(sht_cli *cli, const sht_run *run, bool reused, sht_erro
   (void)printf("%s\n", sentence);
   if (!diverged) {
     print_figures(run);
+    print_dynamics(run);
   }
   if (reused && !cli->quiet) {
     (void)fprintf(stderr, "This run was complete already; nothing was trained. `shatter rerun %s` repeats it.\n",

@@ -10,6 +10,9 @@
 // A full evaluation after every epoch would cost a third more time, so it waits for this online accuracy.
 static const double evaluation_from = 0.98;
 
+// Online accuracy from which training counts as converged, whatever fitted_at is: the paper does not say from where.
+static const double converged_at = 0.999;
+
 const char *sht_outcome_name(sht_outcome outcome) {
   static const char *const names[] = {"running", "fitted", "not fitted", "diverged"};
   return (unsigned)outcome < sizeof names / sizeof names[0] ? names[outcome] : "unknown";
@@ -52,14 +55,15 @@ static void fill_best(const sht_epoch *records, uint32_t count, sht_train_result
   }
 }
 
+// The record of a run that did not get through an epoch.
 static sht_epoch no_epoch(double learning_rate) {
-  return (sht_epoch){.learning_rate = learning_rate,
-                     .train_loss = NAN,
-                     .train_accuracy = NAN,
-                     .train_loss_eval = NAN,
-                     .train_accuracy_eval = NAN,
-                     .test_loss = NAN,
-                     .test_accuracy = NAN};
+  sht_epoch record = sht_epoch_blank();
+  record.learning_rate = learning_rate;
+  return record;
+}
+
+static uint64_t reached(const sht_session *session, const sht_position *at, double level) {
+  return sht__curve_reached(at->records, at->epoch, session->data->train.count, session->config.batch, level);
 }
 
 void sht__result_fill(const sht_session *session, const sht_position *at, uint64_t diverged_step,
@@ -80,8 +84,10 @@ void sht__result_fill(const sht_session *session, const sht_position *at, uint64
       .fitted_step = fitted == NULL ? 0 : fitted->steps,
       .diverged_step = diverged_step,
       .last = at->epoch > 0 ? at->records[at->epoch - 1] : no_epoch(session->config.learning_rate),
-      .corrupted_test_accuracy = NAN,
   };
+  result->corrupted_test_accuracy = result->last.corrupted_test_accuracy;
+  result->online_fitted_step = reached(session, at, session->config.fitted_at);
+  result->converged_step = reached(session, at, converged_at);
   fill_best(at->records, at->epoch, result);
 }
 
@@ -120,13 +126,6 @@ sht_status sht__finish(sht_session *session, const sht_observer *observer, sht_t
     return SHT_OK;
   }
   SHT_TRY(sht__session_hash_weights(session, result->weights_sha256, error));
-  if (session->corrupted_test_labels != NULL) {
-    sht_evaluate_options options = {
-        .pipeline = &session->test, .other_labels = session->corrupted_test_labels, .observer = observer};
-    sht_evaluation test;
-    SHT_TRY(sht__evaluate(session, &options, &test, error));
-    result->corrupted_test_accuracy = test.corrupted_accuracy;
-  }
   bool asked = wants(&session->config, "logits") || wants(&session->config, "losses");
   if (asked && observer->examples_done != NULL) {
     SHT_TRY(show_split(session, observer, "train", &session->train, session->train_indices, error));

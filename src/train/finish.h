@@ -16,11 +16,11 @@ const sht_epoch *sht__records_fitted(const sht_config *config, const sht_epoch *
 
 bool sht__training_is_over(const sht_config *config, const sht_epoch *records, uint32_t count);
 
-// Fills all but times, hash and the accuracy against corrupted labels.
+// Fills all but times and hash.
 void sht__result_fill(const sht_session *session, const sht_position *at, uint64_t diverged_step,
                       sht_train_result *result);
 
-// Hash of the weights, accuracy against corrupted test labels, and the examples that config.save asks for, given to the
+// Hash of the weights, and the examples that config.save asks for, given to the
 // observer. Nothing of it for a run that diverged.
 sht_status sht__finish(sht_session *session, const sht_observer *observer, sht_train_result *result, sht_error *error);
 

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
+#include "train/dynamics.h"
 
 // CIFAR's images are cut to their centre as in the paper (section 3 of its appendix A); other sizes stay whole.
 enum { WHOLE_SIDE = 32, CROPPED_SIDE = 28 };
@@ -122,13 +123,16 @@ static sht_pipeline pipeline_of(const sht_session *session, const sht_split *spl
 }
 
 static sht_status open_all(sht_session *session, sht_error *error) {
+  uint64_t unused;
   SHT_TRY(sht_config_check(&session->config, error));
+  SHT_TRY(sht__dynamics_parse(session->config.dynamics, &unused, error));
   SHT_TRY(open_data(session, error));
   SHT_TRY(open_graph(session, error));
   SHT_TRY(prepare_data(session, error));
   SHT_TRY(open_engine(session, error));
   session->train = pipeline_of(session, &session->data->train);
   session->test = pipeline_of(session, &session->data->test);
+  SHT_TRY(sht__dynamics_open(session, error));
   session->steps_per_epoch = (session->data->train.count + session->config.batch - 1) / session->config.batch;
   return sht__session_identify(session, error);
 }
@@ -145,6 +149,7 @@ sht_status sht__session_open(const sht_config *config, sht_session *session, sht
 void sht__session_close(sht_session *session) {
   sht_engine_close(session->engine);
   sht_graph_close(session->graph);
+  sht__dynamics_close(session);
   sht_dataset_close(session->data);
   sht_free(session->corrupted_test_labels);
   sht_free(session->train_indices);
