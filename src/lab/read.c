@@ -63,7 +63,7 @@ static sht_status read_progress(const char *folder, sht_run *run, sht_error *err
                                  .train_accuracy_eval = NAN,
                                  .test_loss = NAN,
                                  .test_accuracy = NAN};
-  run->result.best_test_accuracy = run->result.corrupted_test_accuracy = NAN;
+  run->result.best_test_accuracy = run->result.corrupted_test_accuracy = run->result.plain_train_accuracy = NAN;
   SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_METRICS, error));
   if (!sht_file_exists(path)) {
     return SHT_OK;

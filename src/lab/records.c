@@ -135,6 +135,9 @@ void sht__result_add(sht_json *json, const sht_run *run) {
   sht_json_add_number(json, "online_train_accuracy", last->train_accuracy);
   sht_json_add_number(json, "online_train_loss", last->train_loss);
   sht_json_add_bool(json, "train_evaluated", evaluated);
+  if (!isnan(result->plain_train_accuracy)) {  // under augmentation alone: other runs keep the bytes that they had
+    sht_json_add_number(json, "plain_train_accuracy", result->plain_train_accuracy);
+  }
   sht_json_add_text(json, "weights_sha256", result->weights_sha256[0] != '\0' ? result->weights_sha256 : NULL);
 }
 
@@ -212,6 +215,9 @@ sht_status sht__result_take(const json_t *object, const char *where, sht_run *ru
   }
   if (!json_is_true(json_object_get(object, "train_evaluated"))) {
     last->train_accuracy_eval = last->train_loss_eval = NAN;
+  }
+  if (!sht_json_get_number(object, "plain_train_accuracy", &result->plain_train_accuracy)) {
+    result->plain_train_accuracy = NAN;
   }
   (void)sht_json_get_text(object, "weights_sha256", result->weights_sha256, sizeof result->weights_sha256);
   last->epoch = result->epochs;
