@@ -13,7 +13,7 @@
 #include "cli/signals.h"
 #include "cli/table.h"
 
-enum { TEXT_BYTES = 3 * SHT_TEXT_MAX, WORD_BYTES = 40 };
+enum { TEXT_BYTES = 4 * SHT_TEXT_MAX, WORD_BYTES = 40 };
 
 const char *sht__cli_run_name(const sht_run *run) {
   const char *slash = strrchr(run->folder, '/');
@@ -72,8 +72,10 @@ char *sht__describe_copy(const sht_config *config, char *out, size_t size) {
 
 char *sht__describe_run(const sht_config *config, char *out, size_t size) {
   char copy[TEXT_BYTES];
-  (void)snprintf(out, size, "%s on %s with %s", config->model, config->data,
-                 sht__describe_copy(config, copy, sizeof copy));
+  bool augmented = strcmp(config->augment, "none") != 0;
+  (void)snprintf(out, size, "%s on %s with %s%s%s", config->model, config->data,
+                 sht__describe_copy(config, copy, sizeof copy), augmented ? ", augmented by " : "",
+                 augmented ? config->augment : "");
   return out;
 }
 
