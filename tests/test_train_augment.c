@@ -5,19 +5,7 @@
 #include "train/session.h"
 #include "train_fixture.h"
 
-static char folder[FIXTURE_PATH];
-
-static int set_up(void **state) {
-  (void)state;
-  fixture_folder(folder);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  fixture_remove(folder);
-  return 0;
-}
+static const char *folder;  // of the test at hand
 
 static sht_config augmented(const char *how) {
   sht_config config = fixture_config(folder);
@@ -42,7 +30,7 @@ static sht_train_result train(const sht_config *config, const char *where, fixtu
 
 // The mean over the epoch decides; the evaluation of the images without augmentation stands beside it.
 static void the_online_mean_counts(void **state) {
-  (void)state;
+  folder = *state;
   sht_config config = augmented("crop,flip");
   fixture_watch watch;
   config.fitted_at = 0.12;  // of ten classes: a network that has learned anything gets there, not in its first epoch
@@ -62,7 +50,7 @@ static void the_online_mean_counts(void **state) {
 }
 
 static void without_augmentation_evaluation_counts(void **state) {
-  (void)state;
+  folder = *state;
   sht_config config = augmented("rotate:0");
   fixture_watch watch;
   sht_train_result result = train(&config, NULL, &watch);
@@ -72,7 +60,7 @@ static void without_augmentation_evaluation_counts(void **state) {
 
 // Logits of the training set with augmentation on are those of a session without: the same weights, the centre window.
 static void evaluation_sees_the_images_as_they_are(void **state) {
-  (void)state;
+  folder = *state;
   static float with[FIXTURE_TRAIN * 10];
   static float without[FIXTURE_TRAIN * 10];
   sht_session a;
@@ -94,7 +82,7 @@ static void evaluation_sees_the_images_as_they_are(void **state) {
 
 // One step from the same weights: another loss with augmentation, and another one again in the next epoch.
 static void training_sees_a_new_variant_every_epoch(void **state) {
-  (void)state;
+  folder = *state;
   static const char *const how[3] = {"none", "crop,flip", "crop,flip"};
   static const uint32_t epochs[3] = {0, 0, 1};
   const sht_step_rates rates = {0, 0, 0};
@@ -119,7 +107,7 @@ static void training_sees_a_new_variant_every_epoch(void **state) {
 }
 
 static void runs_are_the_same_however_the_list_is_written(void **state) {
-  (void)state;
+  folder = *state;
   static const char *const lists[][2] = {{"flip,rotate:25", "rotate,flip:0.5"}, {"none", "flip:0,brightness:0"}};
   char seen[2][65];
   for (int i = 0; i < 2; i++) {
@@ -136,7 +124,7 @@ static void runs_are_the_same_however_the_list_is_written(void **state) {
 }
 
 static void what_means_nothing_is_refused_before_training(void **state) {
-  (void)state;
+  folder = *state;
   sht_config config = augmented("flip");
   sht_session session;
   sht_error error;
@@ -149,7 +137,7 @@ static void what_means_nothing_is_refused_before_training(void **state) {
 
 // Stopped in the middle of an epoch and resumed: the same weights.
 static void stopping_changes_nothing(void **state) {
-  (void)state;
+  folder = *state;
   char where[FIXTURE_PATH + 8];
   fixture_watch watch = {.stop_at = 6};
   sht_config config = augmented("crop,flip,rotate:25,color");
@@ -167,13 +155,13 @@ static void stopping_changes_nothing(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(the_online_mean_counts, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(without_augmentation_evaluation_counts, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(evaluation_sees_the_images_as_they_are, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(training_sees_a_new_variant_every_epoch, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(runs_are_the_same_however_the_list_is_written, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(what_means_nothing_is_refused_before_training, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(stopping_changes_nothing, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_online_mean_counts, fixture_set_up, fixture_tear_down),
+      cmocka_unit_test_setup_teardown(without_augmentation_evaluation_counts, fixture_set_up, fixture_tear_down),
+      cmocka_unit_test_setup_teardown(evaluation_sees_the_images_as_they_are, fixture_set_up, fixture_tear_down),
+      cmocka_unit_test_setup_teardown(training_sees_a_new_variant_every_epoch, fixture_set_up, fixture_tear_down),
+      cmocka_unit_test_setup_teardown(runs_are_the_same_however_the_list_is_written, fixture_set_up, fixture_tear_down),
+      cmocka_unit_test_setup_teardown(what_means_nothing_is_refused_before_training, fixture_set_up, fixture_tear_down),
+      cmocka_unit_test_setup_teardown(stopping_changes_nothing, fixture_set_up, fixture_tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
