@@ -12,7 +12,8 @@ bool sht__evaluation_is_due(const sht_config *config, const sht_epoch *record);
 // its last epoch that the longer run does not make.
 void sht__records_trim(const sht_config *config, sht_epoch *records, uint32_t count);
 
-// The first record at which the training set is fitted, or NULL: by evaluation, or under augmentation by the online mean.
+// The first record at which the training set is fitted, or NULL: by evaluation, or under augmentation by the online
+// mean.
 const sht_epoch *sht__records_fitted(const sht_config *config, const sht_epoch *records, uint32_t count);
 
 bool sht__training_is_over(const sht_config *config, const sht_epoch *records, uint32_t count);
