@@ -58,7 +58,7 @@ static sht_status read_progress(const char *folder, sht_run *run, sht_error *err
   sht_epoch *records = NULL;
   uint64_t count = 0;
   run->result.last = sht_epoch_blank();
-  run->result.best_test_accuracy = run->result.corrupted_test_accuracy = NAN;
+  run->result.best_test_accuracy = run->result.corrupted_test_accuracy = run->result.plain_train_accuracy = NAN;
   SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_METRICS, error));
   if (!sht_file_exists(path)) {
     return SHT_OK;

@@ -208,6 +208,9 @@ void sht__result_add(sht_json *json, const sht_run *run) {
   add_figures(json, last, FIRST_DYNAMICS);
   sht_json_add_count(json, "dynamics_corrupted", last->dynamics_corrupted);
   sht_json_add_count(json, "dynamics_clean", last->dynamics_clean);
+  if (!isnan(result->plain_train_accuracy)) {  // under augmentation alone: other runs keep the bytes that they had
+    sht_json_add_number(json, "plain_train_accuracy", result->plain_train_accuracy);
+  }
   sht_json_add_text(json, "weights_sha256", result->weights_sha256[0] != '\0' ? result->weights_sha256 : NULL);
 }
 
@@ -298,6 +301,9 @@ sht_status sht__result_take(const json_t *object, const char *where, sht_run *ru
   }
   if (!json_is_true(json_object_get(object, "train_evaluated"))) {
     last->train_accuracy_eval = last->train_loss_eval = NAN;
+  }
+  if (!sht_json_get_number(object, "plain_train_accuracy", &result->plain_train_accuracy)) {
+    result->plain_train_accuracy = NAN;
   }
   (void)sht_json_get_text(object, "weights_sha256", result->weights_sha256, sizeof result->weights_sha256);
   last->corrupted_test_accuracy = result->corrupted_test_accuracy;

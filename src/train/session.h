@@ -12,7 +12,8 @@ enum { SHT_NUMERICS_VERSION = 1 };
 typedef struct sht_session {
   sht_config config;  // with the model's own rates in the place of "default"
   sht_randomization randomization;
-  sht_dataset *data;  // cropped and randomised
+  sht_augmentation augment;
+  sht_dataset *data;  // randomised; cropped, unless augmentation reads around the window
   sht_graph *graph;
   sht_engine *engine;  // initial weights
   sht_engine_info info;
