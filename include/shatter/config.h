@@ -16,7 +16,7 @@ enum { SHT_TEXT_MAX = 1024 };
 // Everything that a training run can be told. Plain data: copy it freely. Texts are NUL-terminated.
 typedef struct sht_config {
   char model[SHT_TEXT_MAX];    // shipped name or path of a model file
-  char data[SHT_TEXT_MAX];     // cifar10, mnist, shapes, or a folder
+  char data[SHT_TEXT_MAX];     // cifar10, cifar100, mnist, shapes, or a folder
   char labels[SHT_TEXT_MAX];   // true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH
   char pixels[SHT_TEXT_MAX];   // true, shuffled, random, gaussian
   char augment[SHT_TEXT_MAX];  // none, or crop, flip, rotate:25 ... (sht_augmentation_parse in shatter/data.h)

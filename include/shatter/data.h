@@ -49,11 +49,11 @@ typedef struct sht_dataset_options {
   uint64_t seed;         // for subsets and for `shapes`
 } sht_dataset_options;
 
-// Opens a data set: "cifar10", "mnist", "shapes", "shapes:TRAIN,TEST" (10,000 and 2,000 pictures unless said), or a
-// folder that holds files in the format of one of the known sets: CIFAR-10's binary batches (any number of records
-// each, class names from batches.meta.txt), or four IDX files, plain or .gz (any image size; classes: largest label +
-// 1). The file sizes are checked before anything is allocated. Errors: SHT_CONFIG (a wrong spec or limit), SHT_MISSING,
-// SHT_DATA, SHT_MEMORY, SHT_DISK.
+// Opens a data set: "cifar10", "cifar100" (its fine labels), "mnist", "shapes", "shapes:TRAIN,TEST" (10,000 and 2,000
+// pictures unless said), or a folder that holds files in the format of one of the known sets: CIFAR-10's binary batches
+// or CIFAR-100's two files (any number of records each, class names from batches.meta.txt or fine_label_names.txt), or
+// four IDX files, plain or .gz (any image size; classes: largest label + 1). The file sizes are checked before anything
+// is allocated. Errors: SHT_CONFIG (a wrong spec or limit), SHT_MISSING, SHT_DATA, SHT_MEMORY, SHT_DISK.
 sht_status sht_dataset_open(const char *spec, const sht_dataset_options *options, sht_dataset **out, sht_error *error);
 void sht_dataset_close(sht_dataset *data);  // NULL is allowed
 
@@ -82,7 +82,7 @@ typedef struct sht_known_data {
   sht_known_file files[4];
 } sht_known_data;
 
-// The table, and its length: cifar10, mnist, shapes.
+// The table, and its length: cifar10, cifar100, mnist, shapes.
 extern const sht_known_data sht_known_sets[];
 extern const size_t sht_known_set_count;
 // NULL when there is none.

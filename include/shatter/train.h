@@ -62,7 +62,7 @@ uint32_t sht_epoch_curve(const sht_epoch *epoch, sht_curve_point out[SHT_CURVE_P
 
 typedef enum sht_outcome {
   SHT_OUTCOME_RUNNING,
-  SHT_OUTCOME_FITTED,      // training accuracy reached fitted_at
+  SHT_OUTCOME_FITTED,      // training accuracy reached fitted_at: in evaluation mode, under augmentation online
   SHT_OUTCOME_NOT_FITTED,  // all epochs done without
   SHT_OUTCOME_DIVERGED,    // NaN or infinity
 } sht_outcome;
@@ -88,9 +88,13 @@ typedef struct sht_train_result {
   double best_test_accuracy;  // over the epochs
   uint32_t best_test_epoch;
   double corrupted_test_accuracy;  // against test labels corrupted the same way; NaN for true labels
-  char weights_sha256[65];         // of the final parameters, fp32 little-endian, graph order; "" when diverged
-  double seconds;                  // of this session (in a store: of all sessions); in no deterministic file
-  double images_per_second;        // of this session's training steps
+  // Under augmentation the training accuracy that counts is the online mean over the epoch's variants (facts.md Table
+  // 4): no epoch has train_*_eval, `fitted` goes by train_accuracy, and this is the accuracy without augmentation, in
+  // evaluation mode, at the end. Else NaN.
+  double plain_train_accuracy;
+  char weights_sha256[65];   // of the final parameters, fp32 little-endian, graph order; "" when diverged
+  double seconds;            // of this session (in a store: of all sessions); in no deterministic file
+  double images_per_second;  // of this session's training steps
 } sht_train_result;
 
 // All calls come from the thread that runs sht_train. Any function may be NULL.

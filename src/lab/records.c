@@ -12,39 +12,39 @@
 
 static const uint64_t metrics_size_max = (uint64_t)1 << 30;
 
-// The figures of a record under their keys, in the order of the file. Those after FIRST_LATER came later: where an
-// older program's record lacks them they are NaN.
-typedef struct sht_figure {
-  const char *key;
-  size_t offset;  // in sht_epoch, of a double
-} sht_figure;
-
-static const sht_figure figures[] = {
-    {"learning_rate", offsetof(sht_epoch, learning_rate)},
-    {"train_loss", offsetof(sht_epoch, train_loss)},
-    {"train_accuracy", offsetof(sht_epoch, train_accuracy)},
-    {"train_loss_eval", offsetof(sht_epoch, train_loss_eval)},
-    {"train_accuracy_eval", offsetof(sht_epoch, train_accuracy_eval)},
-    {"test_loss", offsetof(sht_epoch, test_loss)},
-    {"test_accuracy", offsetof(sht_epoch, test_accuracy)},
-    {"corrupted_test_accuracy", offsetof(sht_epoch, corrupted_test_accuracy)},
-    {"memorised", offsetof(sht_epoch, memorised)},
-    {"resisted", offsetof(sht_epoch, resisted)},
-    {"other", offsetof(sht_epoch, other)},
-    {"clean_fitted", offsetof(sht_epoch, clean_fitted)},
+const sht_figure_key sht__figures[] = {
+    {"learning_rate", "learning_rate", offsetof(sht_epoch, learning_rate)},
+    {"train_loss", "loss/train_epoch", offsetof(sht_epoch, train_loss)},
+    {"train_accuracy", "accuracy/train_epoch", offsetof(sht_epoch, train_accuracy)},
+    {"train_loss_eval", "loss/train_eval", offsetof(sht_epoch, train_loss_eval)},
+    {"train_accuracy_eval", "accuracy/train_eval", offsetof(sht_epoch, train_accuracy_eval)},
+    {"test_loss", "loss/test", offsetof(sht_epoch, test_loss)},
+    {"test_accuracy", "accuracy/test", offsetof(sht_epoch, test_accuracy)},
+    {"corrupted_test_accuracy", "accuracy/test_corrupted_labels", offsetof(sht_epoch, corrupted_test_accuracy)},
+    {"memorised", "dynamics/memorised", offsetof(sht_epoch, memorised)},
+    {"resisted", "dynamics/resisted", offsetof(sht_epoch, resisted)},
+    {"other", "dynamics/other", offsetof(sht_epoch, other)},
+    {"clean_fitted", "dynamics/clean_fitted", offsetof(sht_epoch, clean_fitted)},
 };
-enum { FIGURES = sizeof figures / sizeof figures[0], FIRST_LATER = 7, FIRST_DYNAMICS = 8 };
 
-static void add_figures(sht_json *json, const sht_epoch *epoch, int first, int end) {
-  for (int i = first; i < end; i++) {
-    sht_json_add_number(json, figures[i].key, *(const double *)((const char *)epoch + figures[i].offset));
+// From the first one on, records of an older program lack them: they are NaN then.
+enum { FIRST_LATER = 7, FIRST_DYNAMICS = 8 };
+_Static_assert(sizeof sht__figures / sizeof sht__figures[0] == SHT_FIGURES, "SHT_FIGURES is the length of the table");
+
+double sht__figure_of(const sht_epoch *epoch, int figure) {
+  return *(const double *)((const char *)epoch + sht__figures[figure].offset);
+}
+
+static void add_figures(sht_json *json, const sht_epoch *epoch, int first) {
+  for (int i = first; i < SHT_FIGURES; i++) {
+    sht_json_add_number(json, sht__figures[i].key, sht__figure_of(epoch, i));
   }
 }
 
 static bool take_figures(const json_t *object, sht_epoch *epoch) {
-  for (int i = 0; i < FIGURES; i++) {
-    double *value = (double *)((char *)epoch + figures[i].offset);
-    if (!sht_json_get_number(object, figures[i].key, value) && i < FIRST_LATER) {
+  for (int i = 0; i < SHT_FIGURES; i++) {
+    double *value = (double *)((char *)epoch + sht__figures[i].offset);
+    if (!sht_json_get_number(object, sht__figures[i].key, value) && i < FIRST_LATER) {
       return false;
     }
   }
@@ -84,7 +84,7 @@ static void add_epoch(sht_json *json, const sht_epoch *epoch) {
   uint32_t parts = sht_epoch_curve(epoch, points);
   sht_json_add_count(json, "epoch", epoch->epoch);
   sht_json_add_count(json, "steps", epoch->steps);
-  add_figures(json, epoch, 0, FIGURES);
+  add_figures(json, epoch, 0);
   sht_json_add_count(json, "dynamics_corrupted", epoch->dynamics_corrupted);
   sht_json_add_count(json, "dynamics_clean", epoch->dynamics_clean);
   add_parts(json, "curve_loss", epoch->curve_loss, parts);
@@ -205,9 +205,12 @@ void sht__result_add(sht_json *json, const sht_run *run) {
   sht_json_add_number(json, "online_train_accuracy", last->train_accuracy);
   sht_json_add_number(json, "online_train_loss", last->train_loss);
   sht_json_add_bool(json, "train_evaluated", evaluated);
-  add_figures(json, last, FIRST_DYNAMICS, FIGURES);
+  add_figures(json, last, FIRST_DYNAMICS);
   sht_json_add_count(json, "dynamics_corrupted", last->dynamics_corrupted);
   sht_json_add_count(json, "dynamics_clean", last->dynamics_clean);
+  if (!isnan(result->plain_train_accuracy)) {  // under augmentation alone: other runs keep the bytes that they had
+    sht_json_add_number(json, "plain_train_accuracy", result->plain_train_accuracy);
+  }
   sht_json_add_text(json, "weights_sha256", result->weights_sha256[0] != '\0' ? result->weights_sha256 : NULL);
 }
 
@@ -298,6 +301,9 @@ sht_status sht__result_take(const json_t *object, const char *where, sht_run *ru
   }
   if (!json_is_true(json_object_get(object, "train_evaluated"))) {
     last->train_accuracy_eval = last->train_loss_eval = NAN;
+  }
+  if (!sht_json_get_number(object, "plain_train_accuracy", &result->plain_train_accuracy)) {
+    result->plain_train_accuracy = NAN;
   }
   (void)sht_json_get_text(object, "weights_sha256", result->weights_sha256, sizeof result->weights_sha256);
   last->corrupted_test_accuracy = result->corrupted_test_accuracy;

@@ -18,8 +18,16 @@ const char *sht_outcome_name(sht_outcome outcome) {
   return (unsigned)outcome < sizeof names / sizeof names[0] ? names[outcome] : "unknown";
 }
 
+static bool is_augmented(const sht_config *config) {
+  sht_augmentation how;
+  return sht_augmentation_parse(config->augment, &how, NULL) == SHT_OK && sht_augmentation_is_on(&how);
+}
+
 bool sht__evaluation_is_due(const sht_config *config, const sht_epoch *record) {
   double from = config->fitted_at < evaluation_from ? config->fitted_at : evaluation_from;
+  if (is_augmented(config)) {
+    return false;
+  }
   return record->train_accuracy >= from || record->epoch == config->epochs;
 }
 
@@ -33,8 +41,10 @@ void sht__records_trim(const sht_config *config, sht_epoch *records, uint32_t co
 }
 
 const sht_epoch *sht__records_fitted(const sht_config *config, const sht_epoch *records, uint32_t count) {
+  bool online = is_augmented(config);
   for (uint32_t i = 0; i < count; i++) {
-    if (records[i].train_accuracy_eval >= config->fitted_at) {
+    double accuracy = online ? records[i].train_accuracy : records[i].train_accuracy_eval;
+    if (accuracy >= config->fitted_at) {
       return &records[i];
     }
   }
@@ -84,6 +94,7 @@ void sht__result_fill(const sht_session *session, const sht_position *at, uint64
       .fitted_step = fitted == NULL ? 0 : fitted->steps,
       .diverged_step = diverged_step,
       .last = at->epoch > 0 ? at->records[at->epoch - 1] : no_epoch(session->config.learning_rate),
+      .plain_train_accuracy = NAN,
   };
   result->corrupted_test_accuracy = result->last.corrupted_test_accuracy;
   result->online_fitted_step = reached(session, at, session->config.fitted_at);
@@ -126,6 +137,12 @@ sht_status sht__finish(sht_session *session, const sht_observer *observer, sht_t
     return SHT_OK;
   }
   SHT_TRY(sht__session_hash_weights(session, result->weights_sha256, error));
+  if (is_augmented(&session->config)) {
+    sht_evaluate_options options = {.pipeline = &session->train, .observer = observer};
+    sht_evaluation plain;
+    SHT_TRY(sht__evaluate(session, &options, &plain, error));
+    result->plain_train_accuracy = plain.accuracy;
+  }
   bool asked = wants(&session->config, "logits") || wants(&session->config, "losses");
   if (asked && observer->examples_done != NULL) {
     SHT_TRY(show_split(session, observer, "train", &session->train, session->train_indices, error));

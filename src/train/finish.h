@@ -5,13 +5,15 @@
 #include "train/checkpoint.h"
 
 // Whether the training set is evaluated after this epoch: the online accuracy has come near, or it is the last epoch.
+// Never under augmentation, where the online mean is what counts (facts.md Table 4).
 bool sht__evaluation_is_due(const sht_config *config, const sht_epoch *record);
 
 // Makes the records those of a run of config->epochs: a checkpoint at the end of a shorter run carries an evaluation of
 // its last epoch that the longer run does not make.
 void sht__records_trim(const sht_config *config, sht_epoch *records, uint32_t count);
 
-// The first record at which the training set is fitted, or NULL.
+// The first record at which the training set is fitted, or NULL: by evaluation, or under augmentation by the online
+// mean.
 const sht_epoch *sht__records_fitted(const sht_config *config, const sht_epoch *records, uint32_t count);
 
 bool sht__training_is_over(const sht_config *config, const sht_epoch *records, uint32_t count);

@@ -40,6 +40,8 @@ static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t 
   sht_graph_options options = {
       .input = {.channels = session->data->train.channels, .height = height, .width = width},
       .classes = session->data->classes,
+      .set_dropout = !isnan(session->config.dropout),
+      .dropout = session->config.dropout,
   };
   return sht_graph_open(session->config.model, &options, &session->graph, error);
 }
