@@ -392,8 +392,10 @@ static void describe(const sht_engine *base, sht_engine_info *info) {
   const dnnl_version_t *v = dnnl_version();
   *info = (sht_engine_info){.bytes = engine->bytes, .threads = engine->workers};
   (void)snprintf(info->backend, sizeof info->backend, "cpu");
-  (void)snprintf(info->numerics, sizeof info->numerics, "oneDNN %d.%d.%d isa %#x, loops %s, dense %s, shards of %d, %s",
-                 v->major, v->minor, v->patch, (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
+  (void)snprintf(info->numerics, sizeof info->numerics,
+                 "oneDNN %d.%d.%d isa %#x, loops %s%s, dense %s, shards of %d, %s", v->major, v->minor, v->patch,
+                 (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
+                 engine->kernels->winograd && engine->precision == SHT_FP32 ? ", winograd" : "",
                  cpu_dense_kernels_name(), CPU_SHARD_IMAGES, engine->precision == SHT_BF16 ? "bf16" : "fp32");
 }
 
