@@ -205,7 +205,7 @@ static void close_pass(pass *p, int workers) {
 // address: one for each argument but the scratch memory.
 static void run_pass(const pass *p, const cpu_tile *tile, void *const *address) {
   dnnl_exec_arg_t arguments[ARGS_MAX];
-  dnnl_memory_t *memory = p->memory + tile->worker * ARGS_MAX;
+  dnnl_memory_t *memory = p->memory + (size_t)tile->worker * ARGS_MAX;
   bool fine = true;
   for (int i = 0; i < p->args; i++) {
     void *data = i + 1 == p->args ? cpu_scratch(tile) : address[i];

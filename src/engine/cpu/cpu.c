@@ -144,8 +144,10 @@ static void use_running_statistics(cpu_engine *engine) {
   }
 }
 
+// NOLINTBEGIN(readability-non-const-parameter): the signature is that of sht_backend, and run_step writes there
 static sht_status evaluate(sht_engine *base, const sht_pipeline *data, uint64_t first, uint64_t count, float *logits,
                            float *losses, sht_error *error) {
+  // NOLINTEND(readability-non-const-parameter)
   cpu_engine *engine = (cpu_engine *)base;
   int threads = enter_one_thread();
   use_running_statistics(engine);
