@@ -94,6 +94,24 @@ sht_status sht_run_tensorboard(const sht_run *run, const char *folder, char *pat
 // One self-contained HTML page with the curves of the runs, their table, the verdict and the exact commands.
 sht_status sht_report_write(const sht_run *runs, uint64_t count, const char *path, sht_error *error);
 
+// What a report can be written as; bits of a set.
+typedef enum sht_report_format {
+  SHT_REPORT_HTML = 1,
+  SHT_REPORT_CSV = 2,
+  SHT_REPORT_SVG = 4,
+  SHT_REPORT_TEX = 8,
+  SHT_REPORT_PDF = 16,
+  SHT_REPORT_PNG = 32,
+  SHT_REPORT_MD = 64,
+} sht_report_format;
+
+// Writes the report into `folder` (made if need be) in each of `formats`: index.html; of each figure train_loss-1,
+// train_accuracy-1, ... (the number is that of the network and its data) .csv, .svg, .pdf, .png; of the table of runs
+// runs.csv, .tex, .md. PDF and PNG are made by rsvg-convert, and their SVG with them; `noted` (may be NULL) is told
+// when it is not there. Errors: SHT_DISK, SHT_MEMORY, SHT_MISSING (no run).
+sht_status sht_report_export(const sht_run *runs, uint64_t count, const char *folder, unsigned formats,
+                             void (*noted)(void *context, const char *sentence), void *context, sht_error *error);
+
 // One sentence on what true and randomised runs say together ("fitted random labels in 12 epochs, 3.1 times as ...").
 sht_status sht_report_verdict(const sht_run *runs, uint64_t count, char *out, uint64_t size, sht_error *error);
 

@@ -6,6 +6,7 @@
 
 extern const sht_verb sht__verb_demo;
 extern const sht_verb sht__verb_train;
+extern const sht_verb sht__verb_run;
 extern const sht_verb sht__verb_resume;
 extern const sht_verb sht__verb_rerun;
 extern const sht_verb sht__verb_runs_list;

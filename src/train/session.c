@@ -10,6 +10,13 @@
 #include "base/pool.h"
 #include "train/dynamics.h"
 
+// How the data are changed, out of the options' texts.
+static sht_status parse_changes(sht_session *session, sht_error *error) {
+  const sht_config *config = &session->config;
+  SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &session->randomization, error));
+  return sht_augmentation_parse(config->augment, &session->augment, error);
+}
+
 static sht_status open_data(sht_session *session, sht_error *error) {
   const sht_config *config = &session->config;
   sht_dataset_options options = {
@@ -18,8 +25,7 @@ static sht_status open_data(sht_session *session, sht_error *error) {
       .test_limit = config->test_size,
       .seed = config->seed,
   };
-  SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &session->randomization, error));
-  SHT_TRY(sht_augmentation_parse(config->augment, &session->augment, error));
+  SHT_TRY(parse_changes(session, error));
   SHT_TRY(sht_dataset_open(config->data, &options, &session->data, error));
   if (session->data->train.count == 0 || session->data->train.count > UINT32_MAX) {
     return SHT_FAIL(error, SHT_DATA, "%s: %" PRIu64 " training examples, expected 1 to %" PRIu32, config->data,
@@ -145,6 +151,47 @@ static sht_status open_all(sht_session *session, sht_error *error) {
 sht_status sht__session_open(const sht_config *config, sht_session *session, sht_error *error) {
   *session = (sht_session){.config = *config};
   sht_status status = open_all(session, error);
+  if (status != SHT_OK) {
+    sht__session_close(session);
+  }
+  return status;
+}
+
+static bool same_data(const sht_session *a, const sht_session *b) {
+  return strcmp(a->config.data, b->config.data) == 0 && strcmp(a->config.data_dir, b->config.data_dir) == 0 &&
+         a->config.train_size == b->config.train_size && a->config.test_size == b->config.test_size &&
+         a->config.seed == b->config.seed;
+}
+
+// Takes over the data of `before`, with their true labels again.
+static void take_data(sht_session *session, sht_session *before) {
+  session->data = before->data;
+  before->data = NULL;
+  const sht_split *train = &session->data->train;
+  memcpy(train->labels, train->true_labels, train->count * sizeof *train->labels);
+}
+
+static sht_status open_unstarted(sht_session *session, sht_session *before, sht_error *error) {
+  SHT_TRY(sht_config_check(&session->config, error));
+  if (before != NULL && before->data != NULL && same_data(session, before)) {
+    take_data(session, before);
+    SHT_TRY(parse_changes(session, error));
+  } else {
+    SHT_TRY(open_data(session, error));
+  }
+  SHT_TRY(open_graph(session, error));
+  session->steps_per_epoch = (session->data->train.count + session->config.batch - 1) / session->config.batch;
+  sht_randomization labels_alone = session->randomization;
+  labels_alone.pixels = SHT_PIXELS_TRUE;
+  SHT_TRY(sht_dataset_randomize(session->data, &labels_alone, NULL, error));
+  return sht__session_identify(session, error);
+}
+
+sht_status sht__session_open_unstarted(const sht_config *config, const char *numerics, sht_session *before,
+                                       sht_session *session, sht_error *error) {
+  *session = (sht_session){.config = *config};
+  (void)snprintf(session->info.numerics, sizeof session->info.numerics, "%s", numerics);
+  sht_status status = open_unstarted(session, before, error);
   if (status != SHT_OK) {
     sht__session_close(session);
   }

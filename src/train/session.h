@@ -32,6 +32,10 @@ typedef struct sht_session {
 
 // Opens all of it. On failure nothing is left open.
 sht_status sht__session_open(const sht_config *config, sht_session *session, sht_error *error);
+// Opens what the run's identity needs and no more: no engine (`numerics` says what it would compute with), pixels as
+// they are. `before` (NULL: none) is such a session whose data are taken over when they are the same.
+sht_status sht__session_open_unstarted(const sht_config *config, const char *numerics, sht_session *before,
+                                       sht_session *session, sht_error *error);
 void sht__session_close(sht_session *session);  // also of a half-opened or zeroed one
 
 // Fills identity and family (called by open).

@@ -1,0 +1,80 @@
+// Choosing and comparing runs: see runs_select.h.
+#include "cli/runs_select.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WORD_BYTES = 64 };
+
+// The end of a condition: a comma before the next NAME=, so that values may hold commas.
+static size_t condition_length(const char *text) {
+  size_t length = strcspn(text, ",");
+  while (text[length] == ',') {
+    const char *next = text + length + 1;
+    size_t word = strcspn(next, "=,");
+    if (next[word] == '=') {
+      return length;
+    }
+    length += 1 + strcspn(next, ",");
+  }
+  return length;
+}
+
+static sht_status parse_condition(const char *text, size_t length, sht_selection *out, sht_error *error) {
+  const char *equals = memchr(text, '=', length);
+  char name[WORD_BYTES], value[SHT_TEXT_MAX];
+  size_t name_length = equals == NULL ? length : (size_t)(equals - text);
+  if (equals == NULL || name_length >= sizeof name || length - name_length > sizeof value) {
+    return SHT_FAIL(error, SHT_USAGE, "--filter takes OPTION=VALUE, as in --filter seed=2,batch=64; not \"%.*s\"",
+                    (int)(length < WORD_BYTES ? length : WORD_BYTES), text);
+  }
+  if (out->count == SHT_CONDITIONS_MAX) {
+    return SHT_FAIL(error, SHT_USAGE, "--filter: more than %d conditions", SHT_CONDITIONS_MAX);
+  }
+  (void)snprintf(name, sizeof name, "%.*s", (int)name_length, text);
+  (void)snprintf(value, sizeof value, "%.*s", (int)(length - name_length - 1), equals + 1);
+  SHT_TRY(sht_config_set(&out->wanted, name, value, "--filter", error));
+  out->options[out->count++] = sht_option_find(name);
+  return SHT_OK;
+}
+
+sht_status sht__selection_parse(const char *text, sht_selection *out, sht_error *error) {
+  *out = (sht_selection){.count = 0};
+  sht_config_default(&out->wanted);
+  while (text != NULL && *text != '\0') {
+    size_t length = condition_length(text);
+    SHT_TRY(parse_condition(text, length, out, error));
+    text += length + (text[length] == ',');
+  }
+  return SHT_OK;
+}
+
+static bool same_value(const sht_option *option, const sht_config *a, const sht_config *b) {
+  char left[SHT_TEXT_MAX], right[SHT_TEXT_MAX];
+  sht_config_get(a, option, left, sizeof left);
+  sht_config_get(b, option, right, sizeof right);
+  return strcmp(left, right) == 0;
+}
+
+bool sht__selection_has(const sht_selection *selection, const sht_config *config) {
+  for (int i = 0; i < selection->count; i++) {
+    if (!same_value(selection->options[i], &selection->wanted, config)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int sht__runs_differ(const sht_run *runs, uint64_t count, const sht_option **out, int room) {
+  int found = 0;
+  for (size_t i = 0; i < sht_option_count && found < room; i++) {
+    bool differ = false;
+    for (uint64_t r = 1; r < count && !differ && sht_options[i].identity; r++) {
+      differ = !same_value(&sht_options[i], &runs[0].config, &runs[r].config);
+    }
+    if (differ) {
+      out[found++] = &sht_options[i];
+    }
+  }
+  return found;
+}
