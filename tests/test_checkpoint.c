@@ -376,7 +376,7 @@ static sht_status save_with_limit(sht_position *position, rlim_t limit) {
     (void)setrlimit(RLIMIT_FSIZE, &most);
     sht_error error = {0};
     sht_status status = sht__checkpoint_save(&session, folder, position, &error);
-    bool told = status == SHT_OK || strstr(error.message, "free some space") != NULL;
+    bool told = status == SHT_OK || strstr(error.message, "ulimit") != NULL;
     _exit(told ? (int)status : 99);
   }
   int how = 0;

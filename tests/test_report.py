@@ -137,13 +137,26 @@ def check_page(name, path, wanted):
     for part in wanted:
         check(f"{name}: says {part[:40]!r}", part in shown, shown[:3000])
     # XHTML: the same page is XML.
-    ElementTree.fromstring(text.replace("<!DOCTYPE html>", ""))
+    check(f"{name}: is XML", is_xml(text.replace("<!DOCTYPE html>", "")))
     return shown
+
+
+def is_xml(text):
+    try:
+        ElementTree.fromstring(text)
+    except ElementTree.ParseError as fault:
+        print(fault)
+        return False
+    return True
 
 
 def check_svg(out):
     for path in sorted(out.glob("*.svg")):
-        root = ElementTree.parse(path).getroot()
+        text = path.read_text(encoding="utf-8")
+        check(f"{path.name}: is XML", is_xml(text))
+        if not is_xml(text):
+            continue
+        root = ElementTree.fromstring(text)
         width, height = (float(root.get(side)) for side in ("width", "height"))
         check(f"{path.name}: no number is missing", "nan" not in path.read_text() and "inf\"" not in path.read_text())
         outside = [e.attrib for e in root.iter("{http://www.w3.org/2000/svg}text")

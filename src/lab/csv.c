@@ -1,40 +1,20 @@
-// Curves of runs as CSV: see sht_runs_csv, and csv.h for its fields.
-#include "lab/csv.h"
-
+// Curves of runs as CSV: see sht_runs_csv.
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "lab/files.h"
-
-void sht__csv_text(FILE *out, const char *text) {
-  bool quoted = strpbrk(text, ",\"\r\n") != NULL;
-  (void)fputs(quoted ? "\"" : "", out);
-  for (; *text != '\0'; text++) {
-    (void)fputs(*text == '"' ? "\"" : "", out);
-    (void)fputc(*text, out);
-  }
-  (void)fputs(quoted ? "\"" : "", out);
-}
-
-void sht__csv_number(FILE *out, double value) {
-  char text[32];
-  if (!isnan(value)) {
-    (void)fputs(sht_json_number_text(value, text, sizeof text), out);
-  }
-}
+#include "lab/report_csv.h"
 
 static void write_run(FILE *out, const sht_run *run) {
   const char *slash = strrchr(run->folder, '/');
   const char *const texts[] = {slash == NULL ? run->folder : slash + 1, run->config.model, run->config.data,
                                run->config.labels, run->config.pixels};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-    sht__csv_text(out, texts[i]);
-    (void)fputc(',', out);
+    sht__csv_text(out, i == 0, texts[i]);
   }
-  (void)fprintf(out, "%" PRIu64, run->config.seed);
+  sht__csv_count(out, false, run->config.seed);
 }
 
 static void write_head(FILE *out, sht_csv_kind kind) {
@@ -54,8 +34,7 @@ static void write_epoch(FILE *out, const sht_run *run, const sht_epoch *epoch) {
   write_run(out, run);
   (void)fprintf(out, ",%" PRIu32 ",%" PRIu64, epoch->epoch, epoch->steps);
   for (int i = 0; i < SHT_FIGURES; i++) {
-    (void)fputc(',', out);
-    sht__csv_number(out, sht__figure_of(epoch, i));
+    sht__csv_number(out, false, sht__figure_of(epoch, i));
   }
   (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 "\n", epoch->dynamics_corrupted, epoch->dynamics_clean);
 }
@@ -65,10 +44,9 @@ static void write_steps(FILE *out, const sht_run *run, const sht_epoch *epoch) {
   uint32_t count = sht_epoch_curve(epoch, points);
   for (uint32_t i = 0; i < count; i++) {
     write_run(out, run);
-    (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",", points[i].first + 1, points[i].last);
-    sht__csv_number(out, points[i].loss);
-    (void)fputc(',', out);
-    sht__csv_number(out, points[i].accuracy);
+    (void)fprintf(out, ",%" PRIu64 ",%" PRIu64, points[i].first + 1, points[i].last);
+    sht__csv_number(out, false, points[i].loss);
+    sht__csv_number(out, false, points[i].accuracy);
     (void)fputc('\n', out);
   }
 }

@@ -1,6 +1,5 @@
 // The page of an experiment: see experiment_report.h.
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -9,12 +8,7 @@
 
 static void write_head(FILE *out, const sht__results *results) {
   const sht_experiment *experiment = results->experiment;
-  (void)fputs(
-      "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
-      "<meta charset=\"utf-8\"/>\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-      "<meta name=\"generator\" content=\"shatter " SHATTER_VERSION "\"/>\n<title>",
-      out);
+  sht__head_write(out);
   sht__xml_text(out, experiment->title);
   (void)fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<p class=\"what\">", sht__report_style);
   sht__xml_text(out, experiment->name);
@@ -60,24 +54,6 @@ static uint64_t distinct_runs(const sht__results *results, sht_run *distinct) {
   return count;
 }
 
-static sht_status write_verdict(FILE *out, const sht__report_group *group, sht_error *error) {
-  char *text = NULL;
-  size_t length = 0;
-  FILE *writer = open_memstream(&text, &length);
-  if (writer != NULL) {
-    sht__verdict_write(writer, group);
-  }
-  if (writer == NULL || fclose(writer) != 0) {
-    free(text);
-    return SHT_FAIL(error, SHT_MEMORY, "no memory for the verdict");
-  }
-  (void)fputs("<p class=\"verdict\">", out);
-  sht__xml_text(out, text);
-  (void)fputs("</p>\n", out);
-  free(text);
-  return SHT_OK;
-}
-
 static sht_status write_verdicts(FILE *out, const sht__results *results, sht_error *error) {
   sht_run *runs = NULL;
   sht__report report = {0};
@@ -92,7 +68,7 @@ static sht_status write_verdicts(FILE *out, const sht__results *results, sht_err
     // Of networks that have nothing to be compared with, the figures say enough.
     bool compared = report.groups[g].base != NULL && report.groups[g].random != NULL;
     if (compared || report.group_count == 1) {
-      status = write_verdict(out, &report.groups[g], error);
+      status = sht__verdict_html(out, &report.groups[g], error);
     }
   }
   sht__report_close(&report);

@@ -53,9 +53,10 @@ static void note_gaps(sht__plot *plot, const char *name, const place *places, si
   }
   bool of_time = strcmp(plot->y.name, "relative_time") == 0 || strncmp(plot->y.name, "fitted", 6) == 0;
   if (gaps > 0) {
-    size_t used = strlen(plot->caption);
-    (void)snprintf(plot->caption + used, sizeof plot->caption - used, " %.100s: %u run%s %s.", name, gaps,
-                   gaps == 1 ? "" : "s", of_time ? "not fitted" : "without a value");
+    char sentence[SHT__PLOT_NAME];
+    (void)snprintf(sentence, sizeof sentence, "%.100s: %u run%s %s.", name, gaps, gaps == 1 ? "" : "s",
+                   of_time ? "not fitted" : "without a value");
+    sht__plot_explain(plot, sentence);
   }
 }
 

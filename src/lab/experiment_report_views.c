@@ -117,14 +117,15 @@ static void explain(sht__plot *plot) {
   for (size_t i = 0; i < plot->series_count; i++) {
     paper = paper || plot->series[i].paper_count > 0;
   }
-  char spread[SHT__PLOT_NAME] = "";
   if (runs > 1) {
-    (void)snprintf(spread, sizeof spread, " %s: \xc2\xb1 one standard deviation over the seeds (n = %.0f).",
+    char spread[SHT__PLOT_NAME];
+    (void)snprintf(spread, sizeof spread, "%s: \xc2\xb1 one standard deviation over the seeds (n = %.0f).",
                    plot->marked ? "Bars" : "Bands", runs);
+    sht__plot_explain(plot, spread);
   }
-  size_t used = strlen(plot->caption);
-  (void)snprintf(plot->caption + used, sizeof plot->caption - used, "%s%s", spread,
-                 paper ? " Hollow markers: the paper's values." : "");
+  if (paper) {
+    sht__plot_explain(plot, "Hollow markers: the paper's values.");
+  }
 }
 
 sht_status sht__view_plot(const sht__results *results, uint64_t index, uint32_t part, sht__plot *out,

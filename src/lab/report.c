@@ -18,7 +18,7 @@ static void write_title(FILE *out, const sht__report *report) {
   }
 }
 
-static sht_status write_verdict(FILE *out, const sht__report_group *group, sht_error *error) {
+sht_status sht__verdict_html(FILE *out, const sht__report_group *group, sht_error *error) {
   char *text = NULL;
   size_t length = 0;
   FILE *writer = open_memstream(&text, &length);
@@ -36,13 +36,17 @@ static sht_status write_verdict(FILE *out, const sht__report_group *group, sht_e
   return SHT_OK;
 }
 
-static void write_head(FILE *out, const sht__report *report) {
+void sht__head_write(FILE *out) {
   (void)fputs(
       "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
       "<meta charset=\"utf-8\"/>\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
       "<meta name=\"generator\" content=\"shatter " SHATTER_VERSION "\"/>\n<title>",
       out);
+}
+
+static void write_head(FILE *out, const sht__report *report) {
+  sht__head_write(out);
   write_title(out, report);
   (void)fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<h1>", sht__report_style);
   write_title(out, report);
@@ -79,7 +83,7 @@ static sht_status write_groups(FILE *out, const sht__report *report, sht_error *
     }
     (void)fputs("</h2>\n", out);
     if (report->group_count > 1) {
-      SHT_TRY(write_verdict(out, group, error));
+      SHT_TRY(sht__verdict_html(out, group, error));
     }
     SHT_TRY(sht__figures_write(out, group, i + 1, error));
     (void)fputs("</section>\n", out);
@@ -110,7 +114,7 @@ static sht_status write_page(FILE *out, const sht_run *runs, uint64_t count, con
                              sht_error *error) {
   write_head(out, report);
   if (report->group_count == 1) {
-    SHT_TRY(write_verdict(out, &report->groups[0], error));
+    SHT_TRY(sht__verdict_html(out, &report->groups[0], error));
   }
   write_damaged(out, runs, count);
   (void)fputs("</header>\n<main>\n", out);

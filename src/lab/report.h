@@ -99,6 +99,9 @@ extern const char sht__report_style[];
 sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t number, sht_error *error);
 void sht__runs_write(FILE *out, const sht__report *report);
 void sht__settings_write(FILE *out, const sht__report *report);
+// The page's beginning, up to its <title>; the verdict of a group in its box.
+void sht__head_write(FILE *out);
+sht_status sht__verdict_html(FILE *out, const sht__report_group *group, sht_error *error);
 // What the words mean; fitted_at: the training accuracy from which a set counts as fitted.
 void sht__terms_write(FILE *out, double fitted_at);
 void sht__foot_write(FILE *out);

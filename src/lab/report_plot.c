@@ -2,6 +2,7 @@
 #include "lab/report_plot.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "lab/report_csv.h"
@@ -39,6 +40,11 @@ void sht__plot_close(sht__plot *plot) {
   sht_free(plot->series);
   plot->series = NULL;
   plot->series_count = 0;
+}
+
+void sht__plot_explain(sht__plot *plot, const char *sentence) {
+  size_t used = strlen(plot->caption);
+  (void)snprintf(plot->caption + used, sizeof plot->caption - used, "%s%s", used > 0 ? " " : "", sentence);
 }
 
 bool sht__plot_has_points(const sht__plot *plot) {

@@ -46,6 +46,8 @@ typedef struct sht__plot {
 sht_status sht__plot_series_open(sht__plot *plot, const char *label, uint64_t count, sht_error *error);
 sht_status sht__plot_paper_open(sht__plot_series *series, uint64_t count, sht_error *error);
 void sht__plot_close(sht__plot *plot);
+// Adds a sentence to the caption.
+void sht__plot_explain(sht__plot *plot, const char *sentence);
 // Whether any line has a point.
 bool sht__plot_has_points(const sht__plot *plot);
 // The most runs behind a point.
