@@ -11,7 +11,7 @@ def curve(start, rate, epochs, end=0.0):
 
 
 def write_run(folder, *, epochs=30, rate=0.2, test=0.5, fitted=None, outcome=None, complete=True, steps_per_epoch=391,
-              env=None, train_examples=50000, test_examples=10000, parameters=1209866, losses=None, **options):
+              env=None, dynamics=False, train_examples=50000, test_examples=10000, parameters=1209866, losses=None, **options):
     """Writes a run folder; `options` are the run's, `rate` says how fast it learns. Returns its path as text."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True)
@@ -28,6 +28,12 @@ def write_run(folder, *, epochs=30, rate=0.2, test=0.5, fitted=None, outcome=Non
                      "train_loss": loss, "train_accuracy": accuracy, "train_loss_eval": loss if measured else None,
                      "train_accuracy_eval": min(1, accuracy + 0.005) if measured else None, "test_loss": 2.5,
                      "test_accuracy": 0.1 + (test - 0.1) * (1 - math.exp(-0.3 * (i + 1))) + 0.004 * math.sin(2.3 * i)})
+    for i, row in enumerate(rows if dynamics else []):
+        memorised = 1 - math.exp(-0.004 * (i + 1) ** 2)
+        resisted = (1 - memorised) * 0.7 * (1 - math.exp(-0.5 * (i + 1)))
+        row.update({"memorised": memorised, "resisted": resisted, "other": 1 - memorised - resisted,
+                    "clean_fitted": 1 - math.exp(-0.2 * (i + 1)), "dynamics_corrupted": 2500, "dynamics_clean": 2500,
+                    "corrupted_test_accuracy": 0.5 * row["test_accuracy"]})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     if fitted is None:
         fitted = next((row["epoch"] for row in rows if (row["train_accuracy_eval"] or 0) >= 0.99), 0)

@@ -13,7 +13,7 @@ FAILURES = []
 
 
 def run(*words, **more):
-    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=250,
+    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600,
                           **more)
 
 
@@ -31,7 +31,7 @@ def small(store, *words):
 def check_help():
     overview = run("--help")
     check("--help answers on standard output", overview.returncode == 0 and "train" in overview.stdout, overview)
-    for verb in ["train", "runs", "resume", "rerun", "demo", "bench", "doctor", "report", "data show", "model show"]:
+    for verb in ["train", "run", "runs", "resume", "rerun", "demo", "bench", "doctor", "report", "data show", "model show"]:
         answer = run(*verb.split(), "--help")
         check(f"{verb} --help", answer.returncode == 0 and f"shatter {verb}" in answer.stdout, answer)
 
@@ -39,7 +39,10 @@ def check_help():
 def check_mistakes():
     for words, wanted in [(["trian"], "train"), (["train", "--epohcs", "3"], "epochs"),
                           (["train", "--model", "inceptoin"], "inception"), (["train", "--labels", "rndom"], "random"),
-                          (["train", "--batch", "0"], "batch"), (["model", "show", "alexnte"], "alexnet")]:
+                          (["train", "--batch", "0"], "batch"), (["train", "--augment", "rotat:25"], "rotate"),
+                          (["train", "--augment", "flip", "--pixels", "shuffled"], "--pixels true"),
+                          (["train", "--augment", "color", "--pixels", "gaussian"], "Gaussian"),
+                          (["model", "show", "alexnte"], "alexnet"), (["bench", "--model", "inceptoin"], "inception")]:
         answer = run(*words)
         check(f"{' '.join(words)}: told, exit 2 or 66",
               answer.returncode in (2, 66) and wanted in answer.stderr and answer.stdout == "", answer)
@@ -67,7 +70,7 @@ def check_train(store):
 
 def check_interrupt(store):
     """Ctrl-C after a while, then resume: the same weights as without."""
-    words = small(store, "--epochs", "400")
+    words = small(store, "--epochs", "200")
     process = subprocess.Popen([SHATTER, "train", *words, "--progress", "plain"], stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
@@ -79,7 +82,7 @@ def check_interrupt(store):
     folder = next(word for word in rest.split() if word.startswith(store)).strip("`.")
     resumed = run("resume", folder, "--store", store, "--json")
     with tempfile.TemporaryDirectory() as other:
-        whole = run("train", *small(other, "--epochs", "400", "--json"))
+        whole = run("train", *small(other, "--epochs", "200", "--json"))
         check("a resumed run ends with the same weights",
               json.loads(resumed.stdout)["weights_sha256"] == json.loads(whole.stdout)["weights_sha256"],
               (resumed, whole))
@@ -90,11 +93,40 @@ def check_diverged(store):
     check("divergence is an outcome with exit 3", answer.returncode == 3 and json.loads(answer.stdout), answer)
 
 
+def check_outputs(store):
+    """What cannot be written is told with its place and what to do."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        answer = subprocess.run([SHATTER, "model", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    check("a full disk under standard output: exit 74", answer.returncode == 74 and "full" in answer.stderr, answer)
+    answer = run("data", "show", "shapes:100,10", "-o", os.path.join(store, "nowhere", "grid.png"))
+    check("a grid into a folder that is not there: exit 74",
+          answer.returncode == 74 and "make its folder first" in answer.stderr, answer)
+
+
+def check_doctor(store):
+    answer = run("doctor", "--store", store, "--json")
+    subjects = {row["subject"] for row in json.loads(answer.stdout)["findings"]}
+    check("doctor looks at machine, engines, data and store",
+          answer.returncode == 0 and {"machine", "processor", "cpu", "ref", "cifar10", "store"} <= subjects, answer)
+
+
 def check_grid(store):
     path = os.path.join(store, "grid.png")
     answer = run("data", "show", "shapes:100,10", "-o", path)
     good = answer.returncode == 0 and open(path, "rb").read(8) == b"\x89PNG\r\n\x1a\n"
     check("data show writes a PNG", good, answer)
+    varied = run("data", "show", "shapes:100,10", "--augment", "crop,flip,rotate:25,color", "-o", path, "--json")
+    check("data show shows variants", varied.returncode == 0 and json.loads(varied.stdout)["count"] == 100, varied)
+
+
+def check_augmented(store):
+    answer = json.loads(run("train", *small(store, "--augment", "crop,flip", "--dropout", "0.2", "--epochs", "2",
+                                            "--json")).stdout)
+    check("under augmentation the online mean is the training accuracy",
+          answer["train_accuracy"] == answer["online_train_accuracy"] and 0 <= answer["plain_train_accuracy"] <= 1, answer)
+    again = json.loads(run("train", *small(store, "--augment", "flip:0.5,crop", "--dropout", "0.2", "--epochs", "2",
+                                           "--json")).stdout)
+    check("the same list in another order is the same run", again["identity"] == answer["identity"], again)
 
 
 def main():
@@ -106,6 +138,9 @@ def main():
         check_interrupt(os.path.join(store, "interrupted"))
         check_diverged(store)
         check_grid(store)
+        check_outputs(store)
+        check_doctor(store)
+        check_augmented(store)
     print(f"{len(FAILURES)} failed")
     return 1 if FAILURES else 0
 

@@ -2,7 +2,8 @@
 //
 // An experiment has sets of runs (models x data x randomisation x regularisers x seeds), figures and tables drawn from
 // a set, and scales ("small": the same story with fewer images and epochs). Opening one reads and checks the whole
-// page, and expands it into runs; nothing is trained. Runs that differ in nothing that counts stand in the plan once.
+// page, and expands it into runs; nothing is trained. docs/experiments.md says how a page is written.
+// A run stands in the plan once for each set and series that shows it; it is trained once (schedule.h).
 // A figure or table looks at each run of its set through quantities, which are named here so that the page, the
 // report and the CSV say the same:
 //   of an epoch    steps, epochs, train_loss, train_accuracy, train_error, test_loss, test_accuracy, test_error
@@ -72,12 +73,20 @@ typedef struct sht_experiment {
   uint64_t run_count;
   sht_plan_view *views;  // [view_count]
   uint64_t view_count;
+  char scales[SHT_TEXT_MAX];  // the names of the page's scales besides "full", separated by ", "
 } sht_experiment;
 
-// Opens a shipped experiment by name ("table1") or a user's file. scale: "" or "full", or one that the page has.
-// `base` holds what the command line says of all runs; NULL: the defaults. Errors: SHT_MISSING (with a suggestion),
-// SHT_CONFIG (all faults of the page at once, each with file, line, column and the line itself), SHT_MEMORY.
-sht_status sht_experiment_open(const char *spec, const char *scale, const sht_config *base, sht_experiment **out,
+// An option that stands above what the page says, for all runs.
+typedef struct sht_setting {
+  const char *name;  // "epochs"; NULL ends a list
+  const char *text;  // "20"
+} sht_setting;
+
+// Opens a shipped experiment by name ("table1") or a user's file. scale: NULL, "" or "full", or one that the page has.
+// above: ended by a NULL name; NULL: none. A model file that the page names is looked for beside the page first.
+// Errors: SHT_MISSING (with a suggestion), SHT_CONFIG (all faults of the page at once, each with file, line, column and
+// the line itself), SHT_MEMORY.
+sht_status sht_experiment_open(const char *spec, const char *scale, const sht_setting *above, sht_experiment **out,
                                sht_error *error);
 void sht_experiment_close(sht_experiment *experiment);  // NULL is allowed
 

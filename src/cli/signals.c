@@ -27,6 +27,8 @@ void sht__signals_install(void) {
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     (void)sigaction(numbers[i], &action, NULL);
   }
+  // A write beyond the limit of a file's size is to fail with a sentence, as on a full disk.
+  (void)signal(SIGXFSZ, SIG_IGN);
 }
 
 bool sht__signals_stop_requested(void *context) {

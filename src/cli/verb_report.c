@@ -1,13 +1,44 @@
-// shatter report: one HTML page with the curves of runs, their table, the verdict and the exact commands.
+// shatter report: pages, figures and tables of runs, and the tables of a page of Markdown.
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/answer.h"
+#include "cli/curves.h"
+#include "cli/table.h"
 #include "cli/training.h"
 #include "cli/verbs.h"
+#include "lab/report_sheet.h"
+#include "lab/report_update.h"
 
-enum { VERDICT_BYTES = 1024 };
+enum { VERDICT_BYTES = 1024, FORMATS_BYTES = 128 };
+
+static const char *const format_names[] = {"html", "csv", "svg", "tex", "pdf", "png", "md", NULL};
+
+// "html,csv" as a set of bits.
+static sht_status read_formats(const char *text, unsigned *out, sht_error *error) {
+  char copy[FORMATS_BYTES];
+  char *rest = copy;
+  *out = 0;
+  (void)snprintf(copy, sizeof copy, "%s", text);
+  for (char *word = strsep(&rest, ","); word != NULL; word = strsep(&rest, ",")) {
+    size_t i = 0;
+    while (format_names[i] != NULL && strcmp(format_names[i], word) != 0) {
+      i++;
+    }
+    if (format_names[i] == NULL) {
+      const char *nearest = sht_text_nearest(word, format_names);
+      return SHT_FAIL(error, SHT_USAGE, "--format: there is no \"%s\"%s%s; write some of html,csv,svg,tex,pdf,png,md",
+                      word, nearest == NULL ? "" : ", do you mean ", nearest == NULL ? "" : nearest);
+    }
+    *out |= 1U << i;
+  }
+  return SHT_OK;
+}
 
 // The runs named on the command line, or all complete ones of the store. Free *runs with sht_free.
 static sht_status choose_runs(const sht_cli *cli, sht_store *store, sht_run **runs, uint64_t *count, sht_error *error) {
@@ -30,12 +61,87 @@ static sht_status choose_runs(const sht_cli *cli, sht_store *store, sht_run **ru
   return SHT_OK;
 }
 
+static void add_row(sht_table *table, const sht__sheet *sheet, size_t row) {
+  char text[SHT__TEXT_SIZE];
+  sht__table_add(table, "%s", sheet->rows[row].label);
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    const sht__quantity *quantity = &sheet->columns[c];
+    const sht__cell *cell = sht__sheet_cell(sheet, row, c);
+    sht__table_add(table, "%s", sht__cell_value_text(quantity, cell->value, text, sizeof text));
+    if (sheet->has_paper[c]) {
+      sht__table_add(table, "%s", sht__cell_value_text(quantity, cell->paper, text, sizeof text));
+      double difference = sht__sheet_difference(sheet, row, c);
+      sht__table_add(table, "%s", sht__cell_difference_text(quantity, difference, text, sizeof text));
+    }
+  }
+  sht__table_add(table, "%s", sheet->rows[row].remark);
+}
+
+// Ours, the paper's, and the difference in points.
+static sht_status print_sheet(const sht__sheet *sheet, sht_error *error) {
+  sht_table table;
+  sht_terminal terminal = sht__terminal_of(stdout);
+  char alignment[SHT_TABLE_COLUMNS_MAX + 1] = "l";
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    (void)strcat(alignment, sheet->has_paper[c] ? "rrr" : "r");
+  }
+  (void)strcat(alignment, "l");
+  SHT_TRY(sht__table_open(&table, alignment, error));
+  sht__table_add(&table, "RUN");
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    char axis[SHT__PLOT_NAME];
+    sht__table_add(&table, "%s", sht__quantity_axis(&sheet->columns[c], axis, sizeof axis));
+    if (sheet->has_paper[c]) {
+      sht__table_add(&table, "PAPER");
+      sht__table_add(&table, "DIFFERENCE");
+    }
+  }
+  sht__table_add(&table, "REMARK");
+  for (size_t r = 0; r < sheet->row_count; r++) {
+    add_row(&table, sheet, r);
+  }
+  return sht__table_print(&table, stdout, &terminal, error);
+}
+
+static sht_status print_summary(const sht_run *runs, uint64_t count, sht_error *error) {
+  sht__report report;
+  sht__sheet sheet = {.row_count = 0};
+  sht_status status = sht__report_open(runs, count, false, &report, error);
+  if (status == SHT_OK) {
+    status = sht__report_sheet(&report, &sheet, error);
+  }
+  if (status == SHT_OK) {
+    (void)fputc('\n', stdout);
+    status = print_sheet(&sheet, error);
+  }
+  sht__sheet_close(&sheet);
+  sht__report_close(&report);
+  return status == SHT_OK ? sht__print_curves(runs, count > INT32_MAX ? INT32_MAX : (int)count, error) : status;
+}
+
+static void on_noted(void *context, const char *sentence) {
+  (void)context;
+  (void)fprintf(stderr, "%s\n", sentence);
+}
+
+// A page alone goes to a file; anything else, and a page for a folder that is there, into a folder.
+static sht_status write_files(const sht_cli *cli, const sht_run *runs, uint64_t count, const char **path,
+                              sht_error *error) {
+  const char *formats_text = sht__cli_text(cli, "format");
+  const char *given = sht__cli_text(cli, "output");
+  unsigned formats = 0;
+  SHT_TRY(read_formats(formats_text == NULL ? "html" : formats_text, &formats, error));
+  bool into_folder = formats != SHT_REPORT_HTML || (given != NULL && sht_folder_exists(given));
+  *path = given != NULL ? given : into_folder ? "report" : "report.html";
+  return into_folder ? sht_report_export(runs, count, *path, formats, on_noted, NULL, error)
+                     : sht_report_write(runs, count, *path, error);
+}
+
 static sht_status write_report(sht_cli *cli, const sht_run *runs, uint64_t count, sht_error *error) {
-  const char *path = sht__cli_text(cli, "output");
-  path = path != NULL ? path : "report.html";
+  const char *path = NULL;
   char verdict[VERDICT_BYTES];
   SHT_TRY(sht_report_verdict(runs, count, verdict, sizeof verdict, error));
-  SHT_TRY(sht_report_write(runs, count, path, error));
+  SHT_TRY(write_files(cli, runs, count, &path, error));
   if (cli->json) {
     sht_json json = {0};
     sht_json_add_text(&json, "output", path);
@@ -43,7 +149,9 @@ static sht_status write_report(sht_cli *cli, const sht_run *runs, uint64_t count
     sht_json_add_text(&json, "verdict", verdict);
     return sht__answer_print(cli, &json, error);
   }
-  (void)printf("%s\nReport on %" PRIu64 " run%s: %s\n", verdict, count, count == 1 ? "" : "s", path);
+  (void)printf("%s\n", verdict);
+  SHT_TRY(print_summary(runs, count, error));
+  (void)printf("\nReport on %" PRIu64 " run%s: %s\n", count, count == 1 ? "" : "s", path);
   return SHT_OK;
 }
 
@@ -62,8 +170,25 @@ static sht_status report(sht_cli *cli, sht_store *store, sht_error *error) {
   return status;
 }
 
+static sht_status update(sht_cli *cli, const char *path, sht_error *error) {
+  uint64_t blocks = 0;
+  SHT_TRY(sht__report_update(path, cli->config.store, &blocks, error));
+  if (cli->json) {
+    sht_json json = {0};
+    sht_json_add_text(&json, "output", path);
+    sht_json_add_count(&json, "blocks", blocks);
+    return sht__answer_print(cli, &json, error);
+  }
+  (void)printf("%s: %" PRIu64 " block%s made from the store\n", path, blocks, blocks == 1 ? "" : "s");
+  return SHT_OK;
+}
+
 static sht_status run(sht_cli *cli, sht_error *error) {
+  const char *page = sht__cli_text(cli, "update");
   sht_store *store = NULL;
+  if (page != NULL) {
+    return update(cli, page, error);
+  }
   SHT_TRY(sht__open_store(cli, cli->argument_count > 0 ? cli->arguments[0] : NULL, &store, error));
   sht_status status = report(cli, store, error);
   sht_store_close(store);
@@ -72,9 +197,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
 
 static const char *const examples[] = {
     "shatter report -o report.html",
-    "every complete run of the store",
-    "shatter report 0f3a9c 77be02 -o two.html",
-    "two runs side by side",
+    "every complete run of the store on one page",
+    "shatter report 0f3a9c 77be02 -o two --format html,csv,svg,tex,pdf,png",
+    "two runs, also as files for a paper, in the folder two",
+    "shatter report --update docs/paper.md",
+    "the tables of a page between <!-- measured: EXPERIMENT VIEW --> and <!-- end -->, from the store",
     NULL,
 };
 
@@ -82,9 +209,18 @@ static const sht_cli_option options[] = {
     {.name = "output",
      .letter = 'o',
      .type = SHT_OPTION_TEXT,
-     .value_name = "FILE",
+     .value_name = "PATH",
      .default_text = "report.html",
-     .help = "the page to write"},
+     .help = "the page to write; with other formats than html the folder"},
+    {.name = "format",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "LIST",
+     .default_text = "html",
+     .help = "some of html,csv,svg,tex,pdf,png,md; pdf and png need rsvg-convert (Debian: librsvg2-bin)"},
+    {.name = "update",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "PAGE",
+     .help = "make the tables inside a page of Markdown anew"},
     {.name = NULL},
 };
 
@@ -92,7 +228,7 @@ const sht_verb sht__verb_report = {
     .name = "report",
     .arguments = "[RUN ...]",
     .arguments_max = SHT_CLI_ANY_NUMBER,
-    .summary = "one HTML page: curves, figures, verdict, and the commands that made them",
+    .summary = "a page of curves, tables, verdict and commands; also CSV, SVG, LaTeX, PDF, PNG, Markdown",
     .description = "The page needs nothing else: no network, no scripts from elsewhere.",
     .examples = examples,
     .config_options = "store",

@@ -9,11 +9,12 @@
 
 #include "base/memory.h"
 #include "cli/answer.h"
+#include "cli/runs_select.h"
 #include "cli/table.h"
 #include "cli/training.h"
 #include "cli/verbs.h"
 
-enum { WORD_BYTES = 64, TEXT_BYTES = 512 };
+enum { WORD_BYTES = 64, TEXT_BYTES = 512, OPTIONS_COMPARED = 10 };
 
 static double train_accuracy(const sht_run *run) {
   double measured = run->result.last.train_accuracy_eval;
@@ -30,10 +31,10 @@ static bool passes(const sht_cli *cli, const char *name, const char *text) {
   return wanted == NULL || strncasecmp(text, wanted, strlen(wanted)) == 0;
 }
 
-static bool is_wanted(const sht_cli *cli, const sht_run *run) {
-  return passes(cli, "model", run->config.model) && passes(cli, "data", run->config.data) &&
-         passes(cli, "labels", run->config.labels) && passes(cli, "pixels", run->config.pixels) &&
-         passes(cli, "outcome", outcome_of(run));
+static bool is_wanted(const sht_cli *cli, const sht_selection *selection, const sht_run *run) {
+  return sht__selection_has(selection, &run->config) && passes(cli, "model", run->config.model) &&
+         passes(cli, "data", run->config.data) && passes(cli, "labels", run->config.labels) &&
+         passes(cli, "pixels", run->config.pixels) && passes(cli, "outcome", outcome_of(run));
 }
 
 // NaN sorts last.
@@ -85,10 +86,10 @@ static void sort_runs(const sht_cli *cli, sht_run *runs, uint64_t count) {
 }
 
 // Moves the wanted runs to the front; returns their number.
-static uint64_t filter_runs(const sht_cli *cli, sht_run *runs, uint64_t count) {
+static uint64_t filter_runs(const sht_cli *cli, const sht_selection *selection, sht_run *runs, uint64_t count) {
   uint64_t kept = 0;
   for (uint64_t i = 0; i < count; i++) {
-    if (is_wanted(cli, &runs[i])) {
+    if (is_wanted(cli, selection, &runs[i])) {
       if (kept != i) {
         runs[kept] = runs[i];
       }
@@ -96,6 +97,17 @@ static uint64_t filter_runs(const sht_cli *cli, sht_run *runs, uint64_t count) {
     }
   }
   return kept;
+}
+
+static void add_results(sht_table *table, const sht_run *run) {
+  sht__table_add(table, "%s", outcome_of(run));
+  if (run->result.fitted_step > 0) {
+    sht__table_add_count(table, run->result.fitted_step);
+  } else {
+    sht__table_add(table, "-");
+  }
+  sht__table_add_percent(table, run->result.epochs > 0 ? train_accuracy(run) : NAN);
+  sht__table_add_percent(table, run->result.epochs > 0 ? run->result.last.test_accuracy : NAN);
 }
 
 static void add_row(sht_table *table, const sht_run *run) {
@@ -111,15 +123,38 @@ static void add_row(sht_table *table, const sht_run *run) {
   sht__table_add(table, "%s", run->config.labels);
   sht__table_add(table, "%s", run->config.pixels);
   sht__table_add(table, "%" PRIu32, run->result.epochs);
-  sht__table_add(table, "%s", outcome_of(run));
-  if (run->result.fitted_step > 0) {
-    sht__table_add_count(table, run->result.fitted_step);
-  } else {
-    sht__table_add(table, "-");
-  }
-  sht__table_add_percent(table, run->result.epochs > 0 ? train_accuracy(run) : NAN);
-  sht__table_add_percent(table, run->result.epochs > 0 ? run->result.last.test_accuracy : NAN);
+  add_results(table, run);
   sht__table_add(table, "%s", when);
+}
+
+// A column for each option in which the runs differ, and their results.
+static sht_status print_comparison(const sht_run *runs, uint64_t count, sht_error *error) {
+  static const char *const results[] = {"outcome", "fitted at step", "train", "test"};
+  const sht_option *options[OPTIONS_COMPARED];
+  int differ = sht__runs_differ(runs, count, options, OPTIONS_COMPARED);
+  char alignment[OPTIONS_COMPARED + 8] = "l";
+  char value[SHT_TEXT_MAX];
+  sht_terminal terminal = sht__terminal_of(stdout);
+  sht_table table;
+  memset(alignment + 1, 'l', (size_t)differ);
+  memcpy(alignment + 1 + differ, "lrrr", sizeof "lrrr");
+  SHT_TRY(sht__table_open(&table, alignment, error));
+  sht__table_add(&table, "run");
+  for (int i = 0; i < differ; i++) {
+    sht__table_add(&table, "%s", options[i]->name);
+  }
+  for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+    sht__table_add(&table, "%s", results[i]);
+  }
+  for (uint64_t r = 0; r < count; r++) {
+    sht__table_add(&table, "%s", sht__cli_run_name(&runs[r]));
+    for (int i = 0; i < differ; i++) {
+      sht_config_get(&runs[r].config, options[i], value, sizeof value);
+      sht__table_add(&table, "%s", value);
+    }
+    add_results(&table, &runs[r]);
+  }
+  return sht__table_print(&table, stdout, &terminal, error);
 }
 
 static sht_status print_runs(const sht_cli *cli, const sht_run *runs, uint64_t count, uint64_t total, const char *store,
@@ -130,6 +165,9 @@ static sht_status print_runs(const sht_cli *cli, const sht_run *runs, uint64_t c
         total == 0 ? "No runs yet in %s; `shatter demo` makes the first ones.\n" : "No run in %s is of that kind.\n",
         store);
     return SHT_OK;
+  }
+  if (sht__cli_is_set(cli, "compare")) {
+    return print_comparison(runs, count, error);
   }
   static const char *const heads[] = {"run",     "model",          "data",  "labels", "pixels", "epochs",
                                       "outcome", "fitted at step", "train", "test",   "made"};
@@ -196,8 +234,10 @@ static sht_status answer_runs(sht_cli *cli, const sht_run *runs, uint64_t count,
 static sht_status list_runs(sht_cli *cli, sht_store *store, sht_error *error) {
   sht_run *runs = NULL;
   uint64_t total = 0;
+  sht_selection selection;
+  SHT_TRY(sht__selection_parse(sht__cli_text(cli, "filter"), &selection, error));
   SHT_TRY(sht_store_list(store, &runs, &total, error));
-  uint64_t count = filter_runs(cli, runs, total);
+  uint64_t count = filter_runs(cli, &selection, runs, total);
   sort_runs(cli, runs, count);
   uint64_t limit = sht__cli_count(cli, "limit", UINT64_MAX);
   count = count < limit ? count : limit;
@@ -220,6 +260,8 @@ static const char *const list_examples[] = {
     "every run, newest first",
     "shatter runs --data cifar10 --labels random --sort test",
     "those on random labels, best test accuracy first",
+    "shatter runs --filter model=mlp-1x512,seed=2 --compare",
+    "runs of one network with one seed, and in what they differ",
     "shatter runs --outcome diverged --json",
     "those that diverged, for a script",
     NULL,
@@ -234,6 +276,11 @@ static const sht_cli_option list_options[] = {
      .type = SHT_OPTION_TEXT,
      .value_name = "TEXT",
      .help = "only runs that came out so: fitted, not fitted, diverged, running, damaged"},
+    {.name = "filter",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "OPTION=VALUE,...",
+     .help = "only runs whose options have these values"},
+    {.name = "compare", .type = SHT_OPTION_BOOL, .help = "a column for each option in which the runs differ"},
     {.name = "sort",
      .type = SHT_OPTION_CHOICE,
      .value_name = "KEY",

@@ -18,7 +18,7 @@ static void write_title(FILE *out, const sht__report *report) {
   }
 }
 
-static sht_status write_verdict(FILE *out, const sht__report_group *group, sht_error *error) {
+sht_status sht__verdict_html(FILE *out, const sht__report_group *group, sht_error *error) {
   char *text = NULL;
   size_t length = 0;
   FILE *writer = open_memstream(&text, &length);
@@ -36,24 +36,26 @@ static sht_status write_verdict(FILE *out, const sht__report_group *group, sht_e
   return SHT_OK;
 }
 
-static void write_head(FILE *out, const sht__report *report) {
+void sht__head_write(FILE *out) {
   (void)fputs(
       "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
       "<meta charset=\"utf-8\"/>\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
       "<meta name=\"generator\" content=\"shatter " SHATTER_VERSION "\"/>\n<title>",
       out);
+}
+
+static void write_head(FILE *out, const sht__report *report) {
+  sht__head_write(out);
   write_title(out, report);
   (void)fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<h1>", sht__report_style);
   write_title(out, report);
   (void)fputs("</h1>\n", out);
 }
 
-static void write_terms(FILE *out, const sht__report *report) {
-  char level[SHT__TEXT_SIZE] = "99";
-  if (report->run_count > 0) {
-    (void)sht__number_text(100 * report->runs[0].run->config.fitted_at, 2, true, level, sizeof level);
-  }
+void sht__terms_write(FILE *out, double fitted_at) {
+  char level[SHT__TEXT_SIZE];
+  (void)sht__number_text(100 * fitted_at, 2, true, level, sizeof level);
   (void)fprintf(
       out,
       "<section id=\"terms\">\n<h2>How to read this</h2>\n<dl class=\"terms\">\n"
@@ -81,7 +83,7 @@ static sht_status write_groups(FILE *out, const sht__report *report, sht_error *
     }
     (void)fputs("</h2>\n", out);
     if (report->group_count > 1) {
-      SHT_TRY(write_verdict(out, group, error));
+      SHT_TRY(sht__verdict_html(out, group, error));
     }
     SHT_TRY(sht__figures_write(out, group, i + 1, error));
     (void)fputs("</section>\n", out);
@@ -89,7 +91,7 @@ static sht_status write_groups(FILE *out, const sht__report *report, sht_error *
   return SHT_OK;
 }
 
-static void write_foot(FILE *out) {
+void sht__foot_write(FILE *out) {
   (void)fputs("</main>\n<footer>\n<p>Made by shatter " SHATTER_VERSION
               ". After C. Zhang, S. Bengio, M. Hardt, B. Recht, O. Vinyals: "
               "<i>Understanding deep learning requires rethinking generalization</i>, ICLR 2017, "
@@ -112,7 +114,7 @@ static sht_status write_page(FILE *out, const sht_run *runs, uint64_t count, con
                              sht_error *error) {
   write_head(out, report);
   if (report->group_count == 1) {
-    SHT_TRY(write_verdict(out, &report->groups[0], error));
+    SHT_TRY(sht__verdict_html(out, &report->groups[0], error));
   }
   write_damaged(out, runs, count);
   (void)fputs("</header>\n<main>\n", out);
@@ -124,8 +126,8 @@ static sht_status write_page(FILE *out, const sht_run *runs, uint64_t count, con
     sht__runs_write(out, report);
   }
   sht__settings_write(out, report);
-  write_terms(out, report);
-  write_foot(out);
+  sht__terms_write(out, report->run_count > 0 ? report->runs[0].run->config.fitted_at : 0.99);
+  sht__foot_write(out);
   return SHT_OK;
 }
 

@@ -76,6 +76,7 @@ typedef struct sht__paper_row {
   const char *model;
   bool random_labels;
   bool weight_decay;
+  bool crop;              // random cropping
   double train_accuracy;  // fractions
   double test_accuracy;
 } sht__paper_row;
@@ -88,11 +89,21 @@ void sht__verdict_write(FILE *out, const sht__report_group *group);
 
 // The command that trains the run, for a shell.
 void sht__command_write(FILE *out, const sht_config *config);
+// The same into out [size], cut at its end.
+sht_status sht__command_text(const sht_config *config, char *out, size_t size, sht_error *error);
+// The same as a piece of a page.
+void sht__command_html(FILE *out, const sht_config *config);
 
 // The parts of the page.
 extern const char sht__report_style[];
 sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t number, sht_error *error);
 void sht__runs_write(FILE *out, const sht__report *report);
 void sht__settings_write(FILE *out, const sht__report *report);
+// The page's beginning, up to its <title>; the verdict of a group in its box.
+void sht__head_write(FILE *out);
+sht_status sht__verdict_html(FILE *out, const sht__report_group *group, sht_error *error);
+// What the words mean; fitted_at: the training accuracy from which a set counts as fitted.
+void sht__terms_write(FILE *out, double fitted_at);
+void sht__foot_write(FILE *out);
 
 #endif

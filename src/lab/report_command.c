@@ -37,3 +37,15 @@ void sht__command_write(FILE *out, const sht_config *config) {
     }
   }
 }
+
+sht_status sht__command_text(const sht_config *config, char *out, size_t size, sht_error *error) {
+  FILE *writer = fmemopen(out, size, "w");
+  if (writer == NULL) {
+    return SHT_FAIL(error, SHT_MEMORY, "no memory for a command");
+  }
+  (void)setvbuf(writer, NULL, _IONBF, 0);
+  sht__command_write(writer, config);
+  (void)fclose(writer);
+  out[size - 1] = '\0';
+  return SHT_OK;
+}

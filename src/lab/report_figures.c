@@ -1,230 +1,141 @@
-// The figures of a group of runs, each with its data as a table and as CSV: see report.h.
+// The figures of a group of runs: see report_measure.h.
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
+#include "lab/report_curve.h"
 #include "lab/report_measure.h"
-#include "lab/svg.h"
 #include "lab/svg_text.h"
 
-enum { ID_SIZE = 48, TITLE_SIZE = 512 };
-
-typedef struct sizes {
-  double width, height, font;
-} sizes;
-
 static const struct {
-  const char *key;  // column of the CSV, part of ids
-  const char *x_label;
-  const char *y_label;
+  const char *y;  // quantity
+  const char *x;
   const char *caption;
-  sizes wide;
+  bool wide;
 } measures[] = {
-    [SHT__MEASURE_LOSS] = {"train_loss",
-                           "steps (thousands)",
-                           "training loss",
-                           "Mean cross-entropy over each epoch, drawn at the epoch's last step.",
-                           {1000, 400, 15}},
-    [SHT__MEASURE_TRAIN] = {"train_accuracy",
-                            "epochs",
-                            "training accuracy (%)",
-                            "Mean over each epoch; from 98 % on measured again in evaluation mode.",
-                            {490, 350, 14}},
-    [SHT__MEASURE_TEST] = {"test_accuracy",
-                           "epochs",
-                           "test accuracy (%)",
-                           "On images that were not trained on, with true labels.",
-                           {490, 350, 14}},
+    [SHT__MEASURE_LOSS] = {"train_loss", "steps",
+                           "Mean cross-entropy over the examples trained on. \xe2\x97\x8b first "
+                           "epoch at whose end the training set is fitted. \xc3\x97 diverged.",
+                           true},
+    [SHT__MEASURE_TRAIN] = {"train_accuracy", "epochs",
+                            "Mean over each epoch; from 98 % on measured again in evaluation mode.", false},
+    [SHT__MEASURE_TEST] = {"test_accuracy", "epochs", "On images that were not trained on, with true labels.", false},
 };
-static const sizes narrow = {360, 290, 13};
-
-// The lines of one figure; x and y: [sum of the runs' epochs], one allocation.
-typedef struct lines {
-  double *points;
-  sht_svg_line line[SHT_SVG_LINES_MAX];
-  size_t count;
-} lines;
-
-const char *sht__measure_key(sht__measure what) { return measures[what].key; }
-
-const char *sht__measure_label(sht__measure what) { return measures[what].y_label; }
 
 double sht__measure_value(sht__measure what, const sht_epoch *epoch) {
-  switch (what) {
-    case SHT__MEASURE_LOSS:
-      return epoch->train_loss;
-    case SHT__MEASURE_TRAIN:
-      return 100 * sht__train_accuracy(epoch);
-    default:
-      return 100 * epoch->test_accuracy;
-  }
+  sht__quantity quantity;
+  (void)sht__quantity_find(measures[what].y, &quantity);
+  return quantity.scale * sht__quantity_of_epoch(&quantity, epoch);
 }
 
-static double place_of(sht__measure what, const sht_epoch *epoch, double unit) {
-  return what == SHT__MEASURE_LOSS ? (double)epoch->steps / unit : (double)epoch->epoch;
-}
-
-// Short trainings have their steps written out.
-static double step_unit(const sht__report_group *group) {
-  uint64_t longest = 0;
-  for (size_t i = 0; i < group->run_count; i++) {
-    const sht__report_run *run = &group->runs[i];
-    uint64_t steps = run->epoch_count > 0 ? run->epochs[run->epoch_count - 1].steps : 0;
-    longest = longest > steps ? longest : steps;
-  }
-  return longest < 2000 ? 1 : 1000;
-}
-
-static uint64_t mark_of(const sht__report_run *run) {
+// The point at the end of the epoch in which the run was fitted; points: of the curve, the same number each epoch.
+static uint64_t mark_of(const sht__report_run *run, uint64_t points) {
   for (uint64_t i = 0; i < run->epoch_count; i++) {
     if (run->epochs[i].epoch == run->run->result.fitted_epoch) {
-      return i;
+      return (i + 1) * (points / run->epoch_count) - 1;
     }
   }
   return SHT_SVG_NO_MARK;
 }
 
-static sht_status lines_open(const sht__report_group *group, sht__measure what, lines *out, sht_error *error) {
-  uint64_t total = 0;
-  *out = (lines){0};
-  for (size_t i = 0; i < group->run_count; i++) {
-    total += group->runs[i].epoch_count;
-  }
-  SHT_TRY(SHT_ALLOC(&out->points, 2 * total, "points of a figure", error));
-  double *next = out->points;
-  double unit = step_unit(group);
-  for (size_t i = 0; i < group->run_count && out->count < SHT_SVG_LINES_MAX; i++) {
-    const sht__report_run *run = &group->runs[i];
-    double *x = next;
-    double *y = next + run->epoch_count;
-    next = y + run->epoch_count;
-    for (uint64_t e = 0; e < run->epoch_count; e++) {
-      x[e] = place_of(what, &run->epochs[e], unit);
-      y[e] = sht__measure_value(what, &run->epochs[e]);
-    }
-    out->line[out->count++] = (sht_svg_line){.label = run->label,
-                                             .x = x,
-                                             .y = y,
-                                             .count = run->epoch_count,
-                                             .style = run->style,
-                                             .mark = what == SHT__MEASURE_TEST ? SHT_SVG_NO_MARK : mark_of(run),
-                                             .crossed = run->run->result.outcome == SHT_OUTCOME_DIVERGED};
-  }
-  return SHT_OK;
-}
-
-static double largest_x(const lines *all) {
-  double largest = 0;
-  for (size_t i = 0; i < all->count; i++) {
-    const sht_svg_line *line = &all->line[i];
-    largest = line->count > 0 ? fmax(largest, line->x[line->count - 1]) : largest;
-  }
-  return largest > 0 ? largest : 1;
-}
-
-// Where the axis of losses ends: all points, but not far above where the lines begin, so that one that diverges does
-// not flatten the others.
-static double largest_loss(const lines *all) {
-  double largest = 0;
-  double start = 0;
-  for (size_t i = 0; i < all->count; i++) {
-    const sht_svg_line *line = &all->line[i];
-    for (uint64_t e = 0; e < line->count; e++) {
-      largest = isfinite(line->y[e]) ? fmax(largest, line->y[e]) : largest;
-    }
-    if (line->count > 0 && isfinite(line->y[0]) && !line->crossed) {
-      start = fmax(start, line->y[0]);
-    }
-  }
-  return start > 0 ? fmin(largest, 1.5 * start) : largest;
-}
-
-static sht_status write_drawing(FILE *out, sht__measure what, const sht__report_group *group, const lines *all,
-                                const char *title, const char *id, const sizes *size, sht_error *error) {
-  char level_label[SHT__TEXT_SIZE * 2] = "";
-  bool chance = what == SHT__MEASURE_TEST && group->classes > 0;
-  if (chance) {
-    char number[SHT__TEXT_SIZE];
-    (void)snprintf(level_label, sizeof level_label, "chance: %s %%",
-                   sht__number_text(100.0 / group->classes, 1, true, number, sizeof number));
-  }
-  bool plain = what == SHT__MEASURE_LOSS && step_unit(group) == 1;
-  const char *x_label = plain ? "steps" : measures[what].x_label;
-  double top = what == SHT__MEASURE_LOSS ? sht__svg_nice_maximum(largest_loss(all)) : 100;
-  sht_svg_figure figure = {.id = id,
-                           .title = title,
-                           .description = measures[what].caption,
-                           .x = {x_label, 0, largest_x(all), false},
-                           .y = {sht__measure_label(what), 0, top, false},
-                           .lines = all->line,
-                           .line_count = all->count,
-                           .level = chance ? 100.0 / group->classes : NAN,
-                           .level_label = level_label,
-                           .width = size->width,
-                           .height = size->height,
-                           .font = size->font};
-  return sht__svg_write(out, &figure, error);
-}
-
-static sht_status write_drawings(FILE *out, sht__measure what, const sht__report_group *group, const char *title,
-                                 const char *id, sht_error *error) {
-  lines all;
-  char narrow_id[ID_SIZE + 8];
-  sht_status status = lines_open(group, what, &all, error);
-  (void)snprintf(narrow_id, sizeof narrow_id, "%s-narrow", id);
+static sht_status add_run(const sht__report_run *run, sht__measure what, sht__plot *plot, sht_error *error) {
+  sht__run_curve curve;
+  SHT_TRY(sht__run_curve_open(&plot->x, &plot->y, run->epochs, run->epoch_count, &curve, error));
+  sht_status status = sht__plot_series_open(plot, run->label, curve.count, error);
   if (status == SHT_OK) {
-    (void)fputs("<div class=\"on-wide\">\n", out);
-    status = write_drawing(out, what, group, &all, title, id, &measures[what].wide, error);
-    (void)fputs("</div>\n<div class=\"on-narrow\">\n", out);
+    sht__plot_series *series = &plot->series[plot->series_count - 1];
+    series->style = run->style;
+    series->mark = what == SHT__MEASURE_TEST ? SHT_SVG_NO_MARK : mark_of(run, curve.count);
+    series->crossed = run->run->result.outcome == SHT_OUTCOME_DIVERGED;
+    memcpy(series->x, curve.x, curve.count * sizeof *curve.x);
+    memcpy(series->y, curve.y, curve.count * sizeof *curve.y);
+    for (uint64_t i = 0; i < curve.count; i++) {
+      series->n[i] = isfinite(series->y[i]);
+    }
   }
-  if (status == SHT_OK) {
-    status = write_drawing(out, what, group, &all, title, narrow_id, &narrow, error);
-    (void)fputs("</div>\n", out);
-  }
-  sht_free(all.points);
+  sht__run_curve_close(&curve);
   return status;
 }
 
-static sht_status finding_text(sht__measure what, const sht__report_group *group, char out[TITLE_SIZE],
-                               sht_error *error) {
-  FILE *writer = fmemopen(out, TITLE_SIZE, "w");
+static void set_level(const sht__report_group *group, sht__plot *plot) {
+  if (group->classes > 0) {
+    char number[SHT__TEXT_SIZE];
+    plot->level = 100.0 / group->classes;
+    (void)snprintf(plot->level_label, sizeof plot->level_label, "chance: %s %%",
+                   sht__number_text(plot->level, 1, true, number, sizeof number));
+  }
+}
+
+static sht_status set_finding(sht__measure what, const sht__report_group *group, sht__plot *plot, sht_error *error) {
+  FILE *writer = fmemopen(plot->finding, sizeof plot->finding, "w");
   if (writer == NULL) {
     return SHT_FAIL(error, SHT_MEMORY, "no memory for a title");
   }
   (void)setvbuf(writer, NULL, _IONBF, 0);
-  out[0] = '\0';
   sht__finding_write(writer, what, group);
   (void)fclose(writer);
-  out[TITLE_SIZE - 1] = '\0';
+  plot->finding[sizeof plot->finding - 1] = '\0';
   return SHT_OK;
 }
 
-static sht_status write_figure(FILE *out, sht__measure what, const sht__report_group *group, size_t number,
-                               sht_error *error) {
-  char title[TITLE_SIZE];
-  char id[ID_SIZE];
-  (void)snprintf(id, sizeof id, "%s-%zu", sht__measure_key(what), number);
-  SHT_TRY(finding_text(what, group, title, error));
-  (void)fprintf(out, "<figure class=\"%s\">\n<figcaption><h3>", what == SHT__MEASURE_LOSS ? "full" : "half");
-  sht__xml_text(out, title);
-  (void)fputs("</h3></figcaption>\n", out);
-  SHT_TRY(write_drawings(out, what, group, title, id, error));
-  (void)fprintf(out, "<p class=\"caption\">%s", measures[what].caption);
-  if (what == SHT__MEASURE_LOSS) {
-    (void)fputs(" \xe2\x97\x8b first epoch at whose end the training set is fitted. \xc3\x97 diverged.", out);
+sht_status sht__measure_plot(sht__measure what, const sht__report_group *group, size_t number, sht__plot *out,
+                             sht_error *error) {
+  *out = (sht__plot){.wide = measures[what].wide, .level = NAN};
+  (void)sht__quantity_find(measures[what].x, &out->x);
+  (void)sht__quantity_find(measures[what].y, &out->y);
+  (void)snprintf(out->id, sizeof out->id, "%s-%zu", measures[what].y, number);
+  (void)snprintf(out->name, sizeof out->name, "%s", out->id);
+  (void)snprintf(out->caption, sizeof out->caption, "%s", measures[what].caption);
+  if (what == SHT__MEASURE_TEST) {
+    set_level(group, out);
   }
-  if (group->run_count > SHT_SVG_LINES_MAX) {
-    (void)fprintf(out, " The first %d of %zu runs are drawn.", SHT_SVG_LINES_MAX, group->run_count);
-  }
-  (void)fputs("</p>\n", out);
-  SHT_TRY(sht__data_write(out, what, group, id, error));
-  (void)fputs("</figure>\n", out);
-  return SHT_OK;
-}
-
-sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t number, sht_error *error) {
-  uint64_t total = 0;
+  SHT_TRY(set_finding(what, group, out, error));
+  SHT_TRY(SHT_ALLOC(&out->series, group->run_count, "lines of a figure", error));
   for (size_t i = 0; i < group->run_count; i++) {
-    total += group->runs[i].epoch_count;
+    SHT_TRY(add_run(&group->runs[i], what, out, error));
+  }
+  return SHT_OK;
+}
+
+size_t sht__group_plot_count(const sht__report_group *group) {
+  size_t count = SHT__MEASURE_COUNT;
+  for (size_t i = 0; i < group->run_count; i++) {
+    count += sht__dynamics_has(&group->runs[i]) ? 2 : 0;
+  }
+  return count;
+}
+
+sht_status sht__group_plot(const sht__report_group *group, size_t number, size_t index, sht__plot *out,
+                           sht_error *error) {
+  if (index < SHT__MEASURE_COUNT) {
+    return sht__measure_plot((sht__measure)index, group, number, out, error);
+  }
+  size_t wanted = (index - SHT__MEASURE_COUNT) / 2;
+  size_t run = 0;
+  for (size_t seen = 0; run < group->run_count; run++) {
+    if (sht__dynamics_has(&group->runs[run]) && seen++ == wanted) {
+      break;
+    }
+  }
+  bool of_tests = (index - SHT__MEASURE_COUNT) % 2 == 1;
+  char name[SHT__PLOT_NAME];
+  (void)snprintf(name, sizeof name, "%s-%zu-%zu", of_tests ? "test_labels" : "learned", number, run + 1);
+  return sht__dynamics_plot(&group->runs[run], name, of_tests, out, error);
+}
+
+static sht_status write_figure(FILE *out, const sht__report_group *group, size_t number, size_t index,
+                               sht_error *error) {
+  sht__plot plot;
+  sht_status status = sht__group_plot(group, number, index, &plot, error);
+  if (status == SHT_OK && sht__plot_has_points(&plot)) {
+    status = sht__plot_html(out, &plot, error);
+  }
+  sht__plot_close(&plot);
+  return status;
+}
+
+static void write_problems(FILE *out, const sht__report_group *group) {
+  for (size_t i = 0; i < group->run_count; i++) {
     if (group->runs[i].problem[0] != '\0') {
       (void)fputs("<p class=\"problem\">The curve of ", out);
       sht__xml_text(out, group->runs[i].label);
@@ -233,13 +144,21 @@ sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t 
       (void)fputs("</p>\n", out);
     }
   }
+}
+
+sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t number, sht_error *error) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < group->run_count; i++) {
+    total += group->runs[i].epoch_count;
+  }
+  write_problems(out, group);
   if (total == 0) {
     (void)fputs("<p>No epoch is finished yet, so there is nothing to draw.</p>\n", out);
     return SHT_OK;
   }
   (void)fputs("<div class=\"figures\">\n", out);
-  for (int what = SHT__MEASURE_LOSS; what <= SHT__MEASURE_TEST; what++) {
-    SHT_TRY(write_figure(out, (sht__measure)what, group, number, error));
+  for (size_t i = 0; i < sht__group_plot_count(group); i++) {
+    SHT_TRY(write_figure(out, group, number, i, error));
   }
   (void)fputs("</div>\n", out);
   return SHT_OK;

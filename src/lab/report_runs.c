@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "lab/report.h"
+#include "lab/report_sheet.h"
 #include "lab/svg.h"
 #include "lab/svg_text.h"
 
@@ -39,25 +39,29 @@ static void write_fitted_cell(FILE *out, const sht_train_result *result) {
   }
 }
 
-// A short piece of the run's line, so that table and figures can be read together.
-static void write_swatch(FILE *out, const sht__report_run *run) {
-  (void)fprintf(out,
-                "<svg class=\"swatch\" width=\"26\" height=\"8\" aria-hidden=\"true\"><line class=\"c%d\" x1=\"0\" "
-                "y1=\"4\" x2=\"26\" y2=\"4\" stroke-width=\"2.5\" stroke-dasharray=\"%s\"/></svg>",
-                sht__svg_color(run->style), sht__svg_dash(run->style));
+// Ours less the paper's, in points.
+static void write_difference_cell(FILE *out, double difference) {
+  sht__quantity quantity;
+  char text[SHT__TEXT_SIZE];
+  (void)sht__quantity_find("test_accuracy", &quantity);
+  (void)fprintf(out, "<td class=\"number\">%s</td>",
+                sht__cell_difference_text(&quantity, difference, text, sizeof text));
 }
 
 static void write_results(FILE *out, const sht__report_run *run, bool paper) {
   const sht__paper_row *row = paper ? sht__paper_find(run) : NULL;
   const sht_epoch *last = &run->run->result.last;
   char obstacle[96];
+  bool comparable = row != NULL && sht__paper_obstacle(run->run, obstacle, sizeof obstacle)[0] == '\0';
   write_percent_cell(out, "number", sht__train_accuracy(last));
   if (paper) {
     write_percent_cell(out, "number paper-number", row == NULL ? NAN : row->train_accuracy);
+    write_difference_cell(out, comparable ? sht__train_accuracy(last) - row->train_accuracy : NAN);
   }
   write_percent_cell(out, "number", last->test_accuracy);
   if (paper) {
     write_percent_cell(out, "number paper-number", row == NULL ? NAN : row->test_accuracy);
+    write_difference_cell(out, comparable ? last->test_accuracy - row->test_accuracy : NAN);
     write_cell(out, row == NULL ? "not in Table 1" : sht__paper_obstacle(run->run, obstacle, sizeof obstacle));
   }
   write_fitted_cell(out, &run->run->result);
@@ -66,7 +70,7 @@ static void write_results(FILE *out, const sht__report_run *run, bool paper) {
 static void write_run(FILE *out, const sht__report_run *run, bool paper) {
   const sht_run *r = run->run;
   (void)fputs("<tr><th scope=\"row\">", out);
-  write_swatch(out, run);
+  sht__svg_swatch_write(out, run->style, false);
   sht__xml_text(out, run->label);
   (void)fputs(r->complete ? "</th>" : " <em>(unfinished)</em></th>", out);
   write_results(out, run, paper);
@@ -83,7 +87,7 @@ static void write_run(FILE *out, const sht__report_run *run, bool paper) {
 
 static void write_group(FILE *out, const sht__report_group *group, bool headed, bool paper) {
   if (headed) {
-    (void)fprintf(out, "<tr class=\"group\"><th colspan=\"%d\" scope=\"rowgroup\">", paper ? 15 : 12);
+    (void)fprintf(out, "<tr class=\"group\"><th colspan=\"%d\" scope=\"rowgroup\">", paper ? 17 : 12);
     sht__xml_text(out, group->model);
     (void)fputs(" on ", out);
     sht__xml_text(out, group->data);
@@ -117,7 +121,7 @@ static void write_paper_note(FILE *out, const sht__report *report, bool paper) {
         out);
     return;
   }
-  (void)fputs("<p class=\"caption\"><i>Paper</i>: Table 1 of Zhang et al. (2017), without random cropping.", out);
+  (void)fputs("<p class=\"caption\"><i>Paper</i>: Table 1 of Zhang et al. (2017).", out);
   if (scaled) {
     (void)fputs(
         " A run with a remark was scaled down or changed: its numbers and the paper's are "
@@ -128,7 +132,8 @@ static void write_paper_note(FILE *out, const sht__report *report, bool paper) {
 }
 
 void sht__runs_write(FILE *out, const sht__report *report) {
-  static const char paper_head[] = "<th scope=\"col\" class=\"number paper-number\">paper</th>";
+  static const char paper_head[] =
+      "<th scope=\"col\" class=\"number paper-number\">paper</th><th scope=\"col\" class=\"number\">diff.</th>";
   static const char number_head[] = "<th scope=\"col\" class=\"number\">";
   bool paper = has_paper_row(report);
   (void)fputs(

@@ -1,45 +1,18 @@
 // How each run of a report was made: its command and its environment: see report.h.
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/file.h"
-#include "base/json.h"
-#include "base/memory.h"
-#include "lab/files.h"
 #include "lab/report.h"
+#include "lab/report_environment.h"
 #include "lab/svg_text.h"
-
-enum { ENV_SIZE_MAX = 1 << 18, VALUE_SIZE = 64 };
-
-// The value as text; NULL for what is not shown (lists, objects, null).
-static const char *value_text(const char *key, const json_t *value, char out[VALUE_SIZE]) {
-  if (json_is_string(value)) {
-    return json_string_value(value);
-  }
-  if (json_is_boolean(value)) {
-    return json_is_true(value) ? "yes" : "no";
-  }
-  if (!json_is_number(value)) {
-    return NULL;
-  }
-  time_t seconds = (time_t)json_number_value(value);
-  struct tm date;
-  if (strcmp(key, "created") == 0 && gmtime_r(&seconds, &date) != NULL) {
-    (void)strftime(out, VALUE_SIZE, "%Y-%m-%d %H:%M:%S UTC", &date);
-    return out;
-  }
-  return sht__number_text(json_number_value(value), 6, true, out, VALUE_SIZE);
-}
 
 static void write_members(FILE *out, json_t *object) {
   const char *key = NULL;
   json_t *value = NULL;
   (void)fputs("<dl class=\"environment\">\n", out);
   json_object_foreach(object, key, value) {
-    char number[VALUE_SIZE];
-    const char *text = value_text(key, value, number);
+    char number[SHT__ENVIRONMENT_TEXT];
+    const char *text = sht__environment_text(key, value, number);
     if (text != NULL) {
       (void)fputs("<dt>", out);
       sht__xml_text(out, key);
@@ -52,15 +25,9 @@ static void write_members(FILE *out, json_t *object) {
 }
 
 static void write_environment(FILE *out, const sht_run *run) {
-  char path[SHT_LAB_PATH];
-  char *text = NULL;
-  uint64_t size = 0;
   json_t *object = NULL;
   sht_error error = {0};
-  bool read = sht_path_join(path, sizeof path, run->folder, SHT_FILE_ENV, &error) == SHT_OK &&
-              sht_file_read(path, ENV_SIZE_MAX, &text, &size, &error) == SHT_OK &&
-              sht_json_read(text, size, path, &object, &error) == SHT_OK;
-  if (read) {
+  if (sht__environment_open(run, &object, &error) == SHT_OK) {
     write_members(out, object);
     json_decref(object);
   } else {
@@ -68,7 +35,6 @@ static void write_environment(FILE *out, const sht_run *run) {
     sht__xml_text(out, error.message);
     (void)fputs("</p>\n", out);
   }
-  sht_free(text);
 }
 
 // The line breaks between options and not inside them; what is copied has no break at all.
@@ -91,7 +57,7 @@ static void write_shell(FILE *out, char *text) {
   (void)fputs("</code></pre>\n", out);
 }
 
-static void write_command(FILE *out, const sht_config *config) {
+void sht__command_html(FILE *out, const sht_config *config) {
   char *text = NULL;
   size_t length = 0;
   FILE *writer = open_memstream(&text, &length);
@@ -114,7 +80,7 @@ static void write_run(FILE *out, const sht__report_run *run) {
   (void)fputs(", ", out);
   sht__xml_text(out, run->label);
   (void)fputs("</h3>\n", out);
-  write_command(out, &r->config);
+  sht__command_html(out, &r->config);
   (void)fputs("<details><summary>Environment</summary>\n<p class=\"caption\">Folder: ", out);
   sht__xml_text(out, r->folder);
   if (r->result.weights_sha256[0] != '\0') {

@@ -1,8 +1,8 @@
 // Figures as SVG: lines over two axes, each labelled at its end. The colours are Okabe and Ito's, which nearly everyone
-// can tell apart, and each line also has a dash of its own.
+// can tell apart, and each line also has a dash and a marker of its own.
 //
 // The text is complete by itself (a file of it can be printed or turned into a PDF); a page that holds it may restyle
-// the classes: c0..c6 (strokes), t0..t6 (texts), ink, quiet, axis, grid, paper.
+// the classes: c0..c6 (strokes), t0..t6 (texts), line, band, dot, hollow, ink, quiet, axis, grid.
 #ifndef SHT_LAB_SVG_H
 #define SHT_LAB_SVG_H
 
@@ -21,13 +21,18 @@ enum {
 #define SHT_SVG_NO_MARK UINT64_MAX
 
 typedef struct sht_svg_line {
-  const char *label;  // NULL: none
-  const double *x;    // [count] in the order in which they are joined
-  const double *y;    // [count]; a point that is not finite breaks the line
+  const char *label;     // NULL: none
+  const double *x;       // [count] in the order in which they are joined
+  const double *y;       // [count]; a point that is not finite breaks the line
+  const double *spread;  // [count] half the height of the band or bar around y; not positive: none there. NULL: none
   uint64_t count;
-  int style;      // 0, 1, ...: colour and dash; style 0 is solid
-  uint64_t mark;  // this point gets an open circle; SHT_SVG_NO_MARK: none does
-  bool crossed;   // the last point gets a cross
+  int style;               // 0, 1, ...: colour, dash and marker; style 0 is solid
+  bool marked;             // each point gets a marker, and spreads are bars; else spreads are a band
+  uint64_t mark;           // this point gets an open circle; SHT_SVG_NO_MARK: none does
+  bool crossed;            // the last point gets a cross
+  const double *hollow_x;  // [hollow_count] points of another source: hollow markers that are not joined
+  const double *hollow_y;  // [hollow_count]
+  uint64_t hollow_count;
 } sht_svg_line;
 
 typedef struct sht_svg_axis {
@@ -41,19 +46,25 @@ typedef struct sht_svg_figure {
   const char *id;           // begins the ids inside; letters, digits, hyphens; unique on a page
   const char *title;        // read aloud
   const char *description;  // read aloud
+  const char *heading;      // shown above the plot; NULL: none
+  const char *note;         // shown below that; NULL: none
   sht_svg_axis x;
   sht_svg_axis y;
   const sht_svg_line *lines;  // [line_count]
   size_t line_count;          // at most SHT_SVG_LINES_MAX
   double level;               // a dotted horizontal line at this y; NaN: none
   const char *level_label;
-  double width;   // pixels
-  double height;  // pixels
-  double font;    // pixels
+  const char *hollow_label;  // what hollow markers are: "paper"; NULL: nothing is said
+  double width;              // pixels
+  double height;             // pixels, of plot and axes; heading, note and a key below come on top of that
+  double font;               // pixels
 } sht_svg_figure;
 
 // Writes one <svg> element. Errors: SHT_INTERNAL (too many lines, an impossible axis).
 sht_status sht__svg_write(FILE *out, const sht_svg_figure *figure, sht_error *error);
+
+// A short piece of a line with its marker, to stand in a table beside the figure.
+void sht__svg_swatch_write(FILE *out, int style, bool marked);
 
 // How the lines of a style look: an index into the colours, and SVG's stroke-dasharray ("none": solid).
 int sht__svg_color(int style);

@@ -42,13 +42,49 @@ int sht__utf8_length(const char *text) {
   return following > 0 && is_forbidden(bytes) ? 0 : following + 1;
 }
 
-size_t sht__utf8_count(const char *text) {
-  size_t count = 0;
-  for (; *text != '\0'; count++) {
+// Widths of DejaVu Sans, the widest of the usual sans-serif fonts, in classes.
+static double character_width(const char *character, int length) {
+  if (length > 2) {
+    return 1;
+  }
+  if (length == 2) {
+    return 0.65;
+  }
+  if (strchr("il.,:;'|!jI()[] ", *character) != NULL) {
+    return 0.36;
+  }
+  if (strchr("mwMW@%", *character) != NULL) {
+    return 0.95;
+  }
+  return *character >= 'A' && *character <= 'Z' ? 0.7 : 0.61;
+}
+
+double sht__text_width(const char *text, double font) {
+  double width = 0;
+  while (*text != '\0') {
     int length = sht__utf8_length(text);
+    width += character_width(text, length);
     text += length > 0 ? length : 1;
   }
-  return count;
+  return width * font;
+}
+
+void sht__text_fit(const char *text, double width, double font, char *out, size_t size) {
+  static const char ellipsis[] = "\xe2\x80\xa6";
+  bool whole = sht__text_width(text, font) <= width + 0.01 && strlen(text) < size;
+  double room = width - font;
+  size_t used = 0;
+  while (text[used] != '\0') {
+    int length = sht__utf8_length(text + used);
+    size_t bytes = length > 0 ? (size_t)length : 1;
+    room -= character_width(text + used, length) * font;
+    if (!whole && (room < 0 || used + bytes + sizeof ellipsis > size)) {
+      break;
+    }
+    used += bytes;
+  }
+  memcpy(out, text, used);
+  memcpy(out + used, whole ? "" : ellipsis, whole ? 1 : sizeof ellipsis);
 }
 
 static const char *entity_of(char character) {

@@ -19,7 +19,11 @@ void sht__xml_number(FILE *out, double value, int decimals);
 
 // The bytes of the UTF-8 character at `text`, 0 when there is none (a broken byte, or the end).
 int sht__utf8_length(const char *text);
-// Characters of a text; a broken byte counts as one.
-size_t sht__utf8_count(const char *text);
+
+// About how wide a text is, in the unit of `font`, the size of a letter: on the safe side, since the font that will be
+// used is not known.
+double sht__text_width(const char *text, double font);
+// The text, or as much of its beginning as fits into `width`, with an ellipsis. out: [size].
+void sht__text_fit(const char *text, double width, double font, char *out, size_t size);
 
 #endif

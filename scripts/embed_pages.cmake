@@ -1,0 +1,17 @@
+# Writes OUTPUT, a C file that holds the name and the text of every page in FILES: sht__builtin_KINDs, ended by a row of
+# NULLs, and sht__builtin_KIND_names, ended by NULL, as HEADER declares them. KIND: "model", "experiment".
+set(text "// Generated from ${KIND}s/*.yaml.\n#include \"${HEADER}\"\n\n")
+set(rows "")
+set(names "")
+foreach(file IN LISTS FILES)
+  get_filename_component(name "${file}" NAME_WE)
+  string(MAKE_C_IDENTIFIER "${KIND}_${name}" symbol)
+  file(READ "${file}" hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND text "static const char ${symbol}[] = {${bytes}0};\n")
+  string(APPEND rows "    {\"${name}\", ${symbol}},\n")
+  string(APPEND names "    \"${name}\",\n")
+endforeach()
+string(APPEND text "\nconst sht__builtin_${KIND} sht__builtin_${KIND}s[] = {\n${rows}    {0, 0},\n};\n")
+string(APPEND text "\nconst char *const sht__builtin_${KIND}_names[] = {\n${names}    0,\n};\n")
+file(WRITE "${OUTPUT}" "${text}")

@@ -1,0 +1,63 @@
+// A page of an experiment while it is read: what its parts share. The page is read once, top to bottom; every fault is
+// kept with its place and reading goes on.
+#ifndef SHT_LAB_EXPERIMENT_PAGE_H
+#define SHT_LAB_EXPERIMENT_PAGE_H
+
+#include "config/yaml.h"
+#include "shatter/experiment.h"
+
+enum { SHT__RUNS_MAX = 10000, SHT__VALUES_MAX = 10000, SHT__OPTIONS_MAX = 64 };
+
+typedef struct sht__page {
+  sht_experiment *experiment;  // being filled
+  sht__faults *faults;
+  const sht__yaml_node *root;
+  const sht__yaml_node *scale;  // the chosen scale's mapping; NULL: full size
+  const sht_setting *above;     // ended by a NULL name; NULL: none
+  const char *folder;           // of the page's file; "": a shipped page
+  uint64_t run_room;
+  sht_error *error;
+  sht_status status;  // SHT_MEMORY when that was the end
+} sht__page;
+
+// A list of texts: what a value stands for.
+typedef struct sht__values {
+  char **texts;  // [count], owned
+  sht__place *at;
+  uint64_t count, room;
+} sht__values;
+
+// Adds what a value stands for: itself, a list, "1..3", "0..1 step 0.25", "corrupt:(0.1..0.9 step 0.1)",
+// "rotate:(5, 15, 25)". `option` decides what may stand there. False at a fault, which is then reported.
+bool sht__values_add(sht__page *page, const sht__yaml_node *node, const sht_option *option, sht__values *values);
+void sht__values_close(sht__values *values);
+
+// A configuration being put together, and where each of its options was said last.
+typedef struct sht__draft {
+  sht_config config;
+  sht__place at[SHT__OPTIONS_MAX];  // by the option's row in the table; line 0: not on the page
+} sht__draft;
+
+// The option of a key; NULL for an unknown one, which is then reported.
+const sht_option *sht__page_option(sht__page *page, const sht__yaml_node *entry);
+// Sets an option; false at a fault, which is then reported.
+bool sht__draft_set(sht__page *page, sht__draft *draft, const sht_option *option, const char *text, sht__place at);
+// Sets all options of a mapping, but for the key `but` (NULL: none).
+void sht__draft_apply(sht__page *page, sht__draft *draft, const sht__yaml_node *map, const char *but);
+
+// The value of `key` in `map` when it is a mapping (or a list); NULL when it is absent or something else, which is then
+// reported. map may be NULL.
+const sht__yaml_node *sht__page_map(sht__page *page, const sht__yaml_node *map, const char *key);
+const sht__yaml_node *sht__page_list(sht__page *page, const sht__yaml_node *map, const char *key);
+// The text of `key` in out [size]; false when it is absent. What is no text, or too long, is reported.
+bool sht__page_text(sht__page *page, const sht__yaml_node *map, const char *key, char *out, size_t size);
+
+// Reads the sets and expands them into runs.
+void sht__page_read_sets(sht__page *page);
+
+// Reads figures and tables; after the sets.
+void sht__page_read_views(sht__page *page);
+// Whether a figure draws the runs of this set along x = `quantity`, so that it does not tell its series apart.
+bool sht__page_has_sweep(const sht__page *page, const char *set, const char *quantity);
+
+#endif

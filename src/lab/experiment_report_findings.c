@@ -1,0 +1,253 @@
+// The sentences above the figures and tables of an experiment, made from their numbers: see experiment_report.h.
+#include <math.h>
+#include <string.h>
+
+#include "lab/experiment_report.h"
+#include "lab/svg_text.h"
+
+enum { STEADY_FROM = 3 };  // points
+
+static const double near_paper = 0.01;  // one percentage point
+
+// Where a line begins and ends, and its mean height.
+typedef struct course {
+  const sht__plot_series *series;
+  double first_x, first, last_x, last, mean;
+  bool rises;  // there are some points between, and none lies below the one before
+} course;
+
+static bool follow(const sht__plot_series *series, course *out) {
+  uint64_t count = 0;
+  double sum = 0;
+  *out = (course){.series = series, .rises = true};
+  for (uint64_t i = 0; i < series->count; i++) {
+    if (!isfinite(series->y[i])) {
+      continue;
+    }
+    if (count == 0) {
+      out->first_x = series->x[i];
+      out->first = series->y[i];
+    }
+    out->rises = out->rises && (count == 0 || series->y[i] >= out->last);
+    out->last_x = series->x[i];
+    out->last = series->y[i];
+    sum += series->y[i];
+    count++;
+  }
+  out->rises = out->rises && count >= STEADY_FROM;
+  out->mean = count > 0 ? sum / (double)count : NAN;
+  return count > 0;
+}
+
+// The lines that have points; of them those that end lowest and highest, and the one that is highest on average.
+typedef struct summary {
+  course all[SHT_SVG_LINES_MAX];
+  size_t count;
+  const course *lowest, *highest, *slowest;
+  bool all_rise;
+} summary;
+
+static void summarise(const sht__plot *plot, summary *out) {
+  *out = (summary){.all_rise = true};
+  for (size_t i = 0; i < plot->series_count && out->count < SHT_SVG_LINES_MAX; i++) {
+    course *c = &out->all[out->count];
+    bool leads = plot->quantities < 2 || i % plot->quantities == plot->quantities - 1;
+    if (!leads || !follow(&plot->series[i], c)) {
+      continue;
+    }
+    out->count++;
+    out->lowest = out->lowest == NULL || c->last < out->lowest->last ? c : out->lowest;
+    out->highest = out->highest == NULL || c->last > out->highest->last ? c : out->highest;
+    out->slowest = out->slowest == NULL || c->mean > out->slowest->mean ? c : out->slowest;
+    out->all_rise = out->all_rise && c->rises && c->last > c->first;
+  }
+}
+
+static const char *value_of(const sht__plot *plot, double value, char out[SHT__TEXT_SIZE]) {
+  char number[SHT__TEXT_SIZE];
+  int decimals = plot->y.fraction || strcmp(plot->y.name, "relative_time") == 0 ? 1 : plot->y.decimals;
+  (void)sht__number_text(value * plot->y.scale, decimals > 3 ? 3 : decimals, false, number, sizeof number);
+  (void)snprintf(out, SHT__TEXT_SIZE, plot->y.fraction ? "%.24s %%" : "%.24s", number);
+  return out;
+}
+
+// "Test error"; returns out.
+static char *capitalised(const char *text, char *out, size_t size) {
+  (void)snprintf(out, size, "%s", text);
+  out[0] = (char)(out[0] >= 'a' && out[0] <= 'z' ? out[0] - 'a' + 'A' : out[0]);
+  return out;
+}
+
+// A loss that all lines fall below; 0: they do not.
+static double common_bound(const summary *s) {
+  static const double bounds[] = {0.001, 0.01, 0.1};
+  for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+    if (s->highest->last < bounds[i]) {
+      return bounds[i];
+    }
+  }
+  return 0;
+}
+
+static bool find_nothing(const summary *s, char *finding) {
+  if (s->count == 0) {
+    (void)snprintf(finding, SHT__PLOT_TEXT, "Not measured yet");
+  }
+  return s->count == 0;
+}
+
+static void find_losses(const summary *s, sht__plot *plot, double bound) {
+  char text[SHT__TEXT_SIZE];
+  char all[SHT__TEXT_SIZE] = "Both";
+  if (s->count != 2) {
+    (void)snprintf(all, sizeof all, "All %zu", s->count);
+  }
+  (void)snprintf(plot->finding, sizeof plot->finding, "%s reach a training loss below %s; slowest: %.200s", all,
+                 sht__number_text(bound, 3, true, text, sizeof text), s->slowest->series->label);
+}
+
+// The line's name without its quantity, which the sentence has named.
+static const char *series_name(const sht__plot *plot, const course *c, char out[SHT__LABEL_SIZE]) {
+  (void)snprintf(out, SHT__LABEL_SIZE, "%s", c->series->label);
+  char *quantity = plot->quantities > 1 ? strrchr(out, ',') : NULL;
+  if (quantity != NULL) {
+    *quantity = '\0';
+  }
+  return out;
+}
+
+void sht__curves_find(sht__plot *plot) {
+  summary s;
+  char first[SHT__LABEL_SIZE];
+  char second[SHT__LABEL_SIZE];
+  char name[SHT__PLOT_NAME];
+  char low[SHT__TEXT_SIZE];
+  char high[SHT__TEXT_SIZE];
+  summarise(plot, &s);
+  if (find_nothing(&s, plot->finding)) {
+    return;
+  }
+  double bound = strcmp(plot->y.name, "train_loss") == 0 ? common_bound(&s) : 0;
+  (void)capitalised(plot->leader != NULL ? plot->leader : plot->y.label, name, sizeof name);
+  if (s.count == 1) {
+    (void)snprintf(plot->finding, sizeof plot->finding, "%s ends at %s (%.200s)", name,
+                   value_of(plot, s.lowest->last, low), series_name(plot, s.lowest, first));
+  } else if (bound > 0) {
+    find_losses(&s, plot, bound);
+  } else {
+    (void)snprintf(plot->finding, sizeof plot->finding, "%s ends between %s (%.200s) and %s (%.200s)", name,
+                   value_of(plot, s.lowest->last, low), series_name(plot, s.lowest, first),
+                   value_of(plot, s.highest->last, high), series_name(plot, s.highest, second));
+  }
+}
+
+static const char *share_of_labels(double share, char out[SHT__TEXT_SIZE]) {
+  char number[SHT__TEXT_SIZE];
+  (void)snprintf(out, SHT__TEXT_SIZE, "%.12s %% of the labels",
+                 sht__number_text(100 * share, 1, true, number, sizeof number));
+  return share < 1 ? out : "all labels";
+}
+
+// Whether a point of the plan has no value.
+static bool has_gaps(const sht__plot *plot) {
+  bool some = false;
+  for (size_t i = 0; i < plot->series_count; i++) {
+    for (uint64_t p = 0; p < plot->series[i].count; p++) {
+      some = some || !isfinite(plot->series[i].y[p]);
+    }
+  }
+  return some;
+}
+
+static void find_slowdown(const summary *s, sht__plot *plot) {
+  char most[SHT__TEXT_SIZE];
+  char at[SHT__TEXT_SIZE];
+  const sht__plot_series *series = NULL;
+  uint64_t point = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    const sht__plot_series *candidate = s->all[i].series;
+    for (uint64_t p = 0; p < candidate->count; p++) {
+      if (isfinite(candidate->y[p]) && (series == NULL || candidate->y[p] > series->y[point])) {
+        series = candidate;
+        point = p;
+      }
+    }
+  }
+  (void)snprintf(plot->finding, sizeof plot->finding,
+                 "%s takes at most %s times as long as with true labels (%.200s, %s random)",
+                 has_gaps(plot) ? "Where it came to an end, fitting" : "Fitting",
+                 value_of(plot, series->y[point], most), series->label, share_of_labels(series->x[point], at));
+}
+
+void sht__sweep_find(sht__plot *plot) {
+  summary s;
+  char name[SHT__PLOT_NAME];
+  char low[SHT__TEXT_SIZE];
+  char high[SHT__TEXT_SIZE];
+  summarise(plot, &s);
+  if (find_nothing(&s, plot->finding)) {
+    return;
+  }
+  if (strcmp(plot->y.name, "relative_time") == 0) {
+    find_slowdown(&s, plot);
+    return;
+  }
+  (void)capitalised(plot->y.label, name, sizeof name);
+  if (s.all_rise) {
+    (void)snprintf(plot->finding, sizeof plot->finding, "%s rises steadily with the %s, to %s", name, plot->x.label,
+                   value_of(plot, s.highest->last, high));
+  } else {
+    const course *c = s.highest;
+    (void)snprintf(plot->finding, sizeof plot->finding, "%s goes from %s to %s (%.200s)", name,
+                   value_of(plot, c->first, low), value_of(plot, c->last, high), c->series->label);
+  }
+}
+
+// How the measured cells stand to the paper's.
+typedef struct comparison {
+  size_t measured, near_ones, compared;
+  double furthest;
+  size_t row, column;  // of the furthest
+} comparison;
+
+static comparison compare(const sht__sheet *sheet) {
+  comparison out = {0};
+  for (size_t r = 0; r < sheet->row_count; r++) {
+    bool some = false;
+    for (size_t c = 0; c < sheet->column_count; c++) {
+      double difference = sht__sheet_difference(sheet, r, c);
+      some = some || isfinite(sht__sheet_cell(sheet, r, c)->value);
+      if (!sheet->columns[c].fraction || !isfinite(difference)) {
+        continue;
+      }
+      out.compared++;
+      out.near_ones += fabs(difference) <= near_paper;
+      if (out.compared == 1 || fabs(difference) > fabs(out.furthest)) {
+        out.furthest = difference;
+        out.row = r;
+        out.column = c;
+      }
+    }
+    out.measured += some;
+  }
+  return out;
+}
+
+void sht__sheet_find(sht__sheet *sheet) {
+  comparison c = compare(sheet);
+  char text[SHT__TEXT_SIZE];
+  char share[SHT__TEXT_SIZE] = "All";
+  if (c.near_ones < c.compared) {
+    (void)snprintf(share, sizeof share, "%zu of", c.near_ones);
+  }
+  if (c.measured == 0) {
+    (void)snprintf(sheet->finding, sizeof sheet->finding, "Not measured yet");
+  } else if (c.compared == 0) {
+    (void)snprintf(sheet->finding, sizeof sheet->finding, "%zu of %zu rows are measured", c.measured, sheet->row_count);
+  } else {
+    (void)snprintf(sheet->finding, sizeof sheet->finding,
+                   "%s %zu values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", share,
+                   c.compared, sht__cell_difference_text(&sheet->columns[c.column], c.furthest, text, sizeof text),
+                   sheet->rows[c.row].label, sheet->columns[c.column].label);
+  }
+}

@@ -1,0 +1,433 @@
+// Sets of runs: products of lists, named alternatives, exclusions, scales, expanded into runs. See experiment_page.h.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "lab/experiment_page.h"
+#include "shatter/data.h"
+#include "shatter/model.h"
+
+enum { AXES_MAX = 16 };
+
+// A list of values that the runs of a set take one by one.
+typedef struct axis {
+  const sht_option *option;
+  sht__values values;
+} axis;
+
+// A set while it is expanded.
+typedef struct set_reader {
+  sht__page *page;
+  const char *name;
+  const sht__yaml_node *map;    // of the page
+  const sht__yaml_node *scale;  // of the chosen scale for this set; NULL: none
+  axis axes[AXES_MAX];
+  int axis_count;
+  const sht__yaml_node *series;  // the alternative in work; NULL: none
+  sht__draft draft;
+} set_reader;
+
+static axis *find_axis(set_reader *set, const sht_option *option) {
+  for (int i = 0; i < set->axis_count; i++) {
+    if (set->axes[i].option == option) {
+      return &set->axes[i];
+    }
+  }
+  return NULL;
+}
+
+// An axis of the page; what a scale says of an axis takes its place.
+static void read_axis(set_reader *set, const sht__yaml_node *entry, bool only_known) {
+  const sht_option *option = sht__page_option(set->page, entry);
+  axis *there = option == NULL ? NULL : find_axis(set, option);
+  if (option == NULL || (there == NULL && only_known)) {
+    return;
+  }
+  if (there == NULL && set->axis_count == AXES_MAX) {
+    sht__fault(set->page->faults, entry->key_at, NULL, "use more than one set", "more than %d lists in a grid",
+               AXES_MAX);
+    return;
+  }
+  there = there == NULL ? &set->axes[set->axis_count++] : there;
+  sht__values_close(&there->values);
+  there->option = option;
+  (void)sht__values_add(set->page, entry, option, &there->values);
+}
+
+static void read_axes(set_reader *set, const sht__yaml_node *owner, bool only_known) {
+  const sht__yaml_node *grid = sht__page_map(set->page, owner, "grid");
+  for (const sht__yaml_node *entry = grid == NULL ? NULL : grid->first; entry != NULL; entry = entry->next) {
+    read_axis(set, entry, only_known);
+  }
+}
+
+// Whether a run has one of the values that an exclusion names for an option.
+static bool entry_matches(set_reader *set, const sht__yaml_node *entry) {
+  const sht_option *option = sht__page_option(set->page, entry);
+  sht__values values = {0};
+  char have[SHT_TEXT_MAX];
+  bool matches = false;
+  if (option == NULL || !sht__values_add(set->page, entry, option, &values)) {
+    sht__values_close(&values);
+    return false;
+  }
+  sht_config_get(&set->draft.config, option, have, sizeof have);
+  for (uint64_t i = 0; i < values.count; i++) {
+    sht__draft other = set->draft;
+    char wanted[SHT_TEXT_MAX];
+    if (sht__draft_set(set->page, &other, option, values.texts[i], values.at[i])) {
+      sht_config_get(&other.config, option, wanted, sizeof wanted);
+      matches = matches || strcmp(have, wanted) == 0;
+    }
+  }
+  sht__values_close(&values);
+  return matches;
+}
+
+static bool is_excluded(set_reader *set) {
+  const sht__yaml_node *list = sht__page_list(set->page, set->map, "exclude");
+  for (const sht__yaml_node *item = list == NULL ? NULL : list->first; item != NULL; item = item->next) {
+    if (item->kind != SHT__YAML_MAP || item->count == 0) {
+      sht__fault(set->page->faults, item->at, "exclude", NULL, "each item must be OPTION: VALUE lines");
+      continue;
+    }
+    bool all = true;
+    for (const sht__yaml_node *entry = item->first; entry != NULL; entry = entry->next) {
+      all = entry_matches(set, entry) && all;
+    }
+    if (all) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Of an axis that tells series apart: "random labels", "weight-decay 0.001".
+static void name_value(const axis *from, const char *value, char *out, size_t size) {
+  const char *name = from->option->name;
+  if (strcmp(name, "model") == 0 || strcmp(name, "data") == 0) {
+    (void)snprintf(out, size, "%s", value);
+  } else if (strcmp(name, "labels") == 0 || strcmp(name, "pixels") == 0) {
+    (void)snprintf(out, size, "%s %s", value, name);
+  } else {
+    (void)snprintf(out, size, "%s %s", name, value);
+  }
+}
+
+// The option does not tell series apart: another seed, or another place along a figure's x.
+static bool is_silent(const set_reader *set, const sht_option *option) {
+  return strcmp(option->name, "seed") == 0 || sht__page_has_sweep(set->page, set->name, option->name) ||
+         (strcmp(option->name, "labels") == 0 && sht__page_has_sweep(set->page, set->name, "corruption"));
+}
+
+static void name_run(const set_reader *set, const uint64_t *places, char out[SHT_LABEL_MAX]) {
+  const sht__yaml_node *name = set->series == NULL ? NULL : sht__yaml_get(set->series, "name");
+  size_t length = (size_t)snprintf(out, SHT_LABEL_MAX, "%s", name == NULL ? "" : name->text);
+  for (int i = 0; i < set->axis_count && length < SHT_LABEL_MAX; i++) {
+    char part[SHT_TEXT_MAX + 64];
+    if (set->axes[i].values.count < 2 || is_silent(set, set->axes[i].option)) {
+      continue;
+    }
+    name_value(&set->axes[i], set->axes[i].values.texts[places[i]], part, sizeof part);
+    length += (size_t)snprintf(out + length, SHT_LABEL_MAX - length, "%s%s", length > 0 ? ", " : "", part);
+  }
+  if (length == 0) {
+    (void)snprintf(out, SHT_LABEL_MAX, "%s", set->name);
+  }
+}
+
+// What the scale says for runs of this model: another model's name, or options.
+static void apply_model_scale(set_reader *set) {
+  const sht__yaml_node *models = sht__page_map(set->page, set->page->scale, "models");
+  const sht__yaml_node *entry = models == NULL ? NULL : sht__yaml_get(models, set->draft.config.model);
+  if (entry == NULL) {
+    return;
+  }
+  if (entry->kind == SHT__YAML_MAP) {
+    sht__draft_apply(set->page, &set->draft, entry, NULL);
+  } else if (entry->kind == SHT__YAML_SCALAR) {
+    (void)sht__draft_set(set->page, &set->draft, sht_option_find("model"), entry->text, entry->at);
+  } else {
+    sht__fault(set->page->faults, entry->at, entry->key, NULL, "must be a model's name or lines of OPTION: VALUE");
+  }
+}
+
+static void apply_above(set_reader *set) {
+  const sht_setting *setting = set->page->above;
+  for (; setting != NULL && setting->name != NULL && set->page->status == SHT_OK; setting++) {
+    set->page->status =
+        sht_config_set(&set->draft.config, setting->name, setting->text, setting->name, set->page->error);
+  }
+}
+
+static sht__place place_of(const set_reader *set, const char *option) {
+  sht__place at = set->draft.at[sht_option_find(option) - sht_options];
+  return at.line > 0 ? at : set->map->at;
+}
+
+// A model that is a file is looked for beside the page first.
+static void check_model(set_reader *set) {
+  char *model = set->draft.config.model;
+  char beside[2 * SHT_TEXT_MAX];
+  const char *const *name = sht_model_names();
+  while (*name != NULL && strcmp(*name, model) != 0) {
+    name++;
+  }
+  int length = snprintf(beside, sizeof beside, "%s/%s", set->page->folder, model);
+  if (*name != NULL) {
+    return;
+  }
+  if (set->page->folder[0] != '\0' && model[0] != '/' && sht_file_exists(beside) && length < SHT_TEXT_MAX) {
+    memcpy(model, beside, (size_t)length + 1);
+  } else if (!sht_file_exists(model)) {
+    char advice[SHT__FAULT_TEXT];
+    sht__fault(set->page->faults, place_of(set, "model"), NULL,
+               sht__advise(advice, sizeof advice, "models", model, sht_model_names()), "there is no model \"%.100s\"",
+               model);
+  }
+}
+
+// Contradictions between the options of a run, told where its labels or its set stand.
+static void check_run(set_reader *set) {
+  sht_error error = {.message = ""};
+  sht_randomization how;
+  sht_augmentation augmentation;
+  const sht_config *config = &set->draft.config;
+  check_model(set);
+  if (sht_randomization_parse(config->labels, config->pixels, config->seed, &how, &error) != SHT_OK) {
+    sht__fault(set->page->faults, place_of(set, "labels"), NULL, NULL, "%s", error.message);
+  }
+  if (sht_augmentation_parse(config->augment, &augmentation, &error) != SHT_OK) {
+    sht__fault(set->page->faults, place_of(set, "augment"), NULL, NULL, "%s", error.message);
+  }
+  if (sht_config_check(config, &error) != SHT_OK) {
+    static const char opening[] = "configuration: ";
+    bool opens = strncmp(error.message, opening, sizeof opening - 1) == 0;
+    sht__fault(set->page->faults, set->series != NULL ? set->series->at : set->map->at, set->name, NULL, "%s",
+               error.message + (opens ? sizeof opening - 1 : 0));
+  }
+}
+
+static void add_run(set_reader *set, const uint64_t *places) {
+  sht__page *page = set->page;
+  sht_experiment *experiment = page->experiment;
+  if (experiment->run_count == page->run_room) {
+    uint64_t room = 2 * page->run_room + 32;
+    sht_plan_run *runs = NULL;
+    page->status = SHT_ALLOC(&runs, room, "the plan's runs", page->error);
+    if (page->status != SHT_OK) {
+      return;
+    }
+    if (experiment->run_count > 0) {
+      memcpy(runs, experiment->runs, experiment->run_count * sizeof *runs);
+    }
+    sht_free(experiment->runs);
+    experiment->runs = runs;
+    page->run_room = room;
+  }
+  sht_plan_run *run = &experiment->runs[experiment->run_count++];
+  run->config = set->draft.config;
+  run->set = experiment->set_count;
+  name_run(set, places, run->series);
+}
+
+// One point of the grid: from the general to the particular, then the scale, then the command line.
+static void expand_point(set_reader *set, const uint64_t *places) {
+  sht__page *page = set->page;
+  const sht__yaml_node *own = sht__page_map(page, set->map, "options");
+  sht_config_default(&set->draft.config);
+  memset(set->draft.at, 0, sizeof set->draft.at);
+  if (set->map != page->root) {
+    sht__draft_apply(page, &set->draft, sht__page_map(page, page->root, "options"), NULL);
+  }
+  sht__draft_apply(page, &set->draft, own, NULL);
+  for (int i = 0; i < set->axis_count; i++) {
+    const sht__values *values = &set->axes[i].values;
+    (void)sht__draft_set(page, &set->draft, set->axes[i].option, values->texts[places[i]], values->at[places[i]]);
+  }
+  sht__draft_apply(page, &set->draft, set->series, "name");
+  if (is_excluded(set)) {
+    return;
+  }
+  sht__draft_apply(page, &set->draft, sht__page_map(page, page->scale, "options"), NULL);
+  sht__draft_apply(page, &set->draft, sht__page_map(page, set->scale, "options"), NULL);
+  apply_model_scale(set);
+  apply_above(set);
+  if (page->status == SHT_OK) {
+    check_run(set);
+    add_run(set, places);
+  }
+}
+
+// The number of points; 0 when an axis has no values (which was reported) or there are too many (which is).
+static uint64_t count_points(set_reader *set) {
+  uint64_t points = 1;
+  for (int i = 0; i < set->axis_count; i++) {
+    points *= set->axes[i].values.count;
+    if (points > SHT__RUNS_MAX) {
+      sht__fault(set->page->faults, set->map->at, set->name, "make the lists shorter", "more than %d runs",
+                 SHT__RUNS_MAX);
+      return 0;
+    }
+  }
+  return points;
+}
+
+// Every point of the grid; the first list turns slowest. Another fault at each of thousands of points helps nobody.
+static void expand_grid(set_reader *set) {
+  uint64_t points = count_points(set);
+  for (uint64_t point = 0; point < points && set->page->status == SHT_OK; point++) {
+    uint64_t places[AXES_MAX] = {0};
+    uint64_t rest = point;
+    for (int i = set->axis_count - 1; i >= 0; i--) {
+      places[i] = rest % set->axes[i].values.count;
+      rest /= set->axes[i].values.count;
+    }
+    expand_point(set, places);
+    if (set->page->faults->count > SHT__FAULTS_KEPT || set->page->experiment->run_count > SHT__RUNS_MAX) {
+      break;
+    }
+  }
+}
+
+static void check_series(set_reader *set, const sht__yaml_node *list) {
+  for (const sht__yaml_node *item = list->first; item != NULL; item = item->next) {
+    const sht__yaml_node *name = item->kind == SHT__YAML_MAP ? sht__yaml_get(item, "name") : NULL;
+    char label[SHT_LABEL_MAX];
+    if (name == NULL) {
+      sht__fault(set->page->faults, item->at, "series", "write - {name: random labels, labels: random}",
+                 "each series needs a name and OPTION: VALUE lines");
+    } else {
+      (void)sht__page_text(set->page, item, "name", label, sizeof label);
+    }
+  }
+}
+
+static void expand_series(set_reader *set) {
+  const sht__yaml_node *list = sht__page_list(set->page, set->map, "series");
+  if (list == NULL) {
+    expand_grid(set);
+    return;
+  }
+  int before = set->page->faults->count;
+  check_series(set, list);
+  for (const sht__yaml_node *item = list->first; item != NULL && set->page->faults->count == before;
+       item = item->next) {
+    set->series = item;
+    expand_grid(set);
+  }
+}
+
+// What makes two runs of a set one: their series and every option that counts.
+typedef struct run_key {
+  char hex[65];
+  uint64_t index;
+} run_key;
+
+static int by_key(const void *a, const void *b) {
+  const run_key *left = a;
+  const run_key *right = b;
+  int order = strcmp(left->hex, right->hex);
+  return order != 0 ? order : (left->index > right->index) - (left->index < right->index);
+}
+
+static sht_status key_of(const sht_plan_run *run, uint64_t index, run_key *out, sht_error *error) {
+  char *text = NULL;
+  sht_hash *hash = NULL;
+  SHT_TRY(sht_config_write(&run->config, true, &text, error));
+  sht_status status = sht_hash_open(&hash, error);
+  if (status == SHT_OK) {
+    sht_hash_add(hash, run->series, strlen(run->series) + 1);
+    sht_hash_add(hash, text, strlen(text));
+    sht_hash_close(hash, out->hex);
+    out->index = index;
+  }
+  sht_text_free(text);
+  return status;
+}
+
+// Keeps the first of equal runs, in their order.
+static sht_status drop_repeated(sht_experiment *experiment, uint64_t first, sht_error *error) {
+  uint64_t count = experiment->run_count - first;
+  run_key *keys = NULL;
+  bool *repeated = NULL;
+  SHT_TRY(SHT_ALLOC(&keys, count, "the plan's runs", error));
+  sht_status status = SHT_ALLOC(&repeated, count, "the plan's runs", error);
+  for (uint64_t i = 0; i < count && status == SHT_OK; i++) {
+    status = key_of(&experiment->runs[first + i], i, &keys[i], error);
+  }
+  if (status == SHT_OK && count > 0) {
+    qsort(keys, count, sizeof *keys, by_key);
+    for (uint64_t i = 1; i < count; i++) {
+      repeated[keys[i].index] = strcmp(keys[i].hex, keys[i - 1].hex) == 0;
+    }
+    uint64_t kept = first;
+    for (uint64_t i = 0; i < count; i++) {
+      if (!repeated[i]) {
+        experiment->runs[kept++] = experiment->runs[first + i];
+      }
+    }
+    experiment->run_count = kept;
+  }
+  sht_free(repeated);
+  sht_free(keys);
+  return status;
+}
+
+static void read_set(sht__page *page, const sht__yaml_node *map, const char *name) {
+  sht_experiment *experiment = page->experiment;
+  const sht__yaml_node *scaled = sht__page_map(page, page->scale, "sets");
+  set_reader *set = NULL;
+  page->status = SHT_ALLOC(&set, 1, "a set of runs", page->error);
+  if (page->status != SHT_OK) {
+    return;
+  }
+  *set = (set_reader){.page = page, .name = name, .map = map};
+  set->scale = sht__page_map(page, scaled, name);
+  sht_plan_set *out = &experiment->sets[experiment->set_count];
+  (void)snprintf(out->name, sizeof out->name, "%s", name);
+  out->first = experiment->run_count;
+  read_axes(set, map, false);
+  read_axes(set, page->scale, true);
+  read_axes(set, set->scale, false);
+  if (page->status == SHT_OK) {
+    expand_series(set);
+  }
+  if (page->status == SHT_OK) {
+    page->status = drop_repeated(experiment, out->first, page->error);
+  }
+  out->count = experiment->run_count - out->first;
+  if (out->count == 0 && page->faults->count == 0 && page->status == SHT_OK) {
+    sht__fault(page->faults, map->at, name, "exclude less", "no run is left");
+  }
+  experiment->set_count++;
+  for (int i = 0; i < set->axis_count; i++) {
+    sht__values_close(&set->axes[i].values);
+  }
+  sht_free(set);
+}
+
+void sht__page_read_sets(sht__page *page) {
+  static const char *const keys[] = {"options", "grid", "series", "exclude", NULL};
+  const sht__yaml_node *sets = sht__page_map(page, page->root, "sets");
+  uint64_t count = sets == NULL ? 1 : (uint64_t)sets->count;
+  page->status = SHT_ALLOC(&page->experiment->sets, count + 1, "the sets of runs", page->error);
+  if (page->status != SHT_OK) {
+    return;
+  }
+  if (sets == NULL) {
+    read_set(page, page->root, "runs");
+    return;
+  }
+  for (const sht__yaml_node *map = sets->first; map != NULL && page->status == SHT_OK; map = map->next) {
+    if (map->kind != SHT__YAML_MAP || strlen(map->key) >= SHT_LABEL_MAX) {
+      sht__fault(page->faults, map->at, "sets", NULL, "each set has a short name and lines of KEY: VALUE");
+    } else {
+      (void)sht__yaml_check_keys(map, map->key, keys, page->faults);
+      read_set(page, map, map->key);
+    }
+  }
+}

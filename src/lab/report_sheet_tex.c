@@ -1,0 +1,159 @@
+// A table as LaTeX, for the booktabs package: see report_sheet.h.
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "lab/report_sheet.h"
+#include "lab/svg_text.h"
+
+static const char *replacement_of(char character) {
+  switch (character) {
+    case '\\':
+      return "\\textbackslash{}";
+    case '~':
+      return "\\textasciitilde{}";
+    case '^':
+      return "\\textasciicircum{}";
+    case '<':
+      return "\\textless{}";
+    case '>':
+      return "\\textgreater{}";
+    case '|':
+      return "\\textbar{}";
+    case '"':
+      return "\\textquotedbl{}";
+    case '\'':
+      return "\\textquotesingle{}";
+    default:
+      return (unsigned char)character < 0x20 || character == 0x7f ? " " : NULL;
+  }
+}
+
+// The few characters outside ASCII that our own texts have.
+static bool write_known(FILE *out, const char *text, int length) {
+  static const struct {
+    const char *utf8, *tex;
+  } known[] = {{"\xe2\x80\x93", "--"}, {"\xe2\x88\x92", "$-$"}, {"\xc2\xb1", "$\\pm$"}};
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+    if (length > 1 && strncmp(text, known[i].utf8, (size_t)length) == 0) {
+      (void)fputs(known[i].tex, out);
+      return true;
+    }
+  }
+  return false;
+}
+
+// Text that is text and nothing else.
+static void write_text(FILE *out, const char *text) {
+  while (*text != '\0') {
+    const char *replacement = replacement_of(*text);
+    int length = sht__utf8_length(text);
+    if (replacement != NULL) {
+      (void)fputs(replacement, out);
+    } else if (strchr("&%$#_{}", *text) != NULL) {
+      (void)fprintf(out, "\\%c", *text);
+    } else if (length == 0) {
+      (void)fputc('?', out);
+    } else if (!write_known(out, text, length)) {
+      (void)fwrite(text, 1, (size_t)length, out);
+    }
+    text += length > 0 ? length : 1;
+  }
+}
+
+// A label has letters, digits, points and hyphens alone.
+static void write_label(FILE *out, const char *name) {
+  for (; *name != '\0'; name++) {
+    bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9');
+    (void)fputc(plain || *name == '.' ? *name : '-', out);
+  }
+}
+
+static void write_head(FILE *out, const sht__sheet *sheet) {
+  bool spread = sht__sheet_has_spread(sheet);
+  (void)fputs(spread ? "\\begin{tabular}{lr" : "\\begin{tabular}{l", out);
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    (void)fputs(sheet->has_paper[c] ? "rrr" : "r", out);
+  }
+  (void)fputs(spread ? "l}\n\\toprule\n & " : "l}\n\\toprule\n", out);
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    char axis[SHT__PLOT_NAME];
+    (void)fprintf(out, " & \\multicolumn{%d}{c}{", sheet->has_paper[c] ? 3 : 1);
+    write_text(out, sht__quantity_axis(&sheet->columns[c], axis, sizeof axis));
+    (void)fputs("}", out);
+  }
+  (void)fputs(" & \\\\\n", out);
+  int column = spread ? 3 : 2;
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    int width = sheet->has_paper[c] ? 3 : 1;
+    (void)fprintf(out, "\\cmidrule(lr){%d-%d}", column, column + width - 1);
+    column += width;
+  }
+  (void)fputs(spread ? "\nrun & $n$" : "\nrun", out);
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    (void)fputs(sheet->has_paper[c] ? " & paper & ours & diff." : " & ours", out);
+  }
+  (void)fputs(" & remark \\\\\n\\midrule\n", out);
+}
+
+static void write_ours(FILE *out, const sht__quantity *quantity, const sht__cell *cell) {
+  char text[SHT__TEXT_SIZE];
+  write_text(out, sht__cell_value_text(quantity, cell->value, text, sizeof text));
+  if (isfinite(cell->spread)) {
+    (void)fprintf(out, " {\\scriptsize $\\pm$ %s}", sht__cell_value_text(quantity, cell->spread, text, sizeof text));
+  }
+  if (isfinite(cell->best)) {
+    (void)fprintf(out, " {\\scriptsize (%s)}", sht__cell_value_text(quantity, cell->best, text, sizeof text));
+  }
+}
+
+static void write_row(FILE *out, const sht__sheet *sheet, size_t row) {
+  char text[SHT__TEXT_SIZE];
+  write_text(out, sheet->rows[row].label);
+  if (sht__sheet_has_spread(sheet)) {
+    (void)fprintf(out, " & %" PRIu32, sht__sheet_row_runs(sheet, row));
+  }
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    const sht__quantity *quantity = &sheet->columns[c];
+    const sht__cell *cell = sht__sheet_cell(sheet, row, c);
+    (void)fputs(" & ", out);
+    if (sheet->has_paper[c]) {
+      write_text(out, sht__cell_value_text(quantity, cell->paper, text, sizeof text));
+      (void)fputs(" & ", out);
+    }
+    write_ours(out, quantity, cell);
+    if (sheet->has_paper[c]) {
+      (void)fputs(" & ", out);
+      double difference = sht__sheet_difference(sheet, row, c);
+      write_text(out, sht__cell_difference_text(quantity, difference, text, sizeof text));
+    }
+  }
+  (void)fputs(" & ", out);
+  write_text(out, sheet->rows[row].remark);
+  (void)fputs(" \\\\\n", out);
+}
+
+void sht__sheet_tex(FILE *out, const sht__sheet *sheet) {
+  char legend[SHT__PLOT_NAME];
+  (void)fputs(
+      "% \\usepackage{booktabs} in the preamble; for texts outside ASCII also \\usepackage[utf8]{inputenc},\n"
+      "% and \\usepackage{textcomp} and \\usepackage[T1]{fontenc} for quotation marks.\n"
+      "\\begin{table}\n\\centering\n\\caption{",
+      out);
+  write_text(out, sheet->finding);
+  (void)fputs(". ", out);
+  write_text(out, sht__sheet_legend(sheet, legend, sizeof legend));
+  if (sheet->note[0] != '\0') {
+    (void)fputs(" \\textbf{", out);
+    write_text(out, sheet->note);
+    (void)fputc('}', out);
+  }
+  (void)fputs("}\n\\label{tab:", out);
+  write_label(out, sheet->name);
+  (void)fputs("}\n", out);
+  write_head(out, sheet);
+  for (size_t r = 0; r < sheet->row_count; r++) {
+    write_row(out, sheet, r);
+  }
+  (void)fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
+}

@@ -1,0 +1,223 @@
+// Tables inside a page of Markdown: see report_update.h.
+#include "lab/report_update.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "lab/experiment_report.h"
+#include "lab/svg_text.h"
+#include "shatter/schedule.h"
+
+enum { PAGE_SIZE_MAX = 1 << 24, WORD_SIZE = 64 };
+
+static const char opening[] = "<!-- measured:";
+static const char ending[] = "<!-- end -->";
+
+typedef struct block {
+  char experiment[WORD_SIZE], view[WORD_SIZE], scale[WORD_SIZE];
+} block;
+
+// An experiment with its runs. Planning takes seconds, so that it serves for all blocks in a row that show it.
+typedef struct source {
+  block what;
+  sht_experiment *experiment;
+  sht_schedule *schedule;
+  sht_run *runs;
+  sht__results results;
+} source;
+
+// A view of curves or a sweep: its measured points, one row for each; of a curve only the last one.
+static void write_points(FILE *out, const sht__plot *plot) {
+  char axis[SHT__PLOT_NAME];
+  char text[SHT__TEXT_SIZE];
+  uint64_t points = 0;
+  uint64_t measured = 0;
+  (void)fprintf(out, "| series | %s |", sht__quantity_axis(&plot->x, axis, sizeof axis));
+  (void)fprintf(out, " %s |\n| --- | ---: | ---: |\n", sht__quantity_axis(&plot->y, axis, sizeof axis));
+  for (size_t i = 0; i < plot->series_count; i++) {
+    const sht__plot_series *s = &plot->series[i];
+    for (uint64_t p = plot->marked || s->count == 0 ? 0 : s->count - 1; p < s->count; p++) {
+      points++;
+      if (!isfinite(s->y[p])) {
+        continue;
+      }
+      measured++;
+      (void)fputs("| ", out);
+      sht__md_text(out, s->label);
+      (void)fprintf(out, " | %s |", sht__cell_value_text(&plot->x, s->x[p], text, sizeof text));
+      (void)fprintf(out, " %s |\n", sht__cell_value_text(&plot->y, s->y[p], text, sizeof text));
+    }
+  }
+  if (plot->marked && measured < points) {
+    (void)fprintf(out, "\n%" PRIu64 " of %" PRIu64 " points; the others are not measured yet or were not fitted.\n",
+                  measured, points);
+  }
+}
+
+static sht_status write_plots(FILE *out, const sht__results *results, uint64_t index, sht_error *error) {
+  uint32_t parts = 0;
+  SHT_TRY(sht__view_parts(&results->experiment->views[index], &parts, error));
+  for (uint32_t part = 0; part < parts; part++) {
+    sht__plot plot;
+    sht_status status = sht__view_plot(results, index, part, &plot, error);
+    if (status == SHT_OK) {
+      sht__md_text(out, plot.finding);
+      (void)fputs(".\n", out);
+    }
+    if (status == SHT_OK && sht__plot_has_points(&plot)) {
+      (void)fputc('\n', out);
+      write_points(out, &plot);
+    }
+    sht__plot_close(&plot);
+    SHT_TRY(status);
+  }
+  return SHT_OK;
+}
+
+static sht_status write_sheet(FILE *out, const sht__results *results, uint64_t index, sht_error *error) {
+  sht__sheet sheet;
+  sht_status status = sht__view_sheet(results, index, &sheet, error);
+  if (status == SHT_OK) {
+    sht__md_text(out, sheet.finding);
+    (void)fputs(".\n\n", out);
+    sht__sheet_md(out, &sheet, true);
+  }
+  sht__sheet_close(&sheet);
+  return status;
+}
+
+static sht_status find_view(const sht_experiment *experiment, const block *what, uint64_t *index, sht_error *error) {
+  for (*index = 0; *index < experiment->view_count; (*index)++) {
+    if (strcmp(experiment->views[*index].name, what->view) == 0) {
+      return SHT_OK;
+    }
+  }
+  return SHT_FAIL(error, SHT_MISSING, "%s has no figure or table \"%s\"", what->experiment, what->view);
+}
+
+static sht_status write_results(FILE *out, const sht__results *results, const block *what, sht_error *error) {
+  uint64_t index = 0;
+  SHT_TRY(find_view(results->experiment, what, &index, error));
+  (void)fputc('\n', out);
+  SHT_TRY(results->experiment->views[index].kind == SHT_VIEW_TABLE ? write_sheet(out, results, index, error)
+                                                                   : write_plots(out, results, index, error));
+  (void)fputc('\n', out);
+  return SHT_OK;
+}
+
+// The runs that the store has.
+static sht_status take_runs(const sht_schedule *schedule, sht_run **out, sht_error *error) {
+  uint64_t count = schedule->experiment->run_count;
+  SHT_TRY(SHT_ALLOC(out, count, "runs of the experiment", error));
+  for (uint64_t i = 0; i < count; i++) {
+    if (schedule->slots[i].state == SHT_SLOT_DONE) {
+      (*out)[i] = schedule->slots[i].run;
+    } else {
+      (*out)[i].config = schedule->experiment->runs[i].config;
+    }
+  }
+  return SHT_OK;
+}
+
+static void close_source(source *s) {
+  if (s->results.experiment != NULL) {
+    sht__results_close(&s->results);
+  }
+  sht_free(s->runs);
+  sht_schedule_close(s->schedule);
+  sht_experiment_close(s->experiment);
+  *s = (source){.schedule = NULL};
+}
+
+static sht_status open_source(const block *what, const char *store, source *s, sht_error *error) {
+  const sht_schedule_options options = {.store = store, .jobs = 1, .threads = 1};
+  s->what = *what;
+  SHT_TRY(sht_experiment_open(what->experiment, what->scale, NULL, &s->experiment, error));
+  SHT_TRY(sht_schedule_open(s->experiment, &options, &s->schedule, error));
+  SHT_TRY(take_runs(s->schedule, &s->runs, error));
+  return sht__results_open(s->experiment, s->runs, &s->results, error);
+}
+
+static sht_status write_block(FILE *out, const block *what, const char *store, source *s, sht_error *error) {
+  bool same = s->experiment != NULL && strcmp(s->what.experiment, what->experiment) == 0 &&
+              strcmp(s->what.scale, what->scale) == 0;
+  if (!same) {
+    close_source(s);
+    SHT_TRY(open_source(what, store, s, error));
+  }
+  return write_results(out, &s->results, what, error);
+}
+
+static sht_status read_block(const char *path, const char *text, const char *line, block *out, sht_error *error) {
+  uint64_t number = 1;
+  for (const char *c = text; c < line; c++) {
+    number += *c == '\n';
+  }
+  *out = (block){.scale = ""};
+  int words = sscanf(line + strlen(opening), " %63s %63s %63s", out->experiment, out->view, out->scale);
+  if (words == 3 && strncmp(out->scale, "--", 2) == 0) {
+    out->scale[0] = '\0';
+  }
+  if (words < 3 || strncmp(out->view, "--", 2) == 0) {
+    return SHT_FAIL(error, SHT_DATA, "%s:%" PRIu64 ": write %s EXPERIMENT VIEW -->", path, number, opening);
+  }
+  if (strstr(line, ending) == NULL) {
+    return SHT_FAIL(error, SHT_DATA, "%s:%" PRIu64 ": no line %s ends this block", path, number, ending);
+  }
+  return SHT_OK;
+}
+
+// The next line that begins a block; NULL: there is none. Blocks that a page shows inside its text do not begin a line.
+static const char *find_block(const char *text) {
+  const char *found = strncmp(text, opening, strlen(opening)) == 0 ? text : strstr(text, "\n<!-- measured:");
+  return found == NULL || *found != '\n' ? found : found + 1;
+}
+
+static sht_status write_blocks(FILE *out, const char *path, const char *text, const char *store, source *s,
+                               uint64_t *blocks, sht_error *error) {
+  const char *at = text;
+  for (const char *line = find_block(at); line != NULL; line = find_block(at)) {
+    block what;
+    SHT_TRY(read_block(path, text, line, &what, error));
+    size_t head = strcspn(line, "\n") + 1;
+    (void)fwrite(at, 1, (size_t)(line - at) + head, out);
+    SHT_TRY(write_block(out, &what, store, s, error));
+    at = strstr(line, ending);
+    (*blocks)++;
+  }
+  (void)fputs(at, out);
+  return SHT_OK;
+}
+
+static sht_status write_page(FILE *out, const char *path, const char *text, const char *store, uint64_t *blocks,
+                             sht_error *error) {
+  source s = {.schedule = NULL};
+  sht_status status = write_blocks(out, path, text, store, &s, blocks, error);
+  close_source(&s);
+  return status;
+}
+
+sht_status sht__report_update(const char *path, const char *store, uint64_t *blocks, sht_error *error) {
+  char *text = NULL;
+  char *page = NULL;
+  size_t length = 0;
+  uint64_t size = 0;
+  *blocks = 0;
+  SHT_TRY(sht_file_read(path, PAGE_SIZE_MAX, &text, &size, error));
+  FILE *out = open_memstream(&page, &length);
+  sht_status status = out == NULL ? SHT_FAIL(error, SHT_MEMORY, "no memory for %s", path)
+                                  : write_page(out, path, text, store, blocks, error);
+  if (out != NULL && fclose(out) != 0 && status == SHT_OK) {
+    status = SHT_FAIL(error, SHT_MEMORY, "no memory for %s", path);
+  }
+  if (status == SHT_OK) {
+    status = sht_file_write(path, page, length, error);
+  }
+  free(page);
+  sht_free(text);
+  return status;
+}

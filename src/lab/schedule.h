@@ -1,0 +1,54 @@
+// What the parts of the schedule share: processes that work on a run and tell of it through a pipe.
+#ifndef SHT_LAB_SCHEDULE_H
+#define SHT_LAB_SCHEDULE_H
+
+#include <sys/types.h>
+
+#include "shatter/schedule.h"
+
+// What a child process tells. Smaller than PIPE_BUF: written and read whole.
+typedef struct sht__told {
+  enum { SHT__TOLD_PROGRESS, SHT__TOLD_TIMED, SHT__TOLD_ELSEWHERE, SHT__TOLD_ENDED } kind;
+  sht_status status;
+  uint64_t epochs, steps;
+  double loss, accuracy;
+  double seconds;  // of a step
+  double opening;  // seconds to open data, model and engine
+  uint64_t parameters;
+  char text[1024];  // what went wrong; of TIMED: numerics; of ELSEWHERE: the run's folder
+} sht__told;
+
+typedef struct sht__child {
+  pid_t pid;  // 0: none
+  int pipe;   // read end
+} sht__child;
+
+// Seconds of a clock that never goes back.
+double sht__schedule_clock(void);
+
+// Forks; `work` runs in the child with the write end and must not return. inherited: descriptors [inherited_count] that
+// the child closes.
+sht_status sht__child_start(sht__child *child, void (*work)(void *context, int pipe), void *context,
+                            const int *inherited, int inherited_count, sht_error *error);
+// Reads one message; 1: got it, 0: none yet (never without `blocking`... see poll), -1: the child is gone.
+int sht__child_read(const sht__child *child, sht__told *out);
+// Waits for the child's end and forgets it; how it ended goes to `how` [size] when it did not end by itself.
+void sht__child_end(sht__child *child, char *how, size_t size);
+void sht__told_write(int pipe, const sht__told *told);
+
+// In a child: trains the configuration in the store and tells of it; ends the process. `stop` is the read end of a pipe
+// whose other end the parent closes (or loses with its life) to stop its children.
+typedef struct sht__training_work {
+  const sht_config *config;
+  const char *store;
+  int stop;
+  const sht_schedule_observer *observer;
+} sht__training_work;
+void sht__train_in_child(void *context, int pipe);
+
+// Asks the network's engine for its numerics (and size), and with threads > 0 times its steps: `copies` at once with
+// `threads` each, for about a second. The slowest copy's median goes to *seconds.
+sht_status sht__network_probe(sht_schedule_network *network, const sht_config *config, uint64_t threads,
+                              uint64_t copies, double *seconds, sht_error *error);
+
+#endif

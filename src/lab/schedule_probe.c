@@ -1,0 +1,107 @@
+// Asking a network's engine what it computes with, and timing its steps, in processes of their own: see schedule.h.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "lab/schedule.h"
+#include "train/session.h"
+
+enum { WINDOWS_MAX = 64, COPIES_MAX = 256 };
+static const double timed_seconds = 0.7;
+
+typedef struct probe {
+  const sht_config *config;
+  bool timed;
+} probe;
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a;
+  double y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+// The median time of a training step, after one to warm up.
+static sht_status time_steps(sht_session *session, double *seconds, sht_error *error) {
+  const sht_step_rates rates = {1e-6F, 0, 0};
+  double times[WINDOWS_MAX];
+  int count = -1;
+  double end = 0;
+  while (count < 1 || (count < WINDOWS_MAX && sht__schedule_clock() < end)) {
+    sht_step_metrics metrics;
+    uint64_t done = 0;
+    double began = sht__schedule_clock();
+    SHT_TRY(sht_engine_train(session->engine, &session->train, 0, 0, 1, &rates, &metrics, &done, error));
+    double now = sht__schedule_clock();
+    if (count >= 0) {
+      times[count] = now - began;
+    } else {
+      end = now + timed_seconds;
+    }
+    count++;
+  }
+  qsort(times, (size_t)count, sizeof times[0], by_value);
+  *seconds = times[count / 2];
+  return SHT_OK;
+}
+
+static void probe_in_child(void *context, int pipe) {
+  const probe *self = context;
+  sht_session session;
+  sht_error error = {.message = ""};
+  sht__told told = {.kind = SHT__TOLD_TIMED};
+  double began = sht__schedule_clock();
+  told.status = sht__session_open(self->config, &session, &error);
+  told.opening = sht__schedule_clock() - began;
+  if (told.status == SHT_OK) {
+    told.parameters = session.graph->parameter_count;
+    (void)snprintf(told.text, sizeof told.text, "%s", session.info.numerics);
+    if (self->timed) {
+      told.status = time_steps(&session, &told.seconds, &error);
+    }
+  }
+  if (told.status != SHT_OK) {
+    (void)snprintf(told.text, sizeof told.text, "%.*s", (int)sizeof told.text - 1, error.message);
+  }
+  sht__told_write(pipe, &told);
+  _exit(0);
+}
+
+static sht_status take_answer(sht__child *child, sht_schedule_network *network, double *seconds, sht_error *error) {
+  sht__told told;
+  char how[128] = "";
+  int got = sht__child_read(child, &told);
+  sht__child_end(child, how, sizeof how);
+  if (got != 1) {
+    return SHT_FAIL(error, SHT_INTERNAL, "%s could not be tried out: %s", network->model, how);
+  }
+  if (told.status != SHT_OK) {
+    return SHT_FAIL(error, told.status, "%s", told.text);
+  }
+  (void)snprintf(network->numerics, sizeof network->numerics, "%.*s", (int)sizeof network->numerics - 1, told.text);
+  network->parameters = told.parameters;
+  network->opening = told.opening;
+  *seconds = told.seconds > *seconds ? told.seconds : *seconds;
+  return SHT_OK;
+}
+
+sht_status sht__network_probe(sht_schedule_network *network, const sht_config *config, uint64_t threads,
+                              uint64_t copies, double *seconds, sht_error *error) {
+  sht__child children[COPIES_MAX];
+  sht_config changed = *config;
+  changed.threads = threads > 0 ? threads : 1;
+  probe work = {.config = &changed, .timed = threads > 0};
+  sht_status status = SHT_OK;
+  uint64_t started = 0;
+  *seconds = 0;
+  for (; started < copies && started < COPIES_MAX && status == SHT_OK; started += status == SHT_OK) {
+    status = sht__child_start(&children[started], probe_in_child, &work, NULL, 0, error);
+  }
+  for (uint64_t i = 0; i < started; i++) {
+    sht_status answer = take_answer(&children[i], network, seconds, status == SHT_OK ? error : NULL);
+    status = status == SHT_OK ? answer : status;
+  }
+  return status;
+}

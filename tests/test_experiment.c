@@ -1,0 +1,362 @@
+// Experiments: pages expand into exactly the runs that a person would write out, and every mistake is told with its
+// place.
+#include <math.h>
+
+#include "shatter/experiment.h"
+#include "train_fixture.h"
+
+static char folder[FIXTURE_PATH];
+
+static int set_up(void **state) {
+  (void)state;
+  fixture_folder(folder);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  fixture_remove(folder);
+  return 0;
+}
+
+static sht_status try_page(const char *text, const char *scale, const sht_setting *above, sht_experiment **out,
+                           sht_error *error) {
+  char path[FIXTURE_PATH * 2];
+  (void)snprintf(path, sizeof path, "%s/page.yaml", folder);
+  fixture_write(path, text, strlen(text));
+  return sht_experiment_open(path, scale, above, out, error);
+}
+
+static sht_experiment *open_page(const char *text, const char *scale, const sht_setting *above) {
+  sht_experiment *experiment = NULL;
+  sht_error error;
+  fixture_ok(try_page(text, scale, above, &experiment, &error), &error);
+  return experiment;
+}
+
+// Opens a page that is wrong, and looks for each of the texts (ended by NULL) in the message.
+static void assert_told(const char *text, const char *const *wanted) {
+  sht_experiment *experiment = NULL;
+  sht_error error;
+  assert_int_equal(try_page(text, NULL, NULL, &experiment, &error), SHT_CONFIG);
+  assert_null(experiment);
+  for (; *wanted != NULL; wanted++) {
+    if (strstr(error.message, *wanted) == NULL) {
+      fail_msg("\"%s\" is not in: %s", *wanted, error.message);
+    }
+  }
+}
+
+// The number of runs with these values.
+static int count_runs(const sht_experiment *experiment, const char *model, const char *labels, uint64_t seed) {
+  int count = 0;
+  for (uint64_t i = 0; i < experiment->run_count; i++) {
+    const sht_config *config = &experiment->runs[i].config;
+    count += strcmp(config->model, model) == 0 && strcmp(config->labels, labels) == 0 && config->seed == seed;
+  }
+  return count;
+}
+
+static void a_grid_is_the_product_of_its_lists(void **state) {
+  (void)state;
+  sht_experiment *experiment = open_page(
+      "title: t\n"
+      "options: {data: shapes, epochs: 7}\n"
+      "grid:\n"
+      "  model: [alexnet, mlp-1x512]\n"
+      "  labels: [true, corrupt:(0.1..0.9 step 0.1), random]\n"
+      "  seed: 1..3\n"
+      "exclude:\n"
+      "  - {model: alexnet, labels: [random, corrupt:(0.1..0.2 step 0.1)]}\n"
+      "  - {seed: 2, model: mlp-1x512}\n",
+      NULL, NULL);
+  // 2 x 11 x 3, less alexnet's 3 kinds of labels x 3 seeds, less mlp's 11 kinds with seed 2.
+  assert_int_equal(experiment->run_count, 66 - 9 - 11);
+  for (int level = 1; level <= 9; level++) {
+    char labels[32];
+    (void)snprintf(labels, sizeof labels, "corrupt:0.%d", level);
+    assert_int_equal(count_runs(experiment, "mlp-1x512", labels, 3), 1);
+    assert_int_equal(count_runs(experiment, "mlp-1x512", labels, 2), 0);
+    assert_int_equal(count_runs(experiment, "alexnet", labels, 2), level > 2);
+  }
+  assert_int_equal(count_runs(experiment, "alexnet", "random", 1), 0);
+  assert_int_equal(experiment->runs[0].config.epochs, 7);
+  assert_string_equal(experiment->runs[0].series, "alexnet, true labels");  // seeds share a series
+  sht_experiment_close(experiment);
+}
+
+static void ranges(void **state) {
+  (void)state;
+  sht_experiment *experiment = open_page(
+      "title: t\n"
+      "grid:\n"
+      "  weight-decay: [0.001..0.003 step 0.001, default]\n"
+      "  train-size: 1000..2000 step 500\n"
+      "  labels: wrong:(0, .5, 1)\n",
+      NULL, NULL);
+  assert_int_equal(experiment->run_count, 4 * 3 * 3);
+  assert_true(experiment->runs[0].config.weight_decay == 0.001 && isnan(experiment->runs[35].config.weight_decay));
+  assert_true(experiment->runs[9].config.weight_decay == 0.002 && experiment->runs[18].config.weight_decay == 0.003);
+  assert_int_equal(experiment->runs[35].config.train_size, 2000);
+  assert_string_equal(experiment->runs[1].config.labels, "wrong:.5");
+  sht_experiment_close(experiment);
+}
+
+// Series are alternatives; what a sweep has along x does not tell them apart, other lists do.
+static void series_are_named(void **state) {
+  (void)state;
+  sht_experiment *experiment = open_page(
+      "title: t\n"
+      "grid: {labels: [true, random], seed: 1..2, batch: [32, 64]}\n"
+      "series:\n"
+      "  - {name: A, model: alexnet}\n"
+      "  - {name: M, model: mlp-1x512}\n"
+      "figures:\n"
+      "  f: {x: corruption, y: [test_error, relative_time]}\n",
+      NULL, NULL);
+  assert_int_equal(experiment->run_count, 16);
+  assert_string_equal(experiment->runs[0].series, "A, batch 32");
+  assert_string_equal(experiment->runs[15].series, "M, batch 64");
+  assert_int_equal(experiment->view_count, 1);
+  assert_int_equal(experiment->views[0].kind, SHT_VIEW_SWEEP);
+  assert_int_equal(experiment->views[0].y_count, 2);
+  sht_experiment_close(experiment);
+}
+
+static void what_stands_above_wins(void **state) {
+  (void)state;
+  static const char page[] =
+      "title: t\n"
+      "options: {epochs: 100, model: inception}\n"
+      "sets:\n"
+      "  one:\n"
+      "    options: {epochs: 50}\n"
+      "    grid: {seed: 1..3, labels: [true, random]}\n"
+      "  two:\n"
+      "    series: [{name: a, epochs: 60}, {name: b}]\n"
+      "scales:\n"
+      "  small:\n"
+      "    note: Fewer.\n"
+      "    options: {train-size: 1000}\n"
+      "    grid: {seed: [9]}\n"
+      "    models: {inception: inception-small}\n"
+      "    sets: {two: {options: {epochs: 5}, grid: {batch: [16, 32]}}}\n"
+      "  other:\n"
+      "    note: Longer.\n"
+      "    models: {inception: {epochs: 200, batch: 64}}\n";
+  sht_experiment *full = open_page(page, "full", NULL);
+  assert_int_equal(full->run_count, 8);
+  assert_int_equal(full->runs[0].config.epochs, 50);
+  assert_int_equal(full->runs[6].config.epochs, 60);
+  assert_int_equal(full->runs[7].config.epochs, 100);
+  assert_string_equal(full->scales, "small, other");
+  assert_string_equal(full->scale_note, "");
+  sht_experiment_close(full);
+  sht_experiment *small = open_page(page, "small", NULL);
+  assert_int_equal(small->sets[0].count, 2);
+  assert_int_equal(small->sets[1].count, 4);
+  assert_int_equal(small->runs[0].config.seed, 9);
+  assert_int_equal(small->runs[0].config.train_size, 1000);
+  assert_string_equal(small->runs[0].config.model, "inception-small");
+  assert_int_equal(small->runs[2].config.epochs, 5);
+  assert_string_equal(small->scale_note, "Fewer.");
+  sht_experiment_close(small);
+  sht_experiment *other = open_page(page, "other", NULL);
+  assert_int_equal(other->runs[0].config.epochs, 200);
+  assert_int_equal(other->runs[0].config.batch, 64);
+  sht_experiment_close(other);
+  // The command line makes the three seeds of each kind one run.
+  const sht_setting above[] = {{"seed", "5"}, {"epochs", "3"}, {NULL, NULL}};
+  sht_experiment *told = open_page(page, NULL, above);
+  assert_int_equal(told->sets[0].count, 2);
+  assert_int_equal(told->sets[1].first, 2);
+  assert_int_equal(told->sets[1].count, 2);
+  assert_int_equal(told->runs[3].config.epochs, 3);
+  sht_experiment_close(told);
+}
+
+static void model_files_lie_beside_the_page(void **state) {
+  (void)state;
+  char path[FIXTURE_PATH * 2];
+  (void)snprintf(path, sizeof path, "%s/tiny.yaml", folder);
+  fixture_write(path, fixture_model, sizeof fixture_model - 1);
+  sht_experiment *experiment = open_page("title: t\noptions: {model: tiny.yaml}\n", NULL, NULL);
+  assert_string_equal(experiment->runs[0].config.model, path);
+  sht_experiment_close(experiment);
+}
+
+static void all_mistakes_are_told_at_once(void **state) {
+  (void)state;
+  assert_told(
+      "title: t\n"
+      "tables2: {}\n"
+      "options:\n"
+      "  {data: shapes,  epochs: 0}\n"
+      "sets:\n"
+      "  one: {grid: {\n"
+      "      sede: 1..3,\n"
+      "      labels: [true, rndom],\n"
+      "      model: [alexnte, mlp-1x512]}}\n"
+      "figures:\n"
+      "  f:\n"
+      "    x: corruption\n"
+      "    y: tset_error\n"
+      "    set: other\n"
+      "scales:\n"
+      "  small: {options: {epochs: 3}}\n",
+      (const char *const[]){
+          "page.yaml:2:1: unknown key \"tables2\"", "did you mean \"tables\"?", "page.yaml:4:27: epochs must be",
+          "page.yaml:7:7: there is no option \"sede\"", "did you mean \"seed\"?", "page.yaml:8:22: labels \"rndom\"",
+          "page.yaml:9:15: there is no model \"alexnte\"",
+          "          model: [alexnte, mlp-1x512]}}\n                  ^\n",
+          "page.yaml:13:8: \"tset_error\" is no quantity", "page.yaml:14:10: f: there is no set \"other\"",
+          "page.yaml:16:3: small: needs a note", NULL});
+}
+
+static void mistakes(void **state) {
+  (void)state;
+  static const struct {
+    const char *page, *told;
+  } cases[] = {
+      {"title: t\ngrid: {seed: 3..1}\n", "2:14: \"3..1\" is not a range"},
+      {"title: t\ngrid: {seed: 1..3 step 0}\n", "is not a range"},
+      {"title: t\ngrid: {seed: 1..30000}\n", "more than 10000 values"},
+      {"title: t\ngrid: {seed: 1..200, epochs: 1..200}\n", "more than 10000 runs"},
+      {"title: t\ngrid: {seed: []}\n", "the list is empty"},
+      {"title: t\ngrid: {labels: corrupt:(0..x)}\n", "\"0..x\" is not a range"},
+      {"title: t\noptions: {seed: 1..3}\n", "seed is one value here, not 3"},
+      {"title: t\ngrid: {seed: \"1\"}\n", "remove the quotes"},
+      {"title: t\nseries:\n  - {model: alexnet}\n", "3:5: series: each series needs a name"},
+      {"title: t\ngrid: {seed: 1..3}\nexclude: [{seed: 1..3}]\n", "no run is left"},
+      {"title: t\ngrid: {seed: 1}\nsets: {a: {}}\n", "a page has either sets, or one grid"},
+      {"options: {epochs: 3}\n", "the page has no title"},
+      {"title: t\ntables: {a b: {columns: train_loss}}\n", "\"a b\" cannot name a figure or table"},
+      {"title: t\ntables: {a: {columns: train_loss}}\nfigures: {a: {x: steps, y: train_loss}}\n", "names two"},
+      {"title: t\nfigures: {a: {x: steps, y: relative_time}}\n", "\"relative_time\" is no quantity of an epoch"},
+      {"title: t\ntables: {a: {columns: test_error, paper: [{series: runz, test_error: 1}]}}\n",
+       "the set runs has no series \"runz\""},
+      {"title: t\ntables: {a: {columns: test_error, paper: [{series: runs, test_eror: 1}]}}\n",
+       "a does not show \"test_eror\""},
+      {"title: t\ntables: {a: {columns: test_error, paper: [{series: runs, test_error: 10%}]}}\n",
+       "test_error must be a number"},
+      {"title: t\noptions: {precision: fp64}\n", "the device cpu does not compute in fp64"},
+      {"title: t\noptions: {augment: corp}\n", "page.yaml:2:20"},
+      {"title: t\nscales: {full: {note: x}}\n", "the page itself is the scale \"full\""},
+      {"- a\n- b\n", "an experiment is a page of KEY: VALUE lines"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    assert_told(cases[i].page, (const char *const[]){cases[i].told, NULL});
+  }
+}
+
+static void unknown_names_are_suggested(void **state) {
+  (void)state;
+  sht_experiment *experiment = NULL;
+  sht_error error;
+  assert_int_equal(sht_experiment_open("tabel1", NULL, NULL, &experiment, &error), SHT_MISSING);
+  assert_non_null(strstr(error.message, "did you mean \"table1\"?"));
+  assert_int_equal(sht_experiment_open("table1", "smal", NULL, &experiment, &error), SHT_MISSING);
+  assert_non_null(strstr(error.message, "full, small"));
+  assert_int_equal(sht_experiment_open("nowhere.yaml", NULL, NULL, &experiment, &error), SHT_MISSING);
+}
+
+static const sht_plan_view *find_view(const sht_experiment *experiment, const char *name) {
+  for (uint64_t i = 0; i < experiment->view_count; i++) {
+    if (strcmp(experiment->views[i].name, name) == 0) {
+      return &experiment->views[i];
+    }
+  }
+  fail_msg("%s has no view %s", experiment->name, name);
+  return NULL;
+}
+
+// The sum of a table's column, to be compared with the published one.
+static double sum_of(const sht_plan_view *view, const char *quantity) {
+  double sum = 0;
+  for (uint64_t i = 0; i < view->paper_count; i++) {
+    sum += strcmp(view->paper[i].quantity, quantity) == 0 ? view->paper[i].value : 0;
+  }
+  return sum;
+}
+
+static sht_experiment *open_shipped(const char *name, const char *scale) {
+  sht_experiment *experiment = NULL;
+  sht_error error;
+  fixture_ok(sht_experiment_open(name, scale, NULL, &experiment, &error), &error);
+  bool full = strcmp(scale, "full") == 0;
+  assert_int_equal(strlen(experiment->scale_note) == 0, full);
+  for (uint64_t i = 0; i < experiment->run_count; i++) {
+    assert_int_equal(experiment->runs[i].config.train_size == 0, full);
+  }
+  return experiment;
+}
+
+// Rows, levels and sums of columns as in the paper.
+static void the_papers_experiments(void **state) {
+  (void)state;
+  static const char *const scales[] = {"full", "small"};
+  for (int i = 0; i < 2; i++) {
+    sht_experiment *table1 = open_shipped("table1", scales[i]);
+    assert_int_equal(table1->run_count, 19);
+    const sht_plan_view *view = find_view(table1, "table1");
+    assert_int_equal(view->paper_count, 38);
+    // Table 1's columns, in percent: 8 x 100 (Inception), 99.9 + 99.82 + 100 + 100 + 99.82, 3 x 100, 99.8 + 100
+    // + 99.34.
+    assert_true(fabs(100 * sum_of(view, "train_accuracy") - (800 + 499.54 + 300 + 299.14)) < 1e-9);
+    assert_true(fabs(100 * sum_of(view, "test_accuracy") -
+                     (89.05 + 89.31 + 86.03 + 85.75 + 9.78 + 83 + 82 + 10.12 + 81.22 + 79.66 + 77.36 + 76.07 + 9.86 +
+                      53.35 + 52.39 + 10.48 + 50.39 + 50.51 + 10.61)) < 1e-9);
+    sht_experiment_close(table1);
+    sht_experiment *fig1 = open_shipped("fig1", scales[i]);
+    assert_int_equal(fig1->sets[0].count, 5);
+    assert_int_equal(fig1->sets[1].count, i == 0 ? 33 : 9);
+    assert_int_equal(find_view(fig1, "1a")->kind, SHT_VIEW_CURVES);
+    assert_int_equal(find_view(fig1, "1b")->kind, SHT_VIEW_SWEEP);
+    sht_experiment_close(fig1);
+    sht_experiment *fig2b = open_shipped("fig2b", scales[i]);
+    assert_int_equal(fig2b->run_count, 2);
+    sht_experiment_close(fig2b);
+    sht_experiment *table4 = open_shipped("table4", scales[i]);
+    assert_int_equal(table4->run_count, 6);
+    assert_true(fabs(100 * sum_of(find_view(table4, "table4"), "train_accuracy") - (200 + 99.21 + 99.93 + 99.28)) <
+                1e-9);
+    sht_experiment_close(table4);
+  }
+  for (const char *const *name = sht_experiment_names(); *name != NULL; name++) {
+    sht_experiment_close(open_shipped(*name, "full"));
+  }
+}
+
+// A page cut off anywhere is a fault or a shorter page, and never worse.
+static void truncated_pages(void **state) {
+  (void)state;
+  static const char page[] =
+      "title: t\nsets:\n  a:\n    grid: {seed: 1..2, labels: [true, corrupt:(0..1 step 0.5)]}\n"
+      "    series: [{name: x, model: alexnet}]\n    exclude: [{seed: 1}]\ntables:\n  t: {columns: [test_error], paper: "
+      "[{series: x, test_error: 0.5}]}\nscales:\n  s: {note: n, models: {alexnet: {epochs: 2}}}\n";
+  for (size_t length = 0; length < sizeof page; length++) {
+    char cut[sizeof page];
+    sht_experiment *experiment = NULL;
+    sht_error error = {.message = ""};
+    (void)snprintf(cut, sizeof cut, "%.*s", (int)length, page);
+    sht_status status = try_page(cut, NULL, NULL, &experiment, &error);
+    assert_true(status == SHT_OK || (status == SHT_CONFIG && strlen(error.message) > 20));
+    sht_experiment_close(experiment);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_grid_is_the_product_of_its_lists),
+      cmocka_unit_test(ranges),
+      cmocka_unit_test(series_are_named),
+      cmocka_unit_test(what_stands_above_wins),
+      cmocka_unit_test(model_files_lie_beside_the_page),
+      cmocka_unit_test(all_mistakes_are_told_at_once),
+      cmocka_unit_test(mistakes),
+      cmocka_unit_test(unknown_names_are_suggested),
+      cmocka_unit_test(the_papers_experiments),
+      cmocka_unit_test(truncated_pages),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}

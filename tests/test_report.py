@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+"""Reports: their files are read back by parsers that we did not write, and their numbers by Python's own."""
+
+import csv
+import html.parser
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+from report_fixture import write_run
+
+BUILD = pathlib.Path(os.environ.get("SHATTER", "build/shatter")).parent
+SOURCE = pathlib.Path(os.environ.get("SHATTER_SOURCE", "."))
+FAILURES = []
+
+HOSTILE = """<script>alert("x")</script> & 'q' 50% $a_b# {c} ~^\\ \u00e9\u6f22\u5b57 ]]>"""
+LONG = "a very long name " * 7
+
+PAGE = """
+title: {title}
+source: A test
+options: {{data: cifar10, epochs: 30, model: mlp-1x512}}
+sets:
+  kinds:
+    grid: {{seed: [1, 2, 3]}}
+    series:
+      - {{name: {first}}}
+      - {{name: {second}, labels: random}}
+  levels:
+    grid: {{seed: [1, 2, 3], labels: ["true", "corrupt:0.5", random]}}
+    series:
+      - {{name: MLP}}
+      - {{name: not trained, model: mlp-3x512}}
+figures:
+  loss: {{set: kinds, title: Losses, x: steps, y: train_loss}}
+  learning: {{set: kinds, title: Curves, x: epochs, y: [train_accuracy, test_accuracy]}}
+  time: {{set: levels, title: Times, x: corruption, y: relative_time}}
+  error:
+    set: levels
+    title: Errors
+    x: corruption
+    y: test_error
+    paper:
+      - {{series: MLP, x: 0, test_error: 0.4949}}
+tables:
+  accuracy:
+    set: kinds
+    columns: [train_accuracy, test_accuracy]
+    paper:
+      - {{series: {first}, train_accuracy: 1, test_accuracy: 0.5051}}
+  untrained: {{set: levels, columns: [test_accuracy]}}
+scales:
+  small:
+    note: Only 30 epochs of a few images.
+    options: {{train-size: 2000}}
+"""
+
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+
+
+class Balance(html.parser.HTMLParser):
+    """Every element that is opened is closed, in order; texts and elements are kept."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.faults, self.texts, self.tags, self.ids = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.faults += [name for name, _ in attrs if name.startswith("on")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def check(name, good, shown=""):
+    print(f"{'ok' if good else 'FAILED'}: {name}")
+    if not good:
+        FAILURES.append(name)
+        print(shown)
+
+
+def quoted(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def train(folder, scale):
+    """Runs of the page's plan; one of them goes on, one seed was not fitted."""
+    extra = {"train_size": 2000} if scale else {}
+    made = []
+    for seed in (1, 2, 3):
+        for labels, rate, test in (("true", 0.30, 0.50), ("corrupt:0.5", 0.25, 0.30), ("random", 0.20, 0.10)):
+            slow = labels == "corrupt:0.5" and seed == 3
+            made.append(write_run(folder / f"{labels.replace(':', '')}-{seed}", epochs=30, labels=labels, seed=seed,
+                                  rate=0.05 if slow else rate + 0.01 * seed, test=test + 0.01 * seed, **extra))
+    return made
+
+
+def report(folder, scale="", title="A title", first="true", second="random", **more):
+    page = folder / "page.yaml"
+    page.write_text(PAGE.format(title=quoted(title), first=quoted(first), second=quoted(second)), encoding="utf-8")
+    out = folder / f"out{scale}"
+    runs = train(folder / f"runs{scale}", scale)
+    answer = subprocess.run([BUILD / "tests/driver_experiment", out, page, scale, *runs], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=250, **more)
+    check(f"the report is written ({title[:20]})", answer.returncode == 0, answer)
+    return out, answer.stdout
+
+
+def check_page(name, path, wanted):
+    text = path.read_text(encoding="utf-8")
+    page = Balance()
+    page.feed(text)
+    page.close()
+    check(f"{name}: balanced", not page.faults and not page.open, (page.faults, page.open))
+    check(f"{name}: no scripts and nothing from elsewhere",
+          "script" not in page.tags and not re.search(r'(?:src|href)="(?!data:|https://arxiv\.org/)', text), page.tags)
+    check(f"{name}: ids are unique", len(page.ids) == len(set(page.ids)), page.ids)
+    shown = "".join(page.texts)
+    for part in wanted:
+        check(f"{name}: says {part[:40]!r}", part in shown, shown[:3000])
+    # XHTML: the same page is XML.
+    check(f"{name}: is XML", is_xml(text.replace("<!DOCTYPE html>", "")))
+    return shown
+
+
+def is_xml(text):
+    try:
+        ElementTree.fromstring(text)
+    except ElementTree.ParseError as fault:
+        print(fault)
+        return False
+    return True
+
+
+def check_svg(out):
+    for path in sorted(out.glob("*.svg")):
+        text = path.read_text(encoding="utf-8")
+        check(f"{path.name}: is XML", is_xml(text))
+        if not is_xml(text):
+            continue
+        root = ElementTree.fromstring(text)
+        width, height = (float(root.get(side)) for side in ("width", "height"))
+        check(f"{path.name}: no number is missing", "nan" not in path.read_text() and "inf\"" not in path.read_text())
+        outside = [e.attrib for e in root.iter("{http://www.w3.org/2000/svg}text")
+                   if not (-0.1 <= float(e.get("x")) <= width and 0 <= float(e.get("y")) <= height)]
+        check(f"{path.name}: all texts begin inside", not outside, outside)
+
+
+def rows_of(path):
+    raw = path.read_bytes()
+    check(f"{path.name}: lines end in CR LF", raw.count(b"\n") == raw.count(b"\r\n"))
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def check_numbers(out, first, second):
+    """Means and deviations against the statistics module, from what the fixture wrote."""
+    finals = {}
+    for seed in (1, 2, 3):
+        for labels in ("true", "corrupt0.5", "random"):
+            text = (out.parent / "runs" / f"{labels}-{seed}" / "result.json").read_text()
+            finals[labels, seed] = json.loads(text)
+    rows = {row["series"]: row for row in rows_of(out / "accuracy.csv")}
+    check("names come back from CSV as they were", set(rows) == {first, second}, rows)
+    tests = [finals["true", seed]["test_accuracy"] for seed in (1, 2, 3)]
+    row = rows[first]
+    check("mean, deviation and n of the table",
+          abs(float(row["test_accuracy"]) - statistics.mean(tests)) < 1e-12 and
+          abs(float(row["test_accuracy_sd"]) - statistics.stdev(tests)) < 1e-12 and row["test_accuracy_n"] == "3", row)
+    check("difference to the paper",
+          abs(float(row["test_accuracy_difference"]) - (statistics.mean(tests) - 0.5051)) < 1e-12, row)
+    points = {(row["series"], float(row["corruption"])): row for row in rows_of(out / "time.csv")}
+    for x, labels in ((0.5, "corrupt0.5"), (1.0, "random")):
+        ratios = [finals[labels, seed]["fitted_step"] / finals["true", seed]["fitted_step"] for seed in (1, 2, 3)
+                  if finals[labels, seed]["fitted_step"]]
+        point = points["MLP", x]
+        check(f"relative time at {x}", abs(float(point["relative_time"]) - statistics.mean(ratios)) < 1e-12 and
+              float(point["n"]) == len(ratios), (point, ratios))
+    check("true labels take their own time", float(points["MLP", 0.0]["relative_time"]) == 1)
+    check("what was not trained has no value", points["not trained", 0.0]["relative_time"] == "", points)
+    papers = [row for row in rows_of(out / "error.csv") if row["source"] == "paper"]
+    check("the paper's point", [(row["corruption"], row["test_error"]) for row in papers] == [("0", "0.4949")], papers)
+
+
+def check_tex(out):
+    text = (out / "accuracy.tex").read_text(encoding="utf-8")
+    body = text[text.index("\\begin{table}"):]
+    check("LaTeX: special characters are escaped",
+          r"50\% \$a\_b\# \{c\} \textasciitilde{}\textasciicircum{}\textbackslash{}" in body and
+          r"\textless{}script\textgreater{}" in body and r"\&" in body, body)
+    bare = re.sub(r"\\[a-zA-Z]+|\\.", "", body)
+    check("LaTeX: braces are balanced", bare.count("{") == bare.count("}"), bare)
+    check("LaTeX: each row has as many cells",
+          len({len(re.findall(r"(?<!\\)&", line)) for line in body.splitlines()
+               if line.endswith("\\\\") and "multicolumn" not in line}) == 1, body)
+    if shutil.which("pdflatex"):
+        folder = out.parent / "tex"
+        folder.mkdir()
+        (folder / "t.tex").write_text("\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,textcomp}"
+                                      "\\begin{document}" + body.replace("\u6f22\u5b57", "") + "\\end{document}")
+        answer = subprocess.run(["pdflatex", "-interaction=batchmode", "t.tex"], cwd=folder, timeout=250,
+                                stdout=subprocess.PIPE)
+        check("LaTeX: pdflatex takes it", answer.returncode == 0, answer)
+
+
+def check_golden(out):
+    for name in ("error", "loss"):
+        golden = SOURCE / "tests/golden" / f"report-{name}.svg"
+        made = (out / f"{name}.svg").read_text(encoding="utf-8")
+        if os.environ.get("SHATTER_GOLDEN") == "write":
+            golden.parent.mkdir(exist_ok=True)
+            golden.write_text(made, encoding="utf-8")
+        check(f"{name}.svg is as it was (SHATTER_GOLDEN=write makes it anew; look at it first)",
+              golden.exists() and golden.read_text(encoding="utf-8") == made, made[:2000])
+
+
+def check_pictures(folder):
+    tools = folder / "empty"
+    tools.mkdir()
+    out, said = report(folder, env={**os.environ, "PATH": str(tools)})
+    check("without rsvg-convert it says what to install, once", said.count("librsvg2-bin") == 1, said)
+    check("and writes everything else", (out / "loss.svg").exists() and not (out / "loss.pdf").exists())
+    if shutil.which("rsvg-convert") is None:
+        print("SKIP: PDF and PNG, rsvg-convert is absent")
+        return
+    out, said = report(folder / "with")
+    check("PDF", (out / "loss.pdf").read_bytes().startswith(b"%PDF"))
+    check("PNG", (out / "loss.png").read_bytes().startswith(b"\x89PNG"))
+    check("no file is left half done", not [p for p in out.iterdir() if ".tmp" in p.name], list(out.iterdir()))
+
+
+def check_plain(folder):
+    out, _ = report(folder)
+    check_page("page", out / "index.html",
+               ["not measured yet", "not fitted", "shatter train --model mlp-1x512", "memorises labels that mean nothing",
+                "a processor", "n = 3", "the paper's values"])
+    check_svg(out)
+    check_golden(out)
+    check_numbers(out, "true", "random")
+    markdown = (out / "untrained.md").read_text(encoding="utf-8")
+    check("a row without runs says so", "not measured yet" in markdown, markdown)
+
+
+def check_scaled(folder):
+    note = "Only 30 epochs of a few images."
+    out, _ = report(folder, scale="small")
+    shown = check_page("scaled page", out / "index.html", ["Scaled down", note])
+    check("the note stands in every figure and table", shown.count(note) >= 6, shown.count(note))
+    for path in [*out.glob("*.svg"), *out.glob("*.md"), *out.glob("*.tex")]:
+        check(f"{path.name} has the note", "Only 30 epochs" in path.read_text(encoding="utf-8"))
+    check("no difference is formed", rows_of(out / "accuracy.csv")[0]["test_accuracy_difference"] == "")
+
+
+def check_hostile(folder):
+    out, _ = report(folder, title=HOSTILE, first=HOSTILE, second=LONG)
+    check_page("hostile page", out / "index.html", [HOSTILE, LONG.strip()])
+    check_svg(out)
+    check_numbers(out, HOSTILE, LONG)
+    check_tex(out)
+    table = (out / "accuracy.md").read_text(encoding="utf-8").splitlines()
+    cells = {len(re.findall(r"(?<!\\)\|", line)) for line in table if line.startswith("|")}
+    check("Markdown: each row has as many cells", len(cells) == 1, table)
+    check("Markdown: no markup from names", not re.search(r"(?<!\\)<", "\n".join(table)), table)
+
+
+def check_dynamics(folder):
+    runs = [write_run(folder / "true", epochs=20), write_run(folder / "half", epochs=20, labels="corrupt:0.5",
+                                                            dynamics=True)]
+    out = folder / "report.html"
+    answer = subprocess.run([BUILD / "tests/driver_report", out, *runs], stdout=subprocess.PIPE, text=True, timeout=250)
+    check("report of runs", answer.returncode == 0, answer)
+    check_page("report of runs", out, ["What is learned when: 50 % random labels", "memorised in the end",
+                                      "wrong: true label", "2,500", "against corrupted ones"])
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        for part in (check_plain, check_scaled, check_hostile, check_pictures, check_dynamics):
+            folder = pathlib.Path(name) / part.__name__
+            (folder / "with").mkdir(parents=True)
+            part(folder)
+    print(f"{len(FAILURES)} failed" if FAILURES else "all good")
+    return 1 if FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

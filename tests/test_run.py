@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+"""shatter run from outside: a grid survives kills of any process at any moment with the same bytes, two of them share a
+store, a full disk stops with a sentence, failures and divergence leave the rest alone, Ctrl-C goes on."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SHATTER = os.environ.get("SHATTER", "build/shatter")
+KILLS = int(os.environ.get("SHATTER_TEST_KILLS", "4"))
+FAILURES = []
+# Timings, and what is written anew by every session.
+NOT_COMPARED = {"timing.jsonl", "env.json", "lock"}
+MODEL = """name: tiny
+recipe: {learning-rate: 0.05, learning-rate-decay: 0.9, momentum: 0.9, weight-decay: 1e-3}
+layers:
+  - conv: {filters: 6, kernel: 3, stride: 4, bias: false}
+  - batchnorm: {epsilon: 0.001, decay: 0.9}
+  - relu
+  - dropout: {probability: 0.1}
+  - linear: {units: classes}
+"""
+PAGE = """title: A grid for tests
+options: {model: tiny.yaml, data: "shapes:100,20", device: ref, batch: 32, epochs: 8, checkpoint-seconds: 0}
+grid:
+  labels: [true, corrupt:0.5, random]
+  seed: 1..2
+figures:
+  error: {title: Test error, x: corruption, y: test_error}
+"""
+
+
+def check(name, good, shown=""):
+    print(f"{'ok' if good else 'FAILED'}: {name}", flush=True)
+    if not good:
+        FAILURES.append(name)
+        print(shown, flush=True)
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def words(page, store, *more):
+    return [SHATTER, "run", page, "--store", store, *more]
+
+
+def run(page, store, *more, **how):
+    return subprocess.run(words(page, store, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=200, **how)
+
+
+def files_of(store):
+    """The bytes of every file of every run that a repeated run is to give again."""
+    found = {}
+    for name in sorted(os.listdir(store)):
+        folder = os.path.join(store, name)
+        if not os.path.exists(os.path.join(folder, "config.yaml")):
+            continue
+        for file in os.listdir(folder):
+            if file not in NOT_COMPARED:
+                with open(os.path.join(folder, file), "rb") as stream:
+                    found[name + "/" + file] = stream.read()
+    return found
+
+
+def children_of(pid):
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    parent = int(file.read().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                found.append(int(entry))
+    return found
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def results_of(store):
+    """Runs that are finished: name and the bytes of their result."""
+    return {name: data for name, data in files_of(store).items() if name.endswith("result.json")}
+
+
+def check_kills(page, folder, whole, seconds):
+    """SIGKILL of the scheduler, of its children, or of both, at moments spread over the time that the grid takes."""
+    dice = random.Random(1)
+    kills = 0
+    lost = []
+    broken = []
+    while kills < KILLS:
+        store = os.path.join(folder, f"killed-{kills}")
+        os.makedirs(store)
+        code = None
+        before = {}
+        while code != 0:
+            process = subprocess.Popen(words(page, store, "--jobs", "2", "--quiet", "--json"),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            try:
+                code = process.wait(dice.random() * seconds)
+            except subprocess.TimeoutExpired:
+                victims = children_of(process.pid)
+                which = dice.choice(["scheduler", "child", "all"])
+                kills += 1
+                if which == "child" and victims:
+                    kill(dice.choice(victims))
+                    code = process.wait(200)
+                    said = process.stderr.read()
+                    # Killed while steps were timed, it stops the plan.
+                    check("a killed child is a failed run, and the rest goes on",
+                          code in (0, 1) or (code == 70 and "tried out" in said), said)
+                else:
+                    kill(process.pid)
+                    if which == "all":
+                        for victim in victims:
+                            kill(victim)
+                    code = process.wait(200)
+            after = results_of(store)
+            lost += [name for name, data in before.items() if after.get(name) != data]
+            before = after
+            listing = subprocess.run([SHATTER, "runs", "--store", store, "--json"], stdout=subprocess.PIPE, text=True)
+            if listing.returncode != 0:
+                broken.append(listing)
+        check(f"after {kills} kills: the bytes of the undisturbed grid", files_of(store) == whole,
+              set(files_of(store)) ^ set(whole))
+    check("the store opened after every kill", not broken, broken)
+    check("nothing that was finished was lost or changed", not lost, lost)
+
+
+def check_index(store, page):
+    os.unlink(os.path.join(store, "index.sqlite"))
+    again = json.loads(run(page, store, "--json", "--quiet").stdout)
+    check("without its index a store is the same", again["found"] == 6 and again["done"] == 6, again)
+
+
+def check_two(page, folder, whole):
+    """Two schedulers that begin at once: each run is trained by one of them, and both end with all results."""
+    store = os.path.join(folder, "two")
+    both = [subprocess.Popen(words(page, store, "--jobs", "2", "--json", "--quiet"), stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [process.communicate(timeout=200) for process in both]
+    check("two at once on one store both end well", all(process.returncode == 0 for process in both), answers)
+    check("both have all results", all(json.loads(out)["done"] == 6 for out, _ in answers), answers)
+    check("two at once: the bytes of one alone", files_of(store) == whole, set(files_of(store)) ^ set(whole))
+
+
+def check_interrupt(page, folder, whole):
+    store = os.path.join(folder, "interrupted")
+    process = subprocess.Popen(words(page, store, "--jobs", "2", "--epochs", "2000", "--progress", "plain"),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while len(children_of(process.pid)) < 2 or len([n for n in os.listdir(store) if n.startswith("tiny")]) < 2:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+    _, said = process.communicate(timeout=60)
+    check("Ctrl-C: exit 130, and how to go on",
+          process.returncode == 130 and "shatter run" in said and "--epochs=2000" in said, said)
+    plan = json.loads(run(page, store, "--epochs", "2000", "--dry-run", "--json", "--quiet").stdout)
+    begun = [item for item in plan["runs"] if "% done" in item["state"]]
+    check("the runs at work were saved", plan["done"] == 0 and len(begun) >= 1, plan)
+
+
+def check_outcomes(folder):
+    """Divergence is a result like others; a damaged result is none."""
+    page = write(os.path.join(folder, "mixed.yaml"), PAGE.replace("grid:", """series:
+  - {name: wild, learning-rate: 1000, weight-decay: 10, epochs: 3}
+  - {name: calm, epochs: 3}
+grid:"""))
+    store = os.path.join(folder, "mixed")
+    answer = run(page, store, "--json", "--quiet")
+    told = json.loads(answer.stdout)
+    states = {item["series"]: item["state"] for item in told["runs"]}
+    check("divergence is an outcome, exit 3, the rest is done",
+          answer.returncode == 3 and told["done"] == 12 and states["wild"] == "diverged" and states["calm"] != "diverged",
+          answer)
+    write(os.path.join(folder, "mixed", [n for n in os.listdir(store) if "random" in n][0], "result.json"), "{")
+    again = json.loads(run(page, store, "--json", "--quiet").stdout)
+    check("a run whose result was damaged is trained again", again["done"] == 12 and again["found"] == 11, again)
+
+
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def check_full_disk(page, folder, whole):
+    """Files that cannot grow, as on a full disk; then a real one where we may make one."""
+    store = os.path.join(folder, "limited")
+    answer = run(page, store, "--quiet", preexec_fn=limit_files)
+    check("a disk that takes no more: exit 74 and a sentence that says how to go on",
+          answer.returncode == 74 and "shatter run" in answer.stderr and answer.stdout == "", answer)
+    answer = run(page, store, "--quiet")
+    check("with space again it goes on to the same bytes", answer.returncode == 0 and files_of(store) == whole, answer)
+    disk = os.path.join(folder, "disk")
+    os.makedirs(disk)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], stderr=subprocess.PIPE)
+    if mounted.returncode != 0:
+        print("SKIP: no small disk: mounting needs root")
+        return
+    try:
+        answer = run(page, os.path.join(disk, "small"), "--quiet")
+        check("too little space is told beforehand", answer.returncode == 74 and "free" in answer.stderr, answer)
+    finally:
+        subprocess.run(["umount", disk], check=False)
+
+
+def check_slurm(page, folder, whole):
+    """The job script with stand-ins for Slurm's commands: tasks share the runs; one that is told that its time is up is
+    queued again."""
+    store = os.path.join(folder, "cluster")
+    script = write(os.path.join(folder, "job.sh"), run(page, store, "--slurm", "--quiet").stdout)
+    tools = os.path.join(folder, "tools")
+    os.makedirs(tools)
+    write(os.path.join(tools, "srun"), '#!/bin/sh\nshift\nexec "$@"\n')
+    write(os.path.join(tools, "scontrol"), f'#!/bin/sh\necho "$@" >>{folder}/queued\n')
+    for name in os.listdir(tools):
+        os.chmod(os.path.join(tools, name), 0o755)
+    how = dict(os.environ, PATH=tools + ":" + os.environ["PATH"], SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="3")
+    with open(script) as file:
+        text = file.read()
+    check("the job script has a task for each run", "#SBATCH --array=1-6\n" in text, text)
+    tasks = [subprocess.Popen(["sh", script], env=how, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+             for _ in range(3)]
+    said = [task.communicate(timeout=200)[1] for task in tasks]
+    check("three tasks share the runs", all(task.returncode == 0 for task in tasks) and files_of(store) == whole, said)
+    long = write(os.path.join(folder, "long.sh"),
+                 run(page, os.path.join(folder, "late"), "--slurm", "--quiet", "--epochs", "2000").stdout)
+    task = subprocess.Popen(["sh", long], env=how, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (at_work := [pid for pid in children_of(task.pid) if children_of(pid)]):
+        time.sleep(0.05)
+    time.sleep(1)
+    os.kill(at_work[0], signal.SIGUSR1)
+    said = task.communicate(timeout=60)[1]
+    with open(os.path.join(folder, "queued")) as file:
+        queued = file.read()
+    check("before its time is up a task saves, ends with 75 and is queued again",
+          task.returncode == 75 and queued == "requeue 7_3\n", (task.returncode, queued, said))
+
+
+def check_many(store, folder):
+    """Ten thousand runs are filtered, sorted and compared in less than a second of the processor's time."""
+    many = os.path.join(folder, "many")
+    os.makedirs(many)
+    runs = [os.path.join(store, name) for name in os.listdir(store) if name.startswith("tiny")]
+    for i in range(10000):
+        copy = os.path.join(many, f"copy-{i:05d}")
+        os.mkdir(copy)
+        for file in ["config.yaml", "result.json", "metrics.jsonl", "env.json", "timing.jsonl"]:
+            os.link(os.path.join(runs[i % len(runs)], file), os.path.join(copy, file))
+    ask = [SHATTER, "runs", "--store", many, "--filter", "labels=random,seed=2", "--sort", "test"]
+    subprocess.run(ask, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # makes the index
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    listed = subprocess.run([*ask, "--json"], stdout=subprocess.PIPE, text=True)
+    middle = resource.getrusage(resource.RUSAGE_CHILDREN)
+    compared = subprocess.run([SHATTER, "runs", "--store", many, "--compare", "-q"], stdout=subprocess.PIPE, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = [b.ru_utime + b.ru_stime - a.ru_utime - a.ru_stime for a, b in [(before, middle), (middle, after)]]
+    print(f"10,000 runs: {seconds[0]:.2f} s to filter and sort, {seconds[1]:.2f} s to compare")
+    found = json.loads(listed.stdout)["runs"]
+    check("10,000 runs are filtered in under a second",
+          abs(len(found) - 10000 / 6) <= 1 and all(r["labels"] == "random" and r["seed"] == 2 for r in found) and
+          seconds[0] < 1, seconds)
+    head = compared.stdout.split("\n", 1)[0].split()
+    check("10,000 runs are compared in under a second",
+          head[:3] == ["run", "labels", "seed"] and compared.stdout.count("\n") == 10001 and seconds[1] < 1, (head, seconds))
+
+
+def check_mistakes(page, folder):
+    store = os.path.join(folder, "none")
+    for more, wanted in [(["--scale", "tiny"], "no scale"), (["--epohcs", "3"], "--epochs"), (["--epochs", "x"], "epochs")]:
+        answer = run(page, store, *more)
+        check(f"{more}: told", answer.returncode in (2, 66) and wanted in answer.stderr and answer.stdout == "", answer)
+    answer = run("tabel1", store)
+    check("a mistyped experiment is suggested", answer.returncode == 66 and "table1" in answer.stderr, answer)
+    listing = json.loads(subprocess.run([SHATTER, "run", "--json"], stdout=subprocess.PIPE, text=True).stdout)
+    check("run alone lists the shipped experiments",
+          {item["name"] for item in listing["experiments"]} >= {"table1", "fig1", "fig2b", "table4"}, listing)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        write(os.path.join(folder, "tiny.yaml"), MODEL)
+        page = write(os.path.join(folder, "grid.yaml"), PAGE)
+        store = os.path.join(folder, "whole")
+        began = time.monotonic()
+        answer = run(page, store, "--jobs", "2", "--json", "--quiet")
+        seconds = time.monotonic() - began
+        told = json.loads(answer.stdout)
+        check("the grid is trained", answer.returncode == 0 and told["done"] == 6 and told["found"] == 0, answer)
+        whole = files_of(store)
+        again = run(page, store, "--json", "--quiet")
+        check("nothing is trained twice", json.loads(again.stdout)["found"] == 6 and files_of(store) == whole, again)
+        alone = run(page, os.path.join(folder, "alone"), "--jobs", "1", "--threads", "2", "--json", "--quiet")
+        check("one at a time with two threads: the same bytes",
+              alone.returncode == 0 and files_of(os.path.join(folder, "alone")) == whole, alone)
+        check_index(store, page)
+        check_two(page, folder, whole)
+        check_interrupt(page, folder, whole)
+        check_outcomes(folder)
+        check_full_disk(page, folder, whole)
+        check_slurm(page, folder, whole)
+        check_many(store, folder)
+        check_mistakes(page, folder)
+        check_kills(page, folder, whole, seconds)
+    print(f"{len(FAILURES)} failed")
+    return 1 if FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
