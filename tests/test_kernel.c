@@ -509,13 +509,13 @@ static void test_streamed_resume(void **state) {
   (void)state;
   sht_dataset *data = NULL;
   sht_dataset_options options = {.seed = 3};
-  assert_int_equal(sht_dataset_open("shapes:300,10", &options, &data, NULL), SHT_OK);
+  assert_int_equal(sht_dataset_open("shapes:160,10", &options, &data, NULL), SHT_OK);
   sht_kernel_examples train = {
-      .count = 300, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+      .count = 160, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
   o.features = "randconv:130";
   o.tolerance = 1e-9;
-  check_resume(&train, o, 7);
+  check_resume(&train, o, 11);
   sht_dataset_close(data);
 }
 
