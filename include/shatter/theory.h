@@ -99,4 +99,73 @@ typedef struct sht_express_result {
 sht_status sht_express(const sht_sample *sample, const sht_express_options *options,
                        const sht_theory_observer *observer, sht_express_result *result, sht_error *error);
 
+// ---- linear models
+//
+// min_W of (1/n) sum of losses of W'x_i against one-hot labels y_i, more dimensions than examples. X: [n][d], the
+// training images as networks get them (whitened); W: [K][d]. Distances and norms are Frobenius norms.
+
+enum { SHT_LINEAR_CURVE_MAX = 128, SHT_INTERPOLANTS_MAX = 7, SHT_INTERPOLANT_NAME_MAX = 64 };
+
+typedef struct sht_linear_options {
+  uint64_t epochs;       // most; gradient descent ends early when `settled`
+  double learning_rate;  // of the squared loss half (w'x - y)^2, one example a step; NaN: 1 / max |x_i|^2
+  double settled;        // distance to the minimum-norm solution, as a share of its norm, at which descent may end
+  double sigma;  // width of the Gaussian kernel exp(-|x - z|^2 / (2 sigma^2)); NaN: the median distance / sqrt 2
+  uint64_t seed;
+  int threads;
+} sht_linear_options;
+
+// Where descent stands after some epochs. W*: minimum-norm solution; P: projection on the span of the data.
+typedef struct sht_linear_point {
+  uint64_t epoch, steps;
+  double distance;         // from zero: |W - W*| / |W*|
+  double residual;         // from zero: |X W - Y| / |Y|
+  double null_share;       // from zero: |(I - P) W| / |W|, 0 but for rounding
+  double random_distance;  // from random W0: |W - W* - (I - P) W0| / |W*|
+  double random_drift;     // from random W0: |(I - P)(W - W0)| / |(I - P) W0|, 0 but for rounding
+} sht_linear_point;
+
+// A solution that fits the training set.
+typedef struct sht_interpolant {
+  char name[SHT_INTERPOLANT_NAME_MAX];
+  double residual;     // |f(X) - Y| / |Y|
+  double train_error;  // share whose largest output is not the label
+  double test_error;
+  double norm;        // |W|; of kernel functions sqrt(trace(A' K A)), their norm in the kernel's space
+  double norm_ratio;  // to the smallest norm of an interpolant of its kind
+} sht_interpolant;
+
+// The Hessian X' diag(beta) X / n of the loss log cosh(w'x - y), beta = 1 - tanh(w'x - y)^2, for each class.
+typedef struct sht_linear_hessian {
+  uint64_t rank;             // n, when the examples are independent to rounding
+  uint64_t zeros;            // d - rank: the dimension of the set of optima
+  double largest, smallest;  // eigenvalues at the minimum-norm solution that are not 0
+  double difference;         // largest |H - H'| / |H| of the minimum-norm solution and four other interpolants
+  double control;            // the same between the minimum-norm solution and W = 0, which does not interpolate
+  double null_curvature;     // largest |H v| / largest over random unit vectors v that no example sees
+} sht_linear_hessian;
+
+typedef struct sht_linear_result {
+  uint64_t examples, dims, test_examples;
+  uint32_t classes;
+  double largest_eigenvalue, smallest_eigenvalue;  // of X X'
+  double learning_rate;
+  bool settled;  // descent came as near as asked
+  uint32_t point_count;
+  sht_linear_point points[SHT_LINEAR_CURVE_MAX];
+  sht_linear_hessian hessian;
+  double sigma;
+  uint32_t interpolant_count;
+  sht_interpolant interpolants[SHT_INTERPOLANTS_MAX];
+  double *minimum;  // [K][d] W*, and
+  double *descent;  // [K][d] where descent from zero ended; freed by sht_linear_result_close
+} sht_linear_result;
+
+// Work: O(n^2 d) and an epoch O(n d K); memory: O(n d + n^2). The test set is cut to what random labels can be forced
+// on: its first (d - n) / 2 examples. Errors: SHT_CONFIG (more examples than dimensions), SHT_DATA (examples that are
+// not independent, named), SHT_MEMORY, SHT_STOPPED.
+sht_status sht_linear(const sht_dataset *data, const sht_linear_options *options, const sht_theory_observer *observer,
+                      sht_linear_result *result, sht_error *error);
+void sht_linear_result_close(sht_linear_result *result);
+
 #endif

@@ -16,6 +16,7 @@ const sht_verb *const sht__verbs[] = {
     &sht__verb_model_list,
     &sht__verb_model_show,
     &sht__verb_express,
+    &sht__verb_linear,
     &sht__verb_bench,
     &sht__verb_doctor,
     &sht__verb_completion,

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "model/build.h"
 #include "theory/express.h"
 #include "theory/sample.h"
 
@@ -122,6 +123,13 @@ sht_status sht__fit_open(const sht_sample *sample, const sht__projection *projec
                       "depth %" PRIu32 " cuts the points into %" PRIu64 " intervals, but there are only %" PRIu64
                       " distinct points; use a depth of at most %" PRIu64,
                       options->depth, out->blocks, out->count, out->count + 3);
+  }
+  if (status == SHT_OK && out->count / out->blocks >= SHT__WIDTH_MAX) {
+    status = SHT_FAIL(error, SHT_CONFIG,
+                      "%" PRIu64 " distinct points in %" PRIu64
+                      " layer(s): a layer has at most %d units; use a depth of "
+                      "%" PRIu64 " or more",
+                      out->count, out->blocks, SHT__WIDTH_MAX, out->count / SHT__WIDTH_MAX + 4);
   }
   if (status == SHT_OK && out->deep) {
     lower_targets(out);

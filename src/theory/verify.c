@@ -8,7 +8,7 @@
 #include "theory/sample.h"
 
 enum { TELL_EVERY = 16 };
-static const uint64_t batch_values = (uint64_t)1 << 21;  // of the widest layer: 16 MB
+static const uint64_t batch_values = (uint64_t)1 << 21;  // of all layers: 16 MB
 static const uint64_t permutation_max = (uint64_t)1 << 24;
 
 // Values of an interval's units at ascending places: prefix sums of weights and of weights times knots, 106 bits.
@@ -118,12 +118,11 @@ static sht_status list_points(const sht_sample *sample, uint64_t seed, uint32_t 
 }
 
 static uint32_t batch_for(const sht_graph *graph, uint64_t points) {
-  uint64_t widest = 1;
+  uint64_t values = 0;
   for (int i = 0; i < graph->node_count; i++) {
-    const uint64_t values = sht__ref_volume(graph->nodes[i].out);
-    widest = values > widest ? values : widest;
+    values += sht__ref_volume(graph->nodes[i].out);
   }
-  uint64_t batch = batch_values / widest;
+  uint64_t batch = batch_values / values;
   batch = batch > points ? points : batch;
   return batch < 1 ? 1 : (uint32_t)batch;
 }
