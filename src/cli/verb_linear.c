@@ -194,6 +194,8 @@ static void print_descent(const sht_linear_result *r) {
   }
 }
 
+static double digits(double share) { return log10(fmax(share, 1e-17)); }  // 0 has no logarithm
+
 // log10 of distance and residual over the epochs.
 static sht_status print_curve(const sht_linear_result *r, sht_error *error) {
   double *values = NULL;
@@ -203,8 +205,8 @@ static sht_status print_curve(const sht_linear_result *r, sht_error *error) {
   double lowest = 0;
   for (uint32_t i = 0; i < n; i++) {
     x[i] = (double)r->points[i].epoch;
-    distance[i] = log10(r->points[i].distance);
-    residual[i] = log10(r->points[i].residual);
+    distance[i] = digits(r->points[i].distance);
+    residual[i] = digits(r->points[i].residual);
     lowest = fmin(lowest, fmin(distance[i], residual[i]));
   }
   const sht_series series[] = {{.label = "distance", .x = x, .y = distance, .count = n},

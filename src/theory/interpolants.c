@@ -128,7 +128,7 @@ static int compare_numbers(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// Median distance of two examples (of the first MEDIAN_EXAMPLES), over sqrt 2.
+// Median distance of two examples (of the first MEDIAN_EXAMPLES), over sqrt 2; of one example, its length.
 static sht_status median_sigma(const sht__linear *p, double *sigma, sht_error *error) {
   const uint64_t n = p->n < MEDIAN_EXAMPLES ? p->n : MEDIAN_EXAMPLES;
   double *distances = NULL;
@@ -140,7 +140,7 @@ static sht_status median_sigma(const sht__linear *p, double *sigma, sht_error *e
     }
   }
   qsort(distances, count, sizeof *distances, compare_numbers);
-  *sigma = count > 0 ? sqrt(distances[count / 2] / 2) : 1;
+  *sigma = sqrt(count > 0 ? distances[count / 2] / 2 : p->gram[0]);
   sht_free(distances);
   return SHT_OK;
 }
