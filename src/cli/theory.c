@@ -36,14 +36,28 @@ static sht_status randomize(const sht_cli *cli, sht_dataset *data, sht_error *er
   return status;
 }
 
+// A verb's own default that asks for more examples than there are gives way to all there are.
+static sht_status open_within(const sht_cli *cli, sht_dataset_options *options, sht_dataset **out, sht_error *error) {
+  uint64_t *const limits[] = {&options->test_limit, &options->train_limit};
+  static const char *const flags[] = {"test-size", "train-size"};
+  sht_status status = sht_dataset_open(cli->config.data, options, out, error);
+  for (int i = 0; i < 2 && status == SHT_CONFIG; i++) {
+    if (*limits[i] != 0 && !sht__theory_has_flag(cli, flags[i])) {
+      *limits[i] = 0;
+      status = sht_dataset_open(cli->config.data, options, out, error);
+    }
+  }
+  return status;
+}
+
 sht_status sht__theory_open_data(const sht_cli *cli, sht_dataset **out, sht_error *error) {
-  const sht_dataset_options options = {
+  sht_dataset_options options = {
       .data_dir = cli->config.data_dir[0] != '\0' ? cli->config.data_dir : NULL,
       .train_limit = cli->config.train_size,
       .test_limit = cli->config.test_size,
       .seed = cli->config.seed,
   };
-  SHT_TRY(sht_dataset_open(cli->config.data, &options, out, error));
+  SHT_TRY(open_within(cli, &options, out, error));
   return randomize(cli, *out, error);
 }
 
