@@ -119,19 +119,11 @@ static sht_status allocate(descent *run, sht__descents *out, sht_error *error) {
   return SHT_ALLOC(&run->scratch, 2 * p->n, "orders", error);
 }
 
-static double default_rate(const sht__linear *problem) {
-  double largest = 0;
-  for (uint64_t i = 0; i < problem->n; i++) {
-    largest = fmax(largest, problem->gram[i * problem->n + i]);
-  }
-  return 1 / largest;
-}
-
 sht_status sht__linear_descend(sht__linear *problem, const sht_linear_options *options,
                                const sht_theory_observer *observer, sht__descents *out, sht_linear_result *result,
                                sht_error *error) {
   descent run = {.problem = problem, .seed = options->seed, .epochs = options->epochs, .settled = options->settled};
-  run.rate = isnan(options->learning_rate) ? default_rate(problem) : options->learning_rate;
+  run.rate = isnan(options->learning_rate) ? 1 / sht__linear_longest_square(problem) : options->learning_rate;
   result->learning_rate = run.rate;
   sht_status status = allocate(&run, out, error);
   if (status == SHT_OK) {

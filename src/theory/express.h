@@ -16,6 +16,9 @@ typedef struct sht__place_on_line {
   uint64_t point;
 } sht__place_on_line;
 
+// A number as the network's precision holds it.
+static inline double sht__stored(double value, bool single) { return single ? (double)(float)value : value; }
+
 // ---- project.c
 
 typedef struct sht__projection {

@@ -123,11 +123,6 @@ typedef struct kernel {
   double *squares;       // [max(n, m)] of rows, then [n] of centres
 } kernel;
 
-static int compare_numbers(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 // Median distance of two examples (of the first MEDIAN_EXAMPLES), over sqrt 2; of one example, its length.
 static sht_status median_sigma(const sht__linear *p, double *sigma, sht_error *error) {
   const uint64_t n = p->n < MEDIAN_EXAMPLES ? p->n : MEDIAN_EXAMPLES;
@@ -139,7 +134,7 @@ static sht_status median_sigma(const sht__linear *p, double *sigma, sht_error *e
       distances[count++] = p->gram[i * p->n + i] + p->gram[j * p->n + j] - 2 * p->gram[i * p->n + j];
     }
   }
-  qsort(distances, count, sizeof *distances, compare_numbers);
+  qsort(distances, count, sizeof *distances, sht__compare_doubles);
   *sigma = sqrt(count > 0 ? distances[count / 2] / 2 : p->gram[0]);
   sht_free(distances);
   return SHT_OK;

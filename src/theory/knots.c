@@ -157,8 +157,6 @@ sht__units sht__fit_block(const sht__fit *fit, uint64_t i) {
 
 // ---- knots and weights
 
-static double stored(double value, bool single) { return single ? (double)(float)value : value; }
-
 static double next_after(double value, bool single) {
   return single ? (double)nextafterf((float)value, INFINITY) : nextafter(value, INFINITY);
 }
@@ -168,11 +166,11 @@ static double next_after(double value, bool single) {
 static double place_knot(const sht__fit *fit, uint64_t i, double fraction, bool single) {
   if (i == 0) {
     double gap = fit->count > 1 ? (fit->x[fit->count - 1] - fit->x[0]) / (double)(fit->count - 1) : 1;
-    double knot = stored(fit->x[0] - gap, single);
-    return knot < fit->x[0] ? knot : stored(fit->x[0] - fabs(fit->x[0]) * 0x1p-20, single);
+    double knot = sht__stored(fit->x[0] - gap, single);
+    return knot < fit->x[0] ? knot : sht__stored(fit->x[0] - fabs(fit->x[0]) * 0x1p-20, single);
   }
   const double before = fit->x[i - 1];
-  double knot = stored(before + fraction * (fit->x[i] - before), single);
+  double knot = sht__stored(before + fraction * (fit->x[i] - before), single);
   knot = knot > before ? knot : next_after(before, single);
   return knot < fit->x[i] ? knot : before;
 }
@@ -185,7 +183,7 @@ static void solve_block(sht__units *units, bool single) {
     sht__dd reached = sht__dd_scale(slope, x);
     reached = sht__dd_add(reached, (sht__dd){-moment.high, -moment.low});
     sht__dd missing = sht__dd_add((sht__dd){units->y[i], 0}, (sht__dd){-reached.high, -reached.low});
-    const double w = stored(sht__dd_value(missing) / (x - b), single);
+    const double w = sht__stored(sht__dd_value(missing) / (x - b), single);
     units->w[i] = w;
     slope = sht__dd_add(slope, (sht__dd){w, 0});
     moment = sht__dd_add(moment, sht__dd_product(w, b));

@@ -37,6 +37,8 @@ void sht__linear_combine(const sht__linear *problem, const double *a, const doub
 void sht__linear_null_part(const sht__linear *problem, const double *w, double *out);
 // sqrt of the sum of squares of a - b; b NULL: of a.
 double sht__linear_distance(const double *a, const double *b, uint64_t count);
+// max |x_i|^2
+double sht__linear_longest_square(const sht__linear *problem);
 // |X W - Y| / |Y|
 double sht__linear_residual(const sht__linear *problem, const double *w);
 // One-hot rows [count][K] for labels [count].

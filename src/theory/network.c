@@ -40,7 +40,7 @@ typedef struct writer {
 
 static void add_numbers(writer *out, const double *values, uint64_t count) {
   for (uint64_t i = 0; i < count; i++) {
-    double value = out->single ? (double)(float)values[i] : values[i];
+    double value = sht__stored(values[i], out->single);
     (void)fwrite(&value, sizeof value, 1, out->numbers);
   }
 }

@@ -138,7 +138,7 @@ static sht_status allocate(sht__linear *out, sht_error *error) {
   return SHT_ALLOC(&out->minimum, out->classes * out->d, "weights", error);
 }
 
-static double largest_square(const sht__linear *problem) {
+double sht__linear_longest_square(const sht__linear *problem) {
   double largest = 0;
   for (uint64_t i = 0; i < problem->n; i++) {
     largest = fmax(largest, problem->gram[i * problem->n + i]);
@@ -149,7 +149,7 @@ static double largest_square(const sht__linear *problem) {
 static sht_status factor(sht__linear *problem, sht_error *error) {
   memcpy(problem->factor, problem->gram, problem->n * problem->n * sizeof *problem->gram);
   // What rounding alone leaves of a pivot that should be 0.
-  const double least = (double)problem->n * 0x1p-52 * largest_square(problem);
+  const double least = (double)problem->n * 0x1p-52 * sht__linear_longest_square(problem);
   const uint64_t done = sht__cholesky(problem->factor, problem->n, least, problem->pool);
   if (done < problem->n) {
     return SHT_FAIL(error, SHT_DATA,

@@ -13,6 +13,7 @@
 #include "theory/draws.h"
 #include "theory/express.h"
 #include "theory/sample.h"
+#include "theory/small.h"
 
 enum { ROWS = 64, TASKS_AT_ONCE = 64, LEVEL_BITS = 31, DOUBLE_BITS = 53, BITS_MIN = 8, BITS_MAX = 20 };
 
@@ -100,11 +101,6 @@ static sht_status run_pass(pass *p, sht_pool *pool, const char *stage, const sht
 
 // ---- choosing
 
-static int compare_numbers(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 typedef struct ranking {
   uint64_t n;
   double *x;           // [T][n]
@@ -117,7 +113,7 @@ static void rank_direction(void *context, size_t t, int worker) {
   (void)worker;
   const ranking *r = context;
   double *x = r->x + t * r->n;
-  qsort(x, r->n, sizeof *x, compare_numbers);
+  qsort(x, r->n, sizeof *x, sht__compare_doubles);
   r->meetings[t] = 0;
   r->gaps[t] = INFINITY;
   r->lowest[t] = x[0];
@@ -183,17 +179,15 @@ static int compare_places(const void *a, const void *b) {
   return p->x != q->x ? (p->x > q->x) - (p->x < q->x) : (p->point > q->point) - (p->point < q->point);
 }
 
-// What fp32 can hold of a projection at best: the exact one, rounded once.
-static double stored(double value, bool single) { return single ? (double)(float)value : value; }
-
+// With fp32 the projection is the exact one, rounded once: the best that fp32 can hold of it.
 static sht_status keep(const pass *p, bool single, sht__projection *out, sht_error *error) {
   for (uint64_t i = 0; i < p->sample->count; i++) {
-    if (!isfinite(stored(p->x[i], single))) {
+    if (!isfinite(sht__stored(p->x[i], single))) {
       return SHT_FAIL(error, SHT_DATA,
                       "the projection of point %" PRIu64 " (points count from 0) is too large for %s; scale the data",
                       i, single ? "fp32" : "fp64");
     }
-    out->line[i] = (sht__place_on_line){stored(p->x[i], single), i};
+    out->line[i] = (sht__place_on_line){sht__stored(p->x[i], single), i};
     out->rounding = fmax(out->rounding, fabs(p->x[i] - p->backwards[i]));
   }
   qsort(out->line, p->sample->count, sizeof *out->line, compare_places);

@@ -26,6 +26,11 @@ void sht__axpy(double *y, const double *x, double s, uint64_t count) {
   }
 }
 
+int sht__compare_doubles(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
 // ---- Gram
 
 typedef struct gram {

@@ -13,6 +13,9 @@ double sht__dot(const double *a, const double *b, uint64_t count);
 // y += s x
 void sht__axpy(double *y, const double *x, double s, uint64_t count);
 
+// For qsort of doubles, ascending.
+int sht__compare_doubles(const void *a, const void *b);
+
 // out[i][j] = rows_i . others_j. a: [n][d], b: [m][d], out: [n][m]. With a == b only j <= i is computed, and mirrored.
 void sht__gram(const double *a, uint64_t n, const double *b, uint64_t m, uint64_t d, double *out, sht_pool *pool);
 
