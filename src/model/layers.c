@@ -333,7 +333,7 @@ static const sht__layer_kind kinds[] = {
 };
 
 static const char *const kind_names[] = {"conv", "linear",  "batchnorm", "relu",   "maxpool", "avgpool",
-                                         "lrn",  "dropout", "add",       "concat", "shift", NULL};
+                                         "lrn",  "dropout", "add",       "concat", "shift",   NULL};
 
 const char *const *sht__layer_kind_names(void) { return kind_names; }
 
