@@ -1,12 +1,14 @@
 # The front door. Each target installs what it needs, builds, and does its job; a second run does no set-up work.
-.PHONY: all demo test setup format tidy asan fuzz bench clean help
+.PHONY: all demo test asan fuzz coverage format layout tidy setup clean help
+JOBS := $(shell nproc)
+
 all: build/shatter            ## build the program as build/shatter
 
 build/.setup-%: scripts/packages.txt
 	@bash scripts/setup.sh $*
 
 build/build.ninja: build/.setup-build CMakeLists.txt CMakePresets.json
-	@cmake --preset release >build/configure.log 2>&1 || (cat build/configure.log; false)
+	@bash scripts/configure.sh release build
 
 .PHONY: build/shatter
 build/shatter: build/build.ninja
@@ -15,31 +17,47 @@ build/shatter: build/build.ninja
 demo: build/shatter           ## true against random labels and random pixels, in under a minute
 	@build/shatter demo
 
-test: build/.setup-test build/build.ninja  ## build and run all tests
+# Tests are configured where cmocka is found: a folder that was configured before it was installed is configured anew.
+build/tests/cmake_install.cmake: build/.setup-test | build/build.ninja
+	@bash scripts/configure.sh release build
+	@touch $@
+
+test: build/.setup-test build/build.ninja build/tests/cmake_install.cmake  ## build and run all tests
 	@cmake --build --preset release
-	@ctest --test-dir build -j $(shell nproc) --output-on-failure
+	@ctest --test-dir build -j $(JOBS) --output-on-failure
 
-# These train whole networks or compute them in double and take many minutes under a sanitizer; test_engine_compare runs the same code
-# there on small ones.
-WHOLE_NETWORKS = test_cpu_dense|test_engine_networks|test_engine_gradients|test_oracle_torch|test_cli
+# Whole networks, in double or trained to the end, take many minutes under a sanitizer; there test_engine_compare and
+# test_train run the same code on small ones.
+WHOLE_NETWORKS = test_engine_networks|test_engine_gradients|test_oracle_torch|test_cli
 
-asan: build/.setup-build build/.setup-test ## the tests under address, undefined-behaviour and leak sanitizers
-	@cmake --preset asan >/dev/null && cmake --build --preset asan
-	@ctest --test-dir build-asan -j $(shell nproc) --output-on-failure -E '$(WHOLE_NETWORKS)'
+asan: build/.setup-build build/.setup-test build/.setup-check  ## the tests under address, undefined and leak sanitizers
+	@bash scripts/configure.sh asan build-asan
+	@cmake --build --preset asan
+	@ctest --test-dir build-asan -j $(JOBS) --output-on-failure -E '$(WHOLE_NETWORKS)'
 
-fuzz: asan                    ## every fuzz target for a short time
+fuzz: build/.setup-build build/.setup-test build/.setup-check  ## every fuzz target for a short time
+	@bash scripts/configure.sh asan build-asan
+	@cmake --build --preset asan
 	@bash scripts/fuzz.sh build-asan
 
-format:                       ## lay out the code
+coverage: build/.setup-build build/.setup-test build/.setup-coverage  ## which lines and branches the tests reach
+	@bash scripts/configure.sh coverage build-coverage
+	@cmake --build --preset coverage
+	@bash scripts/coverage.sh build-coverage
+
+format: build/.setup-check    ## lay out the code
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
-tidy: build/build.ninja       ## static checks
-	@git ls-files 'src/*.c' | xargs -P 2 -n 4 clang-tidy -p build --quiet
+layout: build/.setup-check    ## is the code laid out?
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
-setup: build/.setup-build build/.setup-test
+tidy: build/.setup-check build/build.ninja  ## static checks
+	@git ls-files 'src/*.c' | bash scripts/tidy.sh build
 
-clean:
+setup: build/.setup-build build/.setup-test build/.setup-check build/.setup-coverage  ## install all of that and no more
+
+clean:                        ## remove what was built
 	@rm -rf build build-*
 
-help:
+help:                         ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12

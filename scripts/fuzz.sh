@@ -10,10 +10,10 @@ for target in "$build"/tests/fuzz_*; do
   [ -x "$target" ] || continue
   name=$(basename "$target")
   corpus=$(mktemp -d)
-  seeds=tests/corpus/${name#fuzz_}
-  [ -d "$seeds" ] || seeds=
+  seeds=(tests/corpus/"${name#fuzz_}")
+  [ -d "${seeds[0]}" ] || seeds=()
   if ! "$target" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=5 -max_len=65536 -print_final_stats=1 \
-       "$corpus" $seeds >"$corpus.log" 2>&1; then
+       "$corpus" "${seeds[@]}" >"$corpus.log" 2>&1; then
     tail -n 40 "$corpus.log"
     echo "$name: failed"
     exit 1

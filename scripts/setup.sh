@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of the named groups that are missing, saying which and why.
-# usage: scripts/setup.sh build|test|bench ...
+# usage: scripts/setup.sh build|test|check|coverage|bench ...
 # Leaves a stamp per group in build/, so that a second run does nothing at all.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -29,6 +29,32 @@ static inline int case_conv_stride3(graph_builder *b, int from) {
 static inline int case_conv_1x1_stride2(graph_builder *b, int from) {
   return graph_conv(b, from, 5, (window){1, 2, 0, 0}, false);
 }
+// Widths of whole vectors, as minimal filtering wants them; one, two and three vectors in a panel of filters.
+static inline int case_conv_wide(graph_builder *b, int from) {
+  return graph_conv(b, from, 48, (window){3, 1, 1, 1}, false);
+}
+static inline int case_conv_wide_relu(graph_builder *b, int from) {
+  return graph_relu(b, graph_conv(b, from, 80, (window){3, 1, 1, 1}, true));
+}
+static inline int case_conv_wide_valid(graph_builder *b, int from) {
+  return graph_conv(b, from, 32, (window){3, 1, 0, 0}, true);
+}
+static inline int case_conv_wide_full(graph_builder *b, int from) {
+  return graph_conv(b, from, 16, (window){3, 1, 2, 2}, false);
+}
+static inline int case_conv_wide_even(graph_builder *b, int from) {
+  return graph_conv(b, from, 32, (window){3, 1, 0, 2}, false);
+}
+// Convolutions that read and write slices of concatenated tensors.
+static inline int case_inception_wide(graph_builder *b, int from) {
+  for (int i = 0; i < 2; i++) {
+    int one = graph_conv_bn_relu(b, from, 16, (window){1, 1, 0, 0});
+    int three = graph_conv_bn_relu(b, from, 32, (window){3, 1, 1, 1});
+    from = graph_concat(b, 2, (int[]){one, three});
+    from = i == 0 ? graph_conv(b, from, 16, (window){3, 1, 1, 1}, true) : from;
+  }
+  return graph_avgpool(b, from, (window){b->nodes[from].out.height, 1, 0, 0});
+}
 static inline int case_linear(graph_builder *b, int from) { return graph_linear(b, from, 11, true); }
 static inline int case_linear_no_bias(graph_builder *b, int from) { return graph_linear(b, from, 6, false); }
 static inline int case_batchnorm(graph_builder *b, int from) { return graph_batchnorm(b, from, false, true); }
@@ -104,41 +130,49 @@ typedef struct engine_case {
   sht_shape shape;  // of the layer's input: channels, height, width
   int (*build)(graph_builder *b, int from);
   bool network;  // several layers: rounding has a way to grow
+  bool wide;     // many parameters: too many for finite differences, and nothing new to the reference
 } engine_case;
 
 static const engine_case engine_cases[] = {
-    {"conv 1x1", {5, 7, 5}, case_conv_1x1, false},
-    {"conv 3x3", {3, 7, 5}, case_conv_3x3, false},
-    {"conv 3x3 stride 2", {3, 8, 6}, case_conv_stride2, false},
-    {"conv 5x5", {2, 7, 6}, case_conv_5x5, false},
-    {"conv 5x5 larger than its input", {2, 3, 4}, case_conv_5x5, false},
-    {"conv 4x4", {3, 6, 5}, case_conv_even, false},
-    {"conv 2x2 stride 3", {3, 8, 5}, case_conv_stride3, false},
-    {"conv 1x1 stride 2", {4, 7, 5}, case_conv_1x1_stride2, false},
-    {"linear", {3, 3, 2}, case_linear, false},
-    {"linear without bias", {7, 1, 1}, case_linear_no_bias, false},
-    {"batchnorm shift", {5, 4, 3}, case_batchnorm, false},
-    {"batchnorm scale and shift", {3, 5, 4}, case_batchnorm_scale, false},
-    {"batchnorm plain", {6, 3, 3}, case_batchnorm_plain, false},
-    {"batchnorm after linear", {3, 3, 2}, case_batchnorm_flat, false},
-    {"relu", {5, 5, 3}, case_relu, false},
-    {"maxpool 3x3 stride 2", {3, 8, 6}, case_maxpool_stride2, false},
-    {"maxpool 3x3 overlapping", {3, 5, 6}, case_maxpool_overlap, false},
-    {"maxpool 2x2", {5, 7, 5}, case_maxpool_2x2, false},
-    {"avgpool 3x3 padded", {3, 5, 6}, case_avgpool_padded, false},
-    {"avgpool 3x3 stride 2", {3, 8, 6}, case_avgpool_stride2, false},
-    {"avgpool whole", {6, 4, 4}, case_avgpool_all, false},
-    {"lrn radius 2", {7, 3, 4}, case_lrn, false},
-    {"lrn of Alexnet", {16, 3, 3}, case_lrn_alexnet, false},
-    {"lrn wider than its input", {5, 3, 3}, case_lrn_wide, false},
-    {"dropout", {5, 4, 3}, case_dropout, false},
-    {"add", {4, 5, 4}, case_add, false},
-    {"add to itself", {3, 4, 4}, case_add_itself, false},
-    {"concat", {3, 5, 4}, case_concat, false},
-    {"small mlp", {3, 5, 4}, case_mlp, true},
-    {"small alexnet", {3, 8, 8}, case_alexnet, true},
-    {"small inception", {3, 8, 8}, case_inception, true},
-    {"small resnet", {3, 6, 6}, case_resnet, true},
+    {"conv 1x1", {5, 7, 5}, case_conv_1x1, false, false},
+    {"conv 3x3", {3, 7, 5}, case_conv_3x3, false, false},
+    {"conv 3x3 stride 2", {3, 8, 6}, case_conv_stride2, false, false},
+    {"conv 5x5", {2, 7, 6}, case_conv_5x5, false, false},
+    {"conv 5x5 larger than its input", {2, 3, 4}, case_conv_5x5, false, false},
+    {"conv 4x4", {3, 6, 5}, case_conv_even, false, false},
+    {"conv 2x2 stride 3", {3, 8, 5}, case_conv_stride3, false, false},
+    {"conv 1x1 stride 2", {4, 7, 5}, case_conv_1x1_stride2, false, false},
+    {"conv 3x3 wide", {32, 7, 5}, case_conv_wide, false, true},
+    {"conv 3x3 wide, tiny", {16, 3, 3}, case_conv_wide, false, true},
+    {"conv 3x3 wide with ReLU", {16, 9, 6}, case_conv_wide_relu, false, true},
+    {"conv 3x3 wide, no padding", {16, 6, 5}, case_conv_wide_valid, false, true},
+    {"conv 3x3 wide, full padding", {16, 5, 4}, case_conv_wide_full, false, true},
+    {"conv 3x3 wide, padding after", {16, 8, 8}, case_conv_wide_even, false, true},
+    {"inception, wide", {16, 8, 8}, case_inception_wide, true, true},
+    {"linear", {3, 3, 2}, case_linear, false, false},
+    {"linear without bias", {7, 1, 1}, case_linear_no_bias, false, false},
+    {"batchnorm shift", {5, 4, 3}, case_batchnorm, false, false},
+    {"batchnorm scale and shift", {3, 5, 4}, case_batchnorm_scale, false, false},
+    {"batchnorm plain", {6, 3, 3}, case_batchnorm_plain, false, false},
+    {"batchnorm after linear", {3, 3, 2}, case_batchnorm_flat, false, false},
+    {"relu", {5, 5, 3}, case_relu, false, false},
+    {"maxpool 3x3 stride 2", {3, 8, 6}, case_maxpool_stride2, false, false},
+    {"maxpool 3x3 overlapping", {3, 5, 6}, case_maxpool_overlap, false, false},
+    {"maxpool 2x2", {5, 7, 5}, case_maxpool_2x2, false, false},
+    {"avgpool 3x3 padded", {3, 5, 6}, case_avgpool_padded, false, false},
+    {"avgpool 3x3 stride 2", {3, 8, 6}, case_avgpool_stride2, false, false},
+    {"avgpool whole", {6, 4, 4}, case_avgpool_all, false, false},
+    {"lrn radius 2", {7, 3, 4}, case_lrn, false, false},
+    {"lrn of Alexnet", {16, 3, 3}, case_lrn_alexnet, false, false},
+    {"lrn wider than its input", {5, 3, 3}, case_lrn_wide, false, false},
+    {"dropout", {5, 4, 3}, case_dropout, false, false},
+    {"add", {4, 5, 4}, case_add, false, false},
+    {"add to itself", {3, 4, 4}, case_add_itself, false, false},
+    {"concat", {3, 5, 4}, case_concat, false, false},
+    {"small mlp", {3, 5, 4}, case_mlp, true, false},
+    {"small alexnet", {3, 8, 8}, case_alexnet, true, false},
+    {"small inception", {3, 8, 8}, case_inception, true, false},
+    {"small resnet", {3, 6, 6}, case_resnet, true, false},
 };
 enum { ENGINE_CASES = sizeof engine_cases / sizeof engine_cases[0] };
 

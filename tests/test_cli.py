@@ -13,7 +13,7 @@ FAILURES = []
 
 
 def run(*words, **more):
-    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=250,
+    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600,
                           **more)
 
 
@@ -40,7 +40,8 @@ def check_help():
 def check_mistakes():
     for words, wanted in [(["trian"], "train"), (["train", "--epohcs", "3"], "epochs"),
                           (["train", "--model", "inceptoin"], "inception"), (["train", "--labels", "rndom"], "random"),
-                          (["train", "--batch", "0"], "batch"), (["model", "show", "alexnte"], "alexnet")]:
+                          (["train", "--batch", "0"], "batch"), (["model", "show", "alexnte"], "alexnet"),
+                          (["bench", "--model", "inceptoin"], "inception")]:
         answer = run(*words)
         check(f"{' '.join(words)}: told, exit 2 or 66",
               answer.returncode in (2, 66) and wanted in answer.stderr and answer.stdout == "", answer)
@@ -68,7 +69,7 @@ def check_train(store):
 
 def check_interrupt(store):
     """Ctrl-C after a while, then resume: the same weights as without."""
-    words = small(store, "--epochs", "400")
+    words = small(store, "--epochs", "200")
     process = subprocess.Popen([SHATTER, "train", *words, "--progress", "plain"], stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
@@ -80,7 +81,7 @@ def check_interrupt(store):
     folder = next(word for word in rest.split() if word.startswith(store)).strip("`.")
     resumed = run("resume", folder, "--store", store, "--json")
     with tempfile.TemporaryDirectory() as other:
-        whole = run("train", *small(other, "--epochs", "400", "--json"))
+        whole = run("train", *small(other, "--epochs", "200", "--json"))
         check("a resumed run ends with the same weights",
               json.loads(resumed.stdout)["weights_sha256"] == json.loads(whole.stdout)["weights_sha256"],
               (resumed, whole))
@@ -89,6 +90,23 @@ def check_interrupt(store):
 def check_diverged(store):
     answer = run("train", *small(store, "--learning-rate", "1000", "--epochs", "2", "--json"))
     check("divergence is an outcome with exit 3", answer.returncode == 3 and json.loads(answer.stdout), answer)
+
+
+def check_outputs(store):
+    """What cannot be written is told with its place and what to do."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        answer = subprocess.run([SHATTER, "model", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    check("a full disk under standard output: exit 74", answer.returncode == 74 and "full" in answer.stderr, answer)
+    answer = run("data", "show", "shapes:100,10", "-o", os.path.join(store, "nowhere", "grid.png"))
+    check("a grid into a folder that is not there: exit 74",
+          answer.returncode == 74 and "make its folder first" in answer.stderr, answer)
+
+
+def check_doctor(store):
+    answer = run("doctor", "--store", store, "--json")
+    subjects = {row["subject"] for row in json.loads(answer.stdout)["findings"]}
+    check("doctor looks at machine, engines, data and store",
+          answer.returncode == 0 and {"machine", "processor", "cpu", "ref", "cifar10", "store"} <= subjects, answer)
 
 
 def check_grid(store):
@@ -107,6 +125,8 @@ def main():
         check_interrupt(os.path.join(store, "interrupted"))
         check_diverged(store)
         check_grid(store)
+        check_outputs(store)
+        check_doctor(store)
     print(f"{len(FAILURES)} failed")
     return 1 if FAILURES else 0
 

@@ -86,6 +86,7 @@ typedef struct single {
   sht_precision precision;
   bool relu;
   float *x, *weight, *bias, *dy, *y, *dx, *weight_gradient, *bias_gradient;
+  double *wide_x, *wide_weight, *slope;  // [batch][inputs], [outputs][inputs], [batch][outputs]: what is multiplied
 } single;
 
 static void run_single(single *t, const dense_kernels *kernels) {
@@ -111,8 +112,29 @@ static void run_single(single *t, const dense_kernels *kernels) {
   cpu_dense_close(d);
 }
 
+static double *widen(const float *values, size_t count, sht_precision precision) {
+  double *wide = calloc(count, sizeof *wide);
+  for (size_t i = 0; i < count; i++) {
+    wide[i] = operand(values[i], precision);
+  }
+  return wide;
+}
+
+// The operands as the layer rounds them, once for all products. The slopes are those before relu, whose mask is that
+// of the computed y.
+static void widen_single(single *t) {
+  size_t outputs = (size_t)t->s.n * t->s.outputs;
+  t->wide_x = widen(t->x, (size_t)t->s.n * t->s.inputs, t->precision);
+  t->wide_weight = widen(t->weight, (size_t)t->s.inputs * t->s.outputs, t->precision);
+  t->slope = widen(t->dy, outputs, t->precision);
+  for (size_t i = 0; t->relu && i < outputs; i++) {
+    t->slope[i] = t->y[i] > 0 ? t->slope[i] : 0;
+  }
+}
+
 static void free_single(single *t) {
-  float *all[] = {t->x, t->weight, t->bias, t->dy, t->y, t->dx, t->weight_gradient, t->bias_gradient};
+  void *all[] = {t->x,      t->weight,      t->bias, t->dy, t->y, t->dx, t->weight_gradient, t->bias_gradient,
+                 t->wide_x, t->wide_weight, t->slope};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     free(all[i]);
   }
@@ -123,8 +145,7 @@ static void check_outputs(const single *t) {
     for (size_t o = 0; o < t->s.outputs; o++) {
       sum y = {t->bias[o], fabs((double)t->bias[o])};
       for (size_t i = 0; i < t->s.inputs; i++) {
-        add_product(&y, operand(t->weight[o * t->s.inputs + i], t->precision),
-                    operand(t->x[n * t->s.inputs + i], t->precision));
+        add_product(&y, t->wide_weight[o * t->s.inputs + i], t->wide_x[n * t->s.inputs + i]);
       }
       y.value = t->relu && y.value < 0 ? 0 : y.value;
       check_sum(t->y[n * t->s.outputs + o], y, t->s.inputs, 0);
@@ -132,39 +153,40 @@ static void check_outputs(const single *t) {
   }
 }
 
-// The gradient before relu, as the layer rounds it; relu's mask is that of the computed y.
-static double slope(const single *t, size_t n, size_t o) {
-  size_t place = n * t->s.outputs + o;
-  return t->relu && !(t->y[place] > 0) ? 0 : operand(t->dy[place], t->precision);
+// sums [count] += factor * row [count]
+static void add_row(sum *sums, double factor, const double *row, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    add_product(&sums[i], factor, row[i]);
+  }
 }
 
+// Sums of whole rows, so that memory is read along its lines.
 static void check_input_gradient(const single *t) {
   for (size_t n = 0; n < t->s.n; n++) {
-    for (size_t i = 0; i < t->s.inputs; i++) {
-      sum dx = {0, 0};
-      for (size_t o = 0; o < t->s.outputs; o++) {
-        add_product(&dx, operand(t->weight[o * t->s.inputs + i], t->precision), slope(t, n, o));
-      }
-      check_sum(t->dx[n * t->s.inputs + i], dx, t->s.outputs, 0);
+    sum *dx = calloc(t->s.inputs, sizeof *dx);
+    for (size_t o = 0; o < t->s.outputs; o++) {
+      add_row(dx, t->slope[n * t->s.outputs + o], &t->wide_weight[o * t->s.inputs], t->s.inputs);
     }
+    for (size_t i = 0; i < t->s.inputs; i++) {
+      check_sum(t->dx[n * t->s.inputs + i], dx[i], t->s.outputs, 0);
+    }
+    free(dx);
   }
 }
 
 static void check_weight_gradient(const single *t) {
   for (size_t o = 0; o < t->s.outputs; o++) {
-    sum bias = {0, 0};
+    sum bias = {0, 0}, *dw = calloc(t->s.inputs, sizeof *dw);
     for (size_t n = 0; n < t->s.n; n++) {
-      double masked = t->relu && !(t->y[n * t->s.outputs + o] > 0) ? 0 : t->dy[n * t->s.outputs + o];
-      add_product(&bias, masked, 1);
+      size_t place = n * t->s.outputs + o;
+      add_product(&bias, t->relu && !(t->y[place] > 0) ? 0 : t->dy[place], 1);
+      add_row(dw, t->slope[place], &t->wide_x[n * t->s.inputs], t->s.inputs);
     }
     check_sum(t->bias_gradient[o], bias, t->s.n, 0);
     for (size_t i = 0; i < t->s.inputs; i++) {
-      sum dw = {0, 0};
-      for (size_t n = 0; n < t->s.n; n++) {
-        add_product(&dw, slope(t, n, o), operand(t->x[n * t->s.inputs + i], t->precision));
-      }
-      check_sum(t->weight_gradient[o * t->s.inputs + i], dw, t->s.n, 0);
+      check_sum(t->weight_gradient[o * t->s.inputs + i], dw[i], t->s.n, 0);
     }
+    free(dw);
   }
 }
 
@@ -173,6 +195,7 @@ static void one_layer_is_right(const dense_kernels *kernels, sht_precision preci
     for (int relu = 0; relu < 2; relu++) {
       single t = {.s = SHAPES[i], .precision = precision, .relu = relu != 0};
       run_single(&t, kernels);
+      widen_single(&t);
       check_outputs(&t);
       check_input_gradient(&t);
       check_weight_gradient(&t);

@@ -26,13 +26,15 @@ typedef struct network {
 
 // Forward passes agree to rounding. Gradients and what several steps make of them differ more with depth: where
 // rounding moves an activation across zero, or another pixel wins a maximum, a whole term comes or goes, and each step
-// passes it on. Measured on AVX-512 (fp32, bf16), state: alexnet 4e-6, .38; inception-nobn .011, .3; inception .03, .4.
+// passes it on. Minimal filtering has five times the rounding error of direct convolutions in fp32, so a share of such
+// elements that is five times as large. Measured on AVX-512 (fp32, bf16), gradient: inception-nobn 5e-4, .04; inception
+// .011, .4; state: alexnet 4e-6, .38; inception-nobn .005, .3; inception .1, .4.
 static const network networks[] = {
     {"mlp-1x512", {1e-5, 1e-4, 1e-3}, {0.02, 0.1, 0.1}, 0.01F},
     {"mlp-3x512", {1e-5, 2e-4, 1e-3}, {0.03, 0.2, 0.2}, 0.01F},
     {"alexnet", {2e-5, 1e-3, 3e-3}, {0.05, 0.25, 0.6}, 0.01F},
     {"inception-nobn", {5e-5, 2e-3, 3e-2}, {0.1, 0.4, 0.6}, 0.01F},
-    {"inception", {5e-5, 5e-3, 1e-1}, {0.1, 0.5, 0.8}, 0.05F},
+    {"inception", {5e-5, 3e-2, 3e-1}, {0.1, 0.5, 0.8}, 0.05F},
 };
 
 // A network with its data and what the reference says.

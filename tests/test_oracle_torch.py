@@ -28,7 +28,9 @@ BATCH, STEPS, SIZE, CHANNELS = 8, 3, 28, 3
 RATE, MOMENTUM, DECAY = (float(np.float32(v)) for v in (0.02, 0.9, 1e-3))
 EPSILON, BN_DECAY = float(np.float32(0.001)), float(np.float32(0.99))
 LRN_ALPHA = float(np.float32(0.001 / 9))
-REF_LIMIT, YARDSTICKS = 1e-11, 10
+# The cpu engine may err so many times as much as PyTorch in the same precision does: minimal filtering alone rounds five
+# times as coarsely as the direct convolutions there.
+REF_LIMIT, YARDSTICKS = 1e-11, 50
 TINY = 1e-3  # a tensor below this share of all gradients is measured against that share
 
 

@@ -103,8 +103,11 @@ static bool write_all(int file, const char *bytes, uint64_t size) {
 }
 
 static sht_status fail_write(const char *path, uint64_t size, sht_error *error) {
-  return SHT_FAIL(error, SHT_DISK, "%s: cannot write %" PRIu64 " bytes: %s; free some space or choose another folder",
-                  path, size, strerror(errno));
+  int cause = errno;
+  const char *advice = cause == ENOSPC || cause == EDQUOT ? "free some space or choose another folder"
+                       : cause == ENOENT                  ? "make its folder first, or choose another"
+                                                          : "choose a folder that can be written";
+  return SHT_FAIL(error, SHT_DISK, "%s: cannot write %" PRIu64 " bytes: %s; %s", path, size, strerror(cause), advice);
 }
 
 // Makes the rename itself durable.

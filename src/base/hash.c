@@ -38,7 +38,10 @@ void sht_hash_close(sht_hash *hash, char hex[65]) {
 
 sht_status sht_hash_bytes(const void *bytes, uint64_t size, char hex[65], sht_error *error) {
   sht_hash *hash = NULL;
-  SHT_TRY(sht_hash_open(&hash, error));
+  sht_status status = sht_hash_open(&hash, error);
+  if (hash == NULL) {
+    return status;
+  }
   sht_hash_add(hash, bytes, size);
   sht_hash_close(hash, hex);
   return SHT_OK;

@@ -19,7 +19,7 @@ typedef struct figure_canvas {
   int columns;
   bool unicode;
   unsigned char dots[ROWS][COLUMNS_MAX];  // bits of U+2800, or non-zero
-  signed char owner[ROWS][COLUMNS_MAX];   // series that drew last, -1: none, -2: the reference line
+  int owner[ROWS][COLUMNS_MAX];           // series that drew last, -1: none, -2: the reference line
   int label_row[SHT_FIGURE_SERIES_MAX];   // -1: none
 } figure_canvas;
 
@@ -38,7 +38,7 @@ static void dot(figure_canvas *canvas, int x, int y, int owner) {
     canvas->dots[row][column] = 0;  // colours and letters are one a character
   }
   canvas->dots[row][column] |= bits[y % DOTS_Y][x % DOTS_X];
-  canvas->owner[row][column] = (signed char)owner;
+  canvas->owner[row][column] = owner;
 }
 
 static int place(double value, double low, double high, int dots) {

@@ -95,9 +95,9 @@ static loop choose_loop(sht_precision precision) {
     return (loop){multiply_add_avx512, 2.0 * 16 * CHAINS * ROUNDS};
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return (loop){multiply_add_avx2, 2.0 * 8 * (CHAINS / 2) * ROUNDS};
+    return (loop){multiply_add_avx2, 2.0 * 8 * CHAINS / 2 * ROUNDS};
   }
-  return (loop){multiply_add_sse, 2.0 * 4 * (CHAINS / 2) * ROUNDS};
+  return (loop){multiply_add_sse, 2.0 * 4 * CHAINS / 2 * ROUNDS};
 }
 
 static void run_loop(void *context, size_t task, int worker) {

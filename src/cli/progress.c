@@ -77,7 +77,7 @@ static void describe_left(const sht_progress *progress, char *out) {
     if (tenths != NULL) {
       memmove(tenths, tenths + 2, strlen(tenths + 2) + 1);
     }
-    (void)snprintf(out, WORD_BYTES * 2, "%s%s left", progress->may_end_early ? "at most " : "", duration);
+    (void)snprintf(out, (size_t)2 * WORD_BYTES, "%s%s left", progress->may_end_early ? "at most " : "", duration);
   }
 }
 
@@ -104,6 +104,17 @@ static void cut(char *line, int columns) {
   }
 }
 
+// "2,439 images/s", or nothing before the first are counted.
+static const char *rate_text(const sht_progress *progress, char out[WORD_BYTES]) {
+  char number[WORD_BYTES / 2];
+  out[0] = '\0';
+  if (progress->images_per_second > 0) {
+    (void)snprintf(out, WORD_BYTES, "%s images/s",
+                   sht_text_count((uint64_t)progress->images_per_second, number, sizeof number));
+  }
+  return out;
+}
+
 static void draw(sht_progress *progress, uint32_t epoch, double loss, double accuracy) {
   char bar[LINE_BYTES / 2], left[WORD_BYTES * 2], first[LINE_BYTES], second[LINE_BYTES];
   char train[WORD_BYTES], test[WORD_BYTES], rate[WORD_BYTES];
@@ -116,8 +127,7 @@ static void draw(sht_progress *progress, uint32_t epoch, double loss, double acc
     used += snprintf(second + used, sizeof second - (size_t)used, "   test %s",
                      percent(progress->last.test_accuracy, test));
   }
-  (void)snprintf(second + used, sizeof second - (size_t)used, "   %s images/s",
-                 sht_text_count((uint64_t)progress->images_per_second, rate, sizeof rate));
+  (void)snprintf(second + used, sizeof second - (size_t)used, "   %s", rate_text(progress, rate));
   cut(first, progress->terminal.columns - sht__text_columns(progress->title));
   cut(second, progress->terminal.columns);
   (void)fprintf(stderr, "%s\033[2K%s%s%s%s\n\033[2K%s%s%s\r", progress->on_screen ? "\r\033[A" : "",
@@ -131,9 +141,9 @@ static void draw(sht_progress *progress, uint32_t epoch, double loss, double acc
 static void print_plain(sht_progress *progress, uint32_t epoch, const char *figures) {
   char left[WORD_BYTES * 2], rate[WORD_BYTES];
   describe_left(progress, left);
-  (void)fprintf(stderr, "%s%sepoch %" PRIu32 "/%" PRIu64 "  %s  %s images/s  %s\n", progress->title,
-                progress->title[0] != '\0' ? "  " : "", epoch, progress->epochs, figures,
-                sht_text_count((uint64_t)progress->images_per_second, rate, sizeof rate), left);
+  (void)fprintf(stderr, "%s%sepoch %" PRIu32 "/%" PRIu64 "  %s  %s%s%s\n", progress->title,
+                progress->title[0] != '\0' ? "  " : "", epoch, progress->epochs, figures, rate_text(progress, rate),
+                progress->images_per_second > 0 ? "  " : "", left);
   (void)fflush(stderr);
   progress->drawn_at = sht__clock_seconds();
 }

@@ -41,6 +41,7 @@ static void read_ticks(double *idle, double *total) {
     return;
   }
   double ticks[8] = {0};
+  // NOLINTNEXTLINE(cert-err34-c): the kernel writes these
   if (fscanf(file, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &ticks[0], &ticks[1], &ticks[2], &ticks[3], &ticks[4],
              &ticks[5], &ticks[6], &ticks[7]) == 8) {
     *idle = ticks[3] + ticks[4];
@@ -233,7 +234,21 @@ static sht_status print_json(sht_cli *cli, const sample *data, double busy, sht_
   return sht__answer_print(cli, &json, error);
 }
 
+// A misspelled network is told before the machine is looked at.
+static sht_status check_model(const sht_cli *cli, sht_error *error) {
+  const char *name = sht__cli_text(cli, "model");
+  sht_graph *graph = NULL;
+  if (name == NULL) {
+    return SHT_OK;
+  }
+  sht_graph_options shape = {.input = {CHANNELS, SIDE, SIDE}, .classes = CLASSES};
+  SHT_TRY(sht_graph_open(name, &shape, &graph, error));
+  sht_graph_close(graph);
+  return SHT_OK;
+}
+
 static sht_status run(sht_cli *cli, sht_error *error) {
+  SHT_TRY(check_model(cli, error));
   double busy = busy_share();
   if (busy > 0.1 && !sht__cli_is_set(cli, "force")) {
     return SHT_FAIL(error, SHT_NO,

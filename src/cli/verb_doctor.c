@@ -56,6 +56,17 @@ static void read_processor(char *out, size_t size) {
   }
 }
 
+// The instruction sets that the cpu engine has kernels for, fastest last.
+static void check_instructions(findings *all) {
+  bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  bool bf16 = __builtin_cpu_supports("avx512bf16");
+  finding *row = add(all, avx2 ? GOOD : NOTE, "processor");
+  (void)snprintf(row->text, sizeof row->text, "%s%s%s",
+                 avx2 ? "avx2" : "neither avx2 nor fma: the cpu engine computes with portable code",
+                 __builtin_cpu_supports("avx512f") ? ", avx512" : "",
+                 bf16 ? ", avx512_bf16" : "; no avx512_bf16: --precision bf16 works, in emulation");
+}
+
 static void check_machine(findings *all) {
   char processor[256], memory[32];
   read_processor(processor, sizeof processor);
@@ -180,6 +191,7 @@ static void print_text(const findings *all) {
 static sht_status run(sht_cli *cli, sht_error *error) {
   findings all = {.count = 0};
   check_machine(&all);
+  check_instructions(&all);
   check_backend(&all, "cpu", true);
   check_backend(&all, "ref", true);
   check_data(&all, cli, "cifar10");

@@ -175,6 +175,7 @@ static sht_status answer_model(sht_cli *cli, const sht_graph *graph, sht_error *
 // "28x28x3": height, width, channels.
 static sht_status read_shape(const char *text, sht_shape *shape, sht_error *error) {
   int end = 0;
+  // NOLINTNEXTLINE(cert-err34-c): five digits cannot overflow
   bool whole = sscanf(text, "%5" SCNu32 "x%5" SCNu32 "x%5" SCNu32 "%n", &shape->height, &shape->width, &shape->channels,
                       &end) == 3 &&
                text[end] == '\0';

@@ -80,7 +80,9 @@ static void add_system(sht_json *json) {
     (void)fclose(file);
   }
   for (size_t i = 0; i + 1 < got; i++) {
-    text[i] = text[i] == '\0' ? ' ' : text[i];  // arguments are separated by NULs
+    if (text[i] == '\0') {  // between arguments
+      text[i] = ' ';
+    }
   }
   text[got] = '\0';
   sht_json_add_text(json, "command", text);
@@ -148,7 +150,7 @@ void sht__env_take(const char *folder, sht_run *run) {
   uint64_t size = 0;
   json_t *object = NULL;
   if (sht_path_join(path, sizeof path, folder, SHT_FILE_ENV, NULL) != SHT_OK ||
-      sht_file_read(path, TEXT_SIZE * 16, &text, &size, NULL) != SHT_OK) {
+      sht_file_read(path, (uint64_t)16 * TEXT_SIZE, &text, &size, NULL) != SHT_OK) {
     return;
   }
   if (sht_json_read(text, size, path, &object, NULL) == SHT_OK) {

@@ -12,20 +12,19 @@
 #include "base/memory.h"
 #include "lab/files.h"
 
-// Raised when the table changes; an index of another version is thrown away.
-#define INDEX_VERSION "1"
-
-enum { BUSY_MILLISECONDS = 5000, CONFIG_TEXT = 32768 };
+// INDEX_VERSION is the schema's user_version, raised when the table changes; an index of another is thrown away.
+enum { INDEX_VERSION = 1, BUSY_MILLISECONDS = 5000, CONFIG_TEXT = 32768 };
 
 struct sht_index {
   sqlite3 *db;
 };
 
 static const char schema[] =
-    "PRAGMA journal_mode = DELETE; PRAGMA synchronous = NORMAL;"
+    "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT, id TEXT, family TEXT, created REAL,"
     " complete INTEGER, problem TEXT, config TEXT, result TEXT, seconds REAL, rate REAL) WITHOUT ROWID;"
-    "PRAGMA user_version = " INDEX_VERSION ";";
+    "PRAGMA user_version = 1;"
+    "COMMIT;";
 
 static int read_version(sqlite3 *db) {
   sqlite3_stmt *query = NULL;
@@ -47,21 +46,27 @@ static bool is_sound(sqlite3 *db) {
   return sound;
 }
 
-static bool open_file(const char *path, sht_index *index) {
-  bool good = sqlite3_open(path, &index->db) == SQLITE_OK;
-  if (good) {
+typedef enum open_outcome { OPENED, BUSY, BROKEN } open_outcome;
+
+static open_outcome open_file(const char *path, sht_index *index) {
+  open_outcome outcome = BROKEN;
+  if (sqlite3_open(path, &index->db) == SQLITE_OK) {
     (void)sqlite3_busy_timeout(index->db, BUSY_MILLISECONDS);
+    (void)sqlite3_exec(index->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
     int version = read_version(index->db);
-    good = (version == 0 || version == atoi(INDEX_VERSION)) &&
-           sqlite3_exec(index->db, schema, NULL, NULL, NULL) == SQLITE_OK && is_sound(index->db);
+    bool good =
+        version == INDEX_VERSION || (version == 0 && sqlite3_exec(index->db, schema, NULL, NULL, NULL) == SQLITE_OK);
+    good = good && is_sound(index->db);
+    outcome = good ? OPENED : sqlite3_errcode(index->db) == SQLITE_BUSY ? BUSY : BROKEN;
   }
-  if (!good) {
+  if (outcome != OPENED) {
     (void)sqlite3_close(index->db);
     index->db = NULL;
   }
-  return good;
+  return outcome;
 }
 
+// An index that is broken is made anew; one that others keep busy is theirs, and we go without.
 sht_index *sht__index_open(const char *store) {
   char path[SHT_LAB_PATH];
   char journal[SHT_LAB_PATH + 16];
@@ -69,17 +74,18 @@ sht_index *sht__index_open(const char *store) {
   if (sht_path_join(path, sizeof path, store, "index.sqlite", NULL) != SHT_OK || SHT_ALLOC(&index, 1, "index", NULL)) {
     return NULL;
   }
-  if (open_file(path, index)) {
-    return index;
+  open_outcome outcome = open_file(path, index);
+  if (outcome == BROKEN) {
+    (void)snprintf(journal, sizeof journal, "%s-journal", path);
+    (void)unlink(path);
+    (void)unlink(journal);
+    outcome = open_file(path, index);
   }
-  (void)snprintf(journal, sizeof journal, "%s-journal", path);
-  (void)unlink(path);
-  (void)unlink(journal);
-  if (open_file(path, index)) {
-    return index;
+  if (outcome != OPENED) {
+    sht_free(index);
+    return NULL;
   }
-  sht_free(index);
-  return NULL;
+  return index;
 }
 
 void sht__index_close(sht_index *index) {

@@ -64,7 +64,7 @@ int sht__svg_ticks(const sht_svg_axis *axis, double wanted, double *ticks, int *
 // of order are pooled to their mean until none is (Ayer et al. 1955). Cutting the result to the range keeps it optimal.
 void sht__svg_spread(double *y, size_t count, double gap, double low, double high) {
   double mean[SHT_SVG_LINES_MAX];
-  double members[SHT_SVG_LINES_MAX];
+  size_t members[SHT_SVG_LINES_MAX];
   size_t pools = 0;
   double room = count > 1 ? (high - low) / (double)(count - 1) : high - low;
   gap = fmin(gap, room);
@@ -72,8 +72,8 @@ void sht__svg_spread(double *y, size_t count, double gap, double low, double hig
     mean[pools] = y[i] - (double)i * gap;
     members[pools++] = 1;
     while (pools > 1 && mean[pools - 2] > mean[pools - 1]) {
-      double both = members[pools - 2] + members[pools - 1];
-      mean[pools - 2] = (mean[pools - 2] * members[pools - 2] + mean[pools - 1] * members[pools - 1]) / both;
+      size_t both = members[pools - 2] + members[pools - 1];
+      mean[pools - 2] += (mean[pools - 1] - mean[pools - 2]) * (double)members[pools - 1] / (double)both;
       members[pools - 2] = both;
       pools--;
     }
@@ -81,7 +81,7 @@ void sht__svg_spread(double *y, size_t count, double gap, double low, double hig
   double highest = high - (count > 0 ? (double)(count - 1) * gap : 0);
   size_t i = 0;
   for (size_t pool = 0; pool < pools; pool++) {
-    for (double member = 0; member < members[pool]; member++, i++) {
+    for (size_t member = 0; member < members[pool]; member++, i++) {
       y[i] = fmax(low, fmin(highest, mean[pool])) + (double)i * gap;
     }
   }

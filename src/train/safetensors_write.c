@@ -57,7 +57,7 @@ static sht_status make_header(const sht_tensor *tensors, int count, const sht_me
   }
   if (status == SHT_OK) {
     memset(*out, ' ', padded);
-    memcpy(*out, text, length);
+    memcpy(*out, text == NULL ? "" : text, length);
   }
   sht_free(text);
   return status;

@@ -1,13 +1,15 @@
-// Convolutions: oneDNN's primitives, each made for one shard and one thread.
+// Convolutions: oneDNN's primitives, each made for one shard and one thread; 3x3 ones of stride 1 by winograd.h where
+// that is faster.
 //
 // Weights are held (with momentum and gradient) in the layout that the weight-gradient primitive writes. Where another
 // primitive wants another layout or bf16, it has a working copy, made anew after each update.
 //
-// The algorithm is always the direct one, so that the bits do not depend on a measurement.
+// oneDNN's algorithm is always the direct one, so that the bits do not depend on a measurement.
 #include <string.h>
 
 #include "base/memory.h"
 #include "engine/cpu/plan.h"
+#include "engine/cpu/winograd.h"
 
 enum { ARGS_MAX = 5 };
 
@@ -29,6 +31,7 @@ typedef struct working {
 
 struct cpu_conv {
   const sht_node *node;
+  cpu_winograd *winograd;  // NULL: oneDNN, and what follows from `held` on
   bool relu;
   bool planes;  // reads the network's input as [C][H][W]
   bool input_gradient;
@@ -202,7 +205,7 @@ static void close_pass(pass *p, int workers) {
 // address: one for each argument but the scratch memory.
 static void run_pass(const pass *p, const cpu_tile *tile, void *const *address) {
   dnnl_exec_arg_t arguments[ARGS_MAX];
-  dnnl_memory_t *memory = p->memory + tile->worker * ARGS_MAX;
+  dnnl_memory_t *memory = p->memory + (size_t)tile->worker * ARGS_MAX;
   bool fine = true;
   for (int i = 0; i < p->args; i++) {
     void *data = i + 1 == p->args ? cpu_scratch(tile) : address[i];
@@ -275,6 +278,10 @@ void cpu_conv_repack(cpu_engine *engine, int node, int worker) {
   cpu_conv *conv = engine->convs[node];
   conv->value = cpu_param_at(engine, conv->node->weight, 0);
   conv->bias = conv->node->bias >= 0 ? cpu_param_at(engine, conv->node->bias, 0) : NULL;
+  if (conv->winograd != NULL) {
+    cpu_winograd_repack(conv->winograd, conv->value);
+    return;
+  }
   refresh(engine, conv, &conv->forward_weights, worker);
   refresh(engine, conv, &conv->data_weights, worker);
 }
@@ -287,6 +294,10 @@ static void *weights_for(const cpu_conv *conv, const working *w) {
 sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,
                          sht_error *error) {
   const cpu_conv *conv = engine->convs[spec->node];
+  if (conv->winograd != NULL) {
+    cpu_winograd_copy(conv->winograd, held, given, put);
+    return SHT_OK;
+  }
   dnnl_dims_t dims = {spec->dims[0], spec->dims[1], spec->dims[2], spec->dims[3]};
   dnnl_memory_desc_t plain;
   dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_oihw);
@@ -333,6 +344,11 @@ static bool make_passes(cpu_engine *engine, cpu_conv *conv, const descriptors *d
 }
 
 static sht_status make_conv(cpu_engine *engine, cpu_conv *conv, sht_error *error) {
+  if (cpu_winograd_fits(engine, conv->node, conv->in)) {
+    SHT_TRY(cpu_winograd_open(engine, conv->node, conv->in, conv->input_gradient, &conv->winograd, error));
+    conv->held_count = cpu_winograd_weight_count(conv->winograd);
+    return SHT_OK;
+  }
   geometry g;
   describe(engine, conv, &g);
   descriptors d = {0};
@@ -355,6 +371,7 @@ void cpu_conv_close(cpu_conv *conv) {
   if (conv == NULL) {
     return;
   }
+  cpu_winograd_close(conv->winograd);
   close_working(&conv->forward_weights);
   close_working(&conv->data_weights);
   close_pass(&conv->forward, conv->workers);
@@ -369,6 +386,11 @@ uint64_t cpu_conv_weight_count(const cpu_conv *conv) { return conv->held_count; 
 
 static void run_forward(const cpu_op *op, const cpu_tile *tile) {
   const cpu_conv *conv = op->layer;
+  if (conv->winograd != NULL) {
+    cpu_winograd_forward(conv->winograd, tile, cpu_array_at(&op->view[1], tile), cpu_array_at(&op->view[0], tile),
+                         conv->bias, conv->relu);
+    return;
+  }
   run_pass(&conv->forward, tile,
            (void *[]){cpu_at(&op->view[1], tile), cpu_at(&op->view[0], tile), weights_for(conv, &conv->forward_weights),
                       conv->bias});
@@ -376,16 +398,33 @@ static void run_forward(const cpu_op *op, const cpu_tile *tile) {
 
 static void run_data(const cpu_op *op, const cpu_tile *tile) {
   const cpu_conv *conv = op->layer;
+  if (conv->winograd != NULL) {
+    cpu_winograd_data(conv->winograd, tile, cpu_array_at(&op->view[1], tile), cpu_array_at(&op->view[0], tile));
+    return;
+  }
   run_pass(&conv->data, tile,
            (void *[]){cpu_at(&op->view[0], tile), cpu_at(&op->view[1], tile), weights_for(conv, &conv->data_weights)});
 }
 
 static void run_weights(const cpu_op *op, const cpu_tile *tile) {
   const cpu_conv *conv = op->layer;
-  bool bias = conv->bias_count > 0;
-  run_pass(&conv->weights, tile,
-           (void *[]){cpu_at(&op->view[op->outputs], tile), cpu_at(&op->view[op->outputs + 1], tile),
-                      cpu_at(&op->view[0], tile), bias ? cpu_at(&op->view[1], tile) : NULL});
+  void *gradient = cpu_at(&op->view[0], tile);
+  void *bias = conv->bias_count > 0 ? cpu_at(&op->view[1], tile) : NULL;
+  const cpu_view *x = &op->view[op->outputs];
+  const cpu_view *dy = &op->view[op->outputs + 1];
+  if (conv->winograd != NULL) {
+    cpu_winograd_weights(conv->winograd, tile, cpu_array_at(x, tile), cpu_array_at(dy, tile), gradient, bias);
+    return;
+  }
+  run_pass(&conv->weights, tile, (void *[]){cpu_at(x, tile), cpu_at(dy, tile), gradient, bias});
+}
+
+static cpu_view conv_input(cpu_plan *plan, const cpu_conv *conv) {
+  int input = conv->node->inputs[0];
+  if (conv->winograd != NULL) {
+    return cpu_input_slice(plan, input, CPU_BLOCKED);
+  }
+  return cpu_input(plan, input, conv->planes ? CPU_PLANES : CPU_BLOCKED);
 }
 
 sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error) {
@@ -405,7 +444,7 @@ sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error) {
   SHT_TRY(make_conv(engine, conv, error));
   value->layout = CPU_BLOCKED;
   value->view = cpu_plan_tensor(plan, cpu_elements(plan, node, CPU_BLOCKED), cpu_activation_bf16(plan));
-  cpu_view x = cpu_input(plan, n->inputs[0], conv->planes ? CPU_PLANES : CPU_BLOCKED);
+  cpu_view x = conv_input(plan, conv);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, n);
   op->run_shard = run_forward;
   op->layer = conv;
@@ -420,7 +459,7 @@ static void plan_weights(cpu_plan *plan, int node, cpu_view dy) {
   cpu_conv *conv = plan->engine->convs[node];
   cpu_view weights = cpu_plan_memory(plan, conv->held_count * sizeof(float));
   cpu_view bias = {0};
-  cpu_view x = cpu_input(plan, n->inputs[0], conv->planes ? CPU_PLANES : CPU_BLOCKED);
+  cpu_view x = conv_input(plan, conv);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, n);
   op->run_shard = run_weights;
   op->training = true;

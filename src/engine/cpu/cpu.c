@@ -144,8 +144,10 @@ static void use_running_statistics(cpu_engine *engine) {
   }
 }
 
+// NOLINTBEGIN(readability-non-const-parameter): the signature is that of sht_backend, and run_step writes there
 static sht_status evaluate(sht_engine *base, const sht_pipeline *data, uint64_t first, uint64_t count, float *logits,
                            float *losses, sht_error *error) {
+  // NOLINTEND(readability-non-const-parameter)
   cpu_engine *engine = (cpu_engine *)base;
   int threads = enter_one_thread();
   use_running_statistics(engine);
@@ -392,8 +394,10 @@ static void describe(const sht_engine *base, sht_engine_info *info) {
   const dnnl_version_t *v = dnnl_version();
   *info = (sht_engine_info){.bytes = engine->bytes, .threads = engine->workers};
   (void)snprintf(info->backend, sizeof info->backend, "cpu");
-  (void)snprintf(info->numerics, sizeof info->numerics, "oneDNN %d.%d.%d isa %#x, loops %s, dense %s, shards of %d, %s",
-                 v->major, v->minor, v->patch, (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
+  (void)snprintf(info->numerics, sizeof info->numerics,
+                 "oneDNN %d.%d.%d isa %#x, loops %s%s, dense %s, shards of %d, %s", v->major, v->minor, v->patch,
+                 (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
+                 engine->kernels->winograd && engine->precision == SHT_FP32 ? ", winograd" : "",
                  cpu_dense_kernels_name(), CPU_SHARD_IMAGES, engine->precision == SHT_BF16 ? "bf16" : "fp32");
 }
 

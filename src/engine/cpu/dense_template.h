@@ -38,14 +38,14 @@ DENSE_INLINE void multiply_tile(const dense_factors *f, float *c, size_t row, in
     float *to = c + row * DENSE_LANES + lane;
     DENSE_UNROLL
     for (int r = 0; r < rows; r++) {
-      acc[r][0] = load(to + r * DENSE_LANES);
-      acc[r][1] = load(to + r * DENSE_LANES + DENSE_WIDTH);
+      acc[r][0] = load(to + (size_t)r * DENSE_LANES);
+      acc[r][1] = load(to + (size_t)r * DENSE_LANES + DENSE_WIDTH);
     }
     accumulate(acc, rows, kind, f, row, lane);
     DENSE_UNROLL
     for (int r = 0; r < rows; r++) {
-      store(to + r * DENSE_LANES, acc[r][0]);
-      store(to + r * DENSE_LANES + DENSE_WIDTH, acc[r][1]);
+      store(to + (size_t)r * DENSE_LANES, acc[r][0]);
+      store(to + (size_t)r * DENSE_LANES + DENSE_WIDTH, acc[r][1]);
     }
   }
 }
@@ -68,7 +68,7 @@ DENSE_INLINE void refresh(const dense_update *u, size_t row, size_t lane, vec (*
   uint32_t *along_lanes = u->along_lanes + row * DENSE_LANES + lane / 2;
   DENSE_UNROLL
   for (int r = 0; r < rows; r++) {
-    *(vec_words *)(along_lanes + r * DENSE_LANES) = vec_pair_lanes(w[r][0], w[r][1]);
+    *(vec_words *)(along_lanes + (size_t)r * DENSE_LANES) = vec_pair_lanes(w[r][0], w[r][1]);
   }
   if (u->along_rows == NULL) {
     return;
@@ -78,7 +78,8 @@ DENSE_INLINE void refresh(const dense_update *u, size_t row, size_t lane, vec (*
   for (int r = 0; r < rows; r += 2) {
     for (int v = 0; v < 2; v++) {
       vec second = r + 1 < rows ? w[r + 1][v] : (vec){0};
-      *(vec_words *)(along_rows + r / 2 * DENSE_LANES + v * DENSE_WIDTH) = vec_pair_rows(w[r][v], second);
+      *(vec_words *)(along_rows + (size_t)(r / 2) * DENSE_LANES + (size_t)v * DENSE_WIDTH) =
+          vec_pair_rows(w[r][v], second);
     }
   }
 }
@@ -162,12 +163,12 @@ DENSE_INLINE void transpose_square(const float *from, float *to) {
   vec rows[DENSE_WIDTH], shuffled[DENSE_WIDTH];
   DENSE_UNROLL
   for (int r = 0; r < DENSE_WIDTH; r++) {
-    rows[r] = load(from + r * DENSE_LANES);
+    rows[r] = load(from + (size_t)r * DENSE_LANES);
   }
   DENSE_UNROLL
   for (int round = 1; round < DENSE_WIDTH; round *= 2) {
     DENSE_UNROLL
-    for (int r = 0; r < DENSE_WIDTH / 2; r++) {
+    for (size_t r = 0; r < DENSE_WIDTH / 2; r++) {
       shuffled[2 * r] = vec_interleave_low(rows[r], rows[r + DENSE_WIDTH / 2]);
       shuffled[2 * r + 1] = vec_interleave_high(rows[r], rows[r + DENSE_WIDTH / 2]);
     }
@@ -178,14 +179,14 @@ DENSE_INLINE void transpose_square(const float *from, float *to) {
   }
   DENSE_UNROLL
   for (int r = 0; r < DENSE_WIDTH; r++) {
-    store(to + r * DENSE_LANES, rows[r]);
+    store(to + (size_t)r * DENSE_LANES, rows[r]);
   }
 }
 
 DENSE_TARGET static void transpose(const float *from, float *to) {
   for (size_t r = 0; r < DENSE_LANES; r += DENSE_WIDTH) {
     for (size_t c = 0; c < DENSE_LANES; c += DENSE_WIDTH) {
-      transpose_square(from + r * DENSE_LANES + c, to + c * DENSE_LANES + r);
+      transpose_square(from + (size_t)r * DENSE_LANES + c, to + c * DENSE_LANES + r);
     }
   }
 }
@@ -193,8 +194,8 @@ DENSE_TARGET static void transpose(const float *from, float *to) {
 DENSE_TARGET static void pair_lanes(const float *values, size_t rows, uint32_t *to) {
   for (size_t r = 0; r < rows; r++) {
     for (size_t lane = 0; lane < DENSE_LANES; lane += STRIPE) {
-      const float *from = values + r * DENSE_LANES + lane;
-      *(vec_words *)(to + r * DENSE_LANES + lane / 2) = vec_pair_lanes(load(from), load(from + DENSE_WIDTH));
+      const float *from = values + (size_t)r * DENSE_LANES + lane;
+      *(vec_words *)(to + (size_t)r * DENSE_LANES + lane / 2) = vec_pair_lanes(load(from), load(from + DENSE_WIDTH));
     }
   }
 }
@@ -202,7 +203,7 @@ DENSE_TARGET static void pair_lanes(const float *values, size_t rows, uint32_t *
 DENSE_TARGET static void pair_rows(const float *values, size_t rows, uint32_t *to) {
   for (size_t r = 0; r < rows; r += 2) {
     for (size_t lane = 0; lane < DENSE_LANES; lane += DENSE_WIDTH) {
-      const float *from = values + r * DENSE_LANES + lane;
+      const float *from = values + (size_t)r * DENSE_LANES + lane;
       *(vec_words *)(to + r / 2 * DENSE_LANES + lane) = vec_pair_rows(load(from), load(from + DENSE_LANES));
     }
   }
@@ -238,7 +239,7 @@ DENSE_TARGET static void sum_rows(const float *values, size_t rows, float *sums)
   for (size_t lane = 0; lane < DENSE_LANES; lane += DENSE_WIDTH) {
     vec sum = load(sums + lane);
     for (size_t r = 0; r < rows; r++) {
-      sum += load(values + r * DENSE_LANES + lane);
+      sum += load(values + (size_t)r * DENSE_LANES + lane);
     }
     store(sums + lane, sum);
   }

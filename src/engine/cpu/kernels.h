@@ -42,6 +42,33 @@ typedef struct cpu_lrn {
   float bias, alpha, beta;
 } cpu_lrn;
 
+// Winograd's F(4x4, 3x3): kernels_winograd.h. The output of an image is cut into tiles of 4x4; tiles are counted image
+// by image, row by row. `pad`: zeros above and left of the input.
+enum { CPU_WINOGRAD_POINTS = 36 };
+
+typedef struct cpu_tiles {
+  uint32_t down, across;  // tiles of an image
+  uint32_t height, width, pad;
+  uint32_t out_height, out_width;
+} cpu_tiles;
+
+// Tiles in the transformed domain: [36][blocks][room][V], with V floats of space after each point, so that a tile's
+// points fall into different sets of the cache.
+typedef struct cpu_spread {
+  float *data;
+  uint32_t blocks, room;
+} cpu_spread;
+
+static inline uint64_t cpu_spread_stride(uint32_t blocks, uint32_t room, uint32_t block) {
+  return ((uint64_t)blocks * room + 1) * block;
+}
+
+// Vectors in the panel of transformed filters that begins at `first`: threes, and twos where a one would be left.
+static inline uint32_t cpu_winograd_panel(uint32_t blocks, uint32_t first) {
+  uint32_t left = blocks - first;
+  return left == 4 ? 2 : left < 3 ? left : 3;
+}
+
 // One parameter's update: g = sum of partial gradients + decay * w; v = momentum * v + g; w -= rate * v.
 typedef struct cpu_update_rule {
   float rate, momentum, decay;
@@ -82,6 +109,25 @@ typedef struct cpu_kernels {
   void (*lrn_backward)(const cpu_array *x, const cpu_array *dy, const cpu_array *dx, const cpu_lrn *lrn,
                        float *scratch);
 
+  // Tiles first .. first+count-1 of x (or of a gradient with respect to the output) into the transformed domain, at
+  // places 0 .. count-1; and out of it, with bias [C] (NULL: none) and ReLU.
+  bool winograd;  // whether these are worth calling
+  void (*winograd_input)(const cpu_array *x, const cpu_tiles *tiles, uint32_t first, uint32_t count,
+                         const cpu_spread *to);
+  void (*winograd_gradient)(const cpu_array *dy, const cpu_tiles *tiles, uint32_t first, uint32_t count,
+                            const cpu_spread *to);
+  void (*winograd_output)(const cpu_spread *from, const cpu_tiles *tiles, uint32_t first, uint32_t count,
+                          const cpu_array *y, const float *bias, bool relu);
+  // Filters [O/V][I][3][3][V] -> u: [36][I * O] in panels; turned: those of the gradient with respect to the input.
+  void (*winograd_filters)(const float *filters, uint32_t in_blocks, uint32_t out_blocks, float *u);
+  void (*winograd_turned_filters)(const float *filters, uint32_t in_blocks, uint32_t out_blocks, float *u);
+  // y = x u at every point; rooms are multiples of 8, and places from count to the next such multiple get anything.
+  void (*winograd_multiply)(const cpu_spread *x, const float *u, const cpu_spread *y, uint32_t count);
+  // Gradient of the filters, [O/V][I][3][3][V], from all of a shard's tiles. buffer: cpu_winograd_buffer floats.
+  void (*winograd_correlate)(const cpu_spread *x, const cpu_spread *dy, uint32_t tiles, float *buffer, float *gradient);
+  // Sum over images and positions of each channel: sums: [C].
+  void (*channel_sums)(const cpu_array *x, cpu_extent extent, float *sums);
+
   // Rows [image][H*W][C] to blocked and back; missing channels of the last block are written zero.
   void (*block_rows)(const cpu_array *rows, const cpu_array *blocked, uint32_t images, uint32_t channels,
                      uint32_t positions);
@@ -98,6 +144,8 @@ typedef struct cpu_kernels {
 static inline uint64_t cpu_lrn_row(const cpu_lrn *lrn, uint32_t block) {
   return (uint64_t)lrn->blocks * block + 2 * (uint64_t)lrn->radius + block;
 }
+
+static inline uint64_t cpu_winograd_buffer(uint32_t block) { return CPU_WINOGRAD_POINTS * (uint64_t)block * 3 * block; }
 
 extern const cpu_kernels cpu_kernels_avx512;
 extern const cpu_kernels cpu_kernels_avx2;

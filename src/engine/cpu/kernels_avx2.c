@@ -2,4 +2,5 @@
 #define V 8
 #define KERNELS cpu_kernels_avx2
 #define KERNELS_NAME "avx2"
+#define KERNELS_WINOGRAD true
 #include "engine/cpu/kernels_body.h"

@@ -2,4 +2,5 @@
 #define V 16
 #define KERNELS cpu_kernels_avx512
 #define KERNELS_NAME "avx512"
+#define KERNELS_WINOGRAD true
 #include "engine/cpu/kernels_body.h"

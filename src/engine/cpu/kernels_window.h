@@ -52,7 +52,7 @@ INLINE uint64_t out_plane(const cpu_window *w) { return (uint64_t)w->out_height 
 
 static void max_forward(const cpu_array *x, const cpu_array *y, uint8_t *winner, const cpu_window *w) {
   for (uint32_t n = 0; n < w->images; n++) {
-    uint8_t *index = winner + n * w->blocks * out_plane(w);
+    uint8_t *index = winner + (uint64_t)n * w->blocks * out_plane(w);
     for (uint32_t b = 0; b < w->blocks; b++) {
       if (x->bf16) {
         max_plane(image_of(x, n), b * in_plane(w), image_of(y, n), b * out_plane(w), index, w, true);
@@ -95,7 +95,7 @@ INLINE void store_plane(const float *plane, char *dx, uint64_t first, const cpu_
 static void max_backward(const cpu_array *dy, const uint8_t *winner, const cpu_array *dx, float *plane,
                          const cpu_window *w) {
   for (uint32_t n = 0; n < w->images; n++) {
-    const uint8_t *index = winner + n * w->blocks * out_plane(w);
+    const uint8_t *index = winner + (uint64_t)n * w->blocks * out_plane(w);
     for (uint32_t b = 0; b < w->blocks; b++) {
       memset(plane, 0, in_plane(w) * sizeof *plane);
       max_scatter_plane(image_of(dy, n), b * out_plane(w), index, plane, w, dy->bf16);
