@@ -188,7 +188,7 @@ static int case_shift(graph_builder *b, int from) {
 
 static void shift_has_gradients(void **state) {
   (void)state;
-  static const engine_case shift = {"shift", {3, 3, 2}, case_shift, true};
+  static const engine_case shift = {.name = "shift", .shape = {3, 3, 2}, .build = case_shift, .network = true};
   fixture f;
   fixture_open(&f, &shift);
   tally t = check_all(&f);

@@ -301,7 +301,8 @@ const sht_verb sht__verb_express = {
     .arguments = "",
     .summary = "a network of 2n + d weights that takes given values on n points (Theorem 1)",
     .description =
-        "No training: the weights are computed in O(n log n + nd). Points that repeat with the same target are "
+        "No training: the weights are computed in O(n log n + nd), in fp64 unless --precision says fp32. Points that "
+        "repeat with the same target are "
         "merged; with different targets they are refused. Exit code 1: the sample is not represented to the "
         "tolerance.",
     .examples = examples,
