@@ -68,18 +68,33 @@ static sht_epoch records[ROOM];
 
 static sht_position position_at(uint32_t epoch, uint64_t step) {
   for (uint32_t i = 0; i < epoch; i++) {
-    records[i] = (sht_epoch){.epoch = i + 1,
-                             .steps = (i + 1) * FIXTURE_STEPS,
-                             .learning_rate = 0.1 / (i + 1),
-                             .train_loss = 1.0 / 3 + i,
-                             .train_accuracy = 0.7,
-                             .train_loss_eval = NAN,
-                             .train_accuracy_eval = NAN,
-                             .test_loss = 2.1,
-                             .test_accuracy = 0.1};
+    records[i] = sht_epoch_blank();
+    records[i].epoch = i + 1;
+    records[i].steps = (i + 1) * FIXTURE_STEPS;
+    records[i].learning_rate = 0.1 / (i + 1);
+    records[i].train_loss = 1.0 / 3 + i;
+    records[i].train_accuracy = 0.7;
+    records[i].test_loss = 2.1;
+    records[i].test_accuracy = 0.1;
+    records[i].corrupted_test_accuracy = 0.11;
+    records[i].memorised = 1.0 / 7;
+    records[i].resisted = 2.0 / 7;
+    records[i].other = 4.0 / 7;
+    records[i].clean_fitted = 0.9;
+    records[i].dynamics_corrupted = 7;
+    records[i].dynamics_clean = 10 + i;
+    records[i].curve_loss[0] = 0.3;
+    records[i].curve_loss[SHT_CURVE_PARTS - 1] = 0.1 + 0.7;
+    records[i].curve_accuracy[SHT_CURVE_PARTS - 1] = 0.6;
   }
-  return (sht_position){
-      .epoch = epoch, .step = step, .loss_sum = 0.1 + 0.2, .correct = 5, .seen = 64, .records = records, .room = ROOM};
+  return (sht_position){.epoch = epoch,
+                        .step = step,
+                        .loss_sum = 0.1 + 0.2,
+                        .correct = 5,
+                        .seen = 64,
+                        .curve = {.loss = {0.1, 0.2}, .correct = {2, 3}, .seen = {32, 32}},
+                        .records = records,
+                        .room = ROOM};
 }
 
 static void remove_both(void) { sht__checkpoint_remove(folder); }
@@ -122,6 +137,53 @@ static void what_is_saved_comes_back(void **state) {
   assert_true(loaded.loss_sum == 0.1 + 0.2);
   assert_true(loaded.records[1].train_loss == records[1].train_loss && isnan(loaded.records[1].train_loss_eval));
   assert_int_equal(loaded.records[1].steps, 2 * FIXTURE_STEPS);
+  assert_memory_equal(&loaded.curve, &saved.curve, sizeof loaded.curve);
+  const sht_epoch *last = &loaded.records[1];
+  assert_true(last->corrupted_test_accuracy == 0.11 && last->memorised == 1.0 / 7 && last->resisted == 2.0 / 7);
+  assert_true(last->other == 4.0 / 7 && last->clean_fitted == 0.9);
+  assert_true(last->dynamics_corrupted == 7 && last->dynamics_clean == 11);
+  assert_true(last->curve_loss[0] == 0.3 && isnan(last->curve_loss[1]) && isnan(last->curve_accuracy[0]));
+  assert_true(last->curve_loss[SHT_CURVE_PARTS - 1] == 0.1 + 0.7 && last->curve_accuracy[SHT_CURVE_PARTS - 1] == 0.6);
+}
+
+// Without what checkpoints grew by later: that is NaN or 0, the rest comes back.
+static void older_checkpoints_are_read(void **state) {
+  (void)state;
+  static const char *const newer[] = {"details", "curve_loss", "curve_counts"};
+  sht_position saved = position_at(2, 3);
+  sht_position loaded;
+  fixture_watch watch;
+  sht_error error;
+  sht_safetensors *file = NULL;
+  sht_tensor kept[16];
+  int count = 0;
+  int there = 0;
+  bool found = false;
+  remove_both();
+  save(1, &saved);
+  fixture_ok(sht_safetensors_open(checkpoint('a'), &file, &error), &error);
+  const sht_tensor *all = sht_safetensors_tensors(file, &there);
+  for (int i = 0; i < there; i++) {
+    bool is_newer = false;
+    for (int k = 0; k < 3; k++) {
+      is_newer = is_newer || strcmp(all[i].name, newer[k]) == 0;
+    }
+    if (!is_newer) {
+      kept[count++] = all[i];
+    }
+  }
+  assert_int_equal(count, there - 3);
+  const sht_metadata metadata[] = {{"shatter.family", session.family}};
+  fixture_ok(sht_safetensors_write(checkpoint('b'), kept, count, metadata, 1, &error), &error);
+  sht_safetensors_close(file);
+  assert_int_equal(unlink(checkpoint('a')), 0);
+  fixture_ok(load(&loaded, &watch, &found, &error), &error);
+  assert_true(found);
+  assert_values(1);
+  assert_true(loaded.epoch == 2 && loaded.step == 3 && loaded.records[1].train_loss == records[1].train_loss);
+  assert_true(isnan(loaded.records[1].memorised) && isnan(loaded.records[1].curve_loss[0]));
+  assert_int_equal(loaded.records[1].dynamics_corrupted, 0);
+  assert_int_equal(loaded.curve.seen[0], 0);
 }
 
 static void the_newest_of_two_wins(void **state) {
@@ -352,6 +414,7 @@ static void a_full_disk_keeps_what_was_there(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_saved_comes_back),
+      cmocka_unit_test(older_checkpoints_are_read),
       cmocka_unit_test(the_newest_of_two_wins),
       cmocka_unit_test(one_is_left_at_the_end),
       cmocka_unit_test(damage_anywhere_falls_back),

@@ -40,8 +40,10 @@ def check_help():
 def check_mistakes():
     for words, wanted in [(["trian"], "train"), (["train", "--epohcs", "3"], "epochs"),
                           (["train", "--model", "inceptoin"], "inception"), (["train", "--labels", "rndom"], "random"),
-                          (["train", "--batch", "0"], "batch"), (["model", "show", "alexnte"], "alexnet"),
-                          (["bench", "--model", "inceptoin"], "inception")]:
+                          (["train", "--batch", "0"], "batch"), (["train", "--augment", "rotat:25"], "rotate"),
+                          (["train", "--augment", "flip", "--pixels", "shuffled"], "--pixels true"),
+                          (["train", "--augment", "color", "--pixels", "gaussian"], "Gaussian"),
+                          (["model", "show", "alexnte"], "alexnet"), (["bench", "--model", "inceptoin"], "inception")]:
         answer = run(*words)
         check(f"{' '.join(words)}: told, exit 2 or 66",
               answer.returncode in (2, 66) and wanted in answer.stderr and answer.stdout == "", answer)
@@ -114,6 +116,18 @@ def check_grid(store):
     answer = run("data", "show", "shapes:100,10", "-o", path)
     good = answer.returncode == 0 and open(path, "rb").read(8) == b"\x89PNG\r\n\x1a\n"
     check("data show writes a PNG", good, answer)
+    varied = run("data", "show", "shapes:100,10", "--augment", "crop,flip,rotate:25,color", "-o", path, "--json")
+    check("data show shows variants", varied.returncode == 0 and json.loads(varied.stdout)["count"] == 100, varied)
+
+
+def check_augmented(store):
+    answer = json.loads(run("train", *small(store, "--augment", "crop,flip", "--dropout", "0.2", "--epochs", "2",
+                                            "--json")).stdout)
+    check("under augmentation the online mean is the training accuracy",
+          answer["train_accuracy"] == answer["online_train_accuracy"] and 0 <= answer["plain_train_accuracy"] <= 1, answer)
+    again = json.loads(run("train", *small(store, "--augment", "flip:0.5,crop", "--dropout", "0.2", "--epochs", "2",
+                                           "--json")).stdout)
+    check("the same list in another order is the same run", again["identity"] == answer["identity"], again)
 
 
 def main():
@@ -127,6 +141,7 @@ def main():
         check_grid(store)
         check_outputs(store)
         check_doctor(store)
+        check_augmented(store)
     print(f"{len(FAILURES)} failed")
     return 1 if FAILURES else 0
 

@@ -337,6 +337,27 @@ static void identity_leaves_out_what_does_not_matter(void **state) {
   sht_text_free(text);
 }
 
+// An option that came later stands in the identity only when it is used: the runs before it keep theirs.
+static void later_options_leave_old_identities(void **state) {
+  (void)state;
+  sht_config config;
+  sht_config_default(&config);
+  char *plain = NULL;
+  char *used = NULL;
+  assert_int_equal(sht_config_write(&config, true, &plain, NULL), SHT_OK);
+  for (size_t i = 0; i < sht_option_count; i++) {
+    if (sht_options[i].later) {
+      assert_null(strstr(plain, sht_options[i].name));
+      assert_int_equal(sht_config_set(&config, sht_options[i].name, sht_options[i].example, "test", NULL), SHT_OK);
+    }
+  }
+  assert_int_equal(sht_config_write(&config, true, &used, NULL), SHT_OK);
+  assert_non_null(strstr(used, "\naugment: \"flip,rotate:25\"\n"));
+  assert_non_null(strstr(used, "\ndropout: 0.5\n"));
+  sht_text_free(plain);
+  sht_text_free(used);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(table_is_sound),
@@ -352,6 +373,7 @@ int main(void) {
       cmocka_unit_test(contradictions_are_told_together),
       cmocka_unit_test(written_configurations_read_back),
       cmocka_unit_test(identity_leaves_out_what_does_not_matter),
+      cmocka_unit_test(later_options_leave_old_identities),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

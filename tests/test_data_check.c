@@ -58,7 +58,7 @@ static void grid_shows_the_pixels(void **state) {
   char path[128];
   make_folder(folder);
   (void)snprintf(path, sizeof path, "%s/grid.png", folder);
-  assert_int_equal(sht_dataset_write_grid(data, 100, 3, path, NULL), SHT_OK);
+  assert_int_equal(sht_dataset_write_grid(data, NULL, 100, 3, path, NULL), SHT_OK);
   png_image image = {.version = PNG_IMAGE_VERSION};
   assert_int_equal(png_image_begin_read_from_file(&image, path), 1);
   image.format = PNG_FORMAT_RGB;
@@ -81,9 +81,45 @@ static void grid_shows_the_pixels(void **state) {
   }
   assert_true(dark > 3);
   free(rgb);
-  assert_int_equal(sht_dataset_write_grid(data, 0, 3, path, NULL), SHT_CONFIG);
-  assert_int_equal(sht_dataset_write_grid(data, 1, 0, path, NULL), SHT_CONFIG);
-  assert_int_equal(sht_dataset_write_grid(data, 1, 1, "/nowhere/grid.png", NULL), SHT_DISK);
+  assert_int_equal(sht_dataset_write_grid(data, NULL, 0, 3, path, NULL), SHT_CONFIG);
+  assert_int_equal(sht_dataset_write_grid(data, NULL, 1, 0, path, NULL), SHT_CONFIG);
+  assert_int_equal(sht_dataset_write_grid(data, NULL, 1, 1, "/nowhere/grid.png", NULL), SHT_DISK);
+  sht_dataset_close(data);
+  remove_folder(folder);
+}
+
+// With variants: a row for each example, the centre window first, then the first epochs.
+static void grid_shows_variants_in_rows(void **state) {
+  (void)state;
+  enum { SIDE = 12, WINDOW = 10, VALUES = WINDOW * WINDOW * 3, CELL = 2 * WINDOW + 4 + 6 };
+  static const uint32_t shape[3] = {SIDE, SIDE, 3};
+  sht_dataset *data = random_dataset(5, 1, shape, 2);
+  sht_pipeline variants = {.split = &data->train, .height = WINDOW, .width = WINDOW, .seed = 3};
+  char folder[64];
+  char path[128];
+  make_folder(folder);
+  (void)snprintf(path, sizeof path, "%s/grid.png", folder);
+  assert_int_equal(sht_augmentation_parse("crop,rotate:25,color", &variants.augment, NULL), SHT_OK);
+  assert_int_equal(sht_dataset_write_grid(data, &variants, 6, 3, path, NULL), SHT_OK);
+  png_image image = {.version = PNG_IMAGE_VERSION};
+  assert_int_equal(png_image_begin_read_from_file(&image, path), 1);
+  image.format = PNG_FORMAT_RGB;
+  unsigned char *rgb = malloc(PNG_IMAGE_SIZE(image));
+  assert_int_equal(png_image_finish_read(&image, NULL, rgb, 0, NULL), 1);
+  assert_int_equal(image.width, 6 + 3 * CELL);
+  const size_t row_height = (image.height - 6) / 2;
+  for (uint32_t cell = 0; cell < 6; cell++) {
+    uint8_t levels[VALUES];
+    sht_pipeline one = variants;
+    one.augment = cell % 3 == 0 ? (sht_augmentation){0} : variants.augment;
+    sht_pipeline_levels(&one, cell % 3 == 0 ? 0 : cell % 3 - 1, cell / 3, levels);
+    for (size_t i = 0; i < (size_t)WINDOW * WINDOW; i++) {
+      size_t y = 8 + cell / 3 * row_height + 2 * (i / WINDOW);
+      size_t x = 8 + (size_t)(cell % 3) * CELL + 2 * (i % WINDOW);
+      assert_memory_equal(rgb + (y * image.width + x) * 3, levels + i * 3, 3);
+    }
+  }
+  free(rgb);
   sht_dataset_close(data);
   remove_folder(folder);
 }
@@ -109,7 +145,7 @@ static void data_folder_follows_the_environment(void **state) {
 
 static void known_sets_are_well_formed(void **state) {
   (void)state;
-  assert_int_equal(sht_known_set_count, 3);
+  assert_int_equal(sht_known_set_count, 4);
   for (size_t i = 0; i < sht_known_set_count; i++) {
     const sht_known_data *set = &sht_known_sets[i];
     assert_ptr_equal(sht_known_data_find(set->name), set);
@@ -124,9 +160,8 @@ static void known_sets_are_well_formed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(duplicates_and_counts),
-      cmocka_unit_test(grid_shows_the_pixels),
-      cmocka_unit_test(data_folder_follows_the_environment),
+      cmocka_unit_test(duplicates_and_counts),       cmocka_unit_test(grid_shows_the_pixels),
+      cmocka_unit_test(grid_shows_variants_in_rows), cmocka_unit_test(data_folder_follows_the_environment),
       cmocka_unit_test(known_sets_are_well_formed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,14 +119,18 @@ static void specs_are_checked(void **state) {
   const char *folder = *state;
   sht_dataset *data = NULL;
   sht_error error;
+  sht_dataset_options options = {.data_dir = NULL};
   assert_int_equal(sht_dataset_open("cifra10", NULL, &data, &error), SHT_MISSING);
   assert_true(says(&error, "did you mean cifar10?"));
+  assert_int_equal(sht_dataset_open("cifar110", NULL, &data, &error), SHT_MISSING);
+  options.data_dir = folder;
+  assert_int_equal(sht_dataset_open("cifar100", &options, &data, &error), SHT_MISSING);
+  assert_true(says(&error, "shatter data fetch cifar100"));
   assert_int_equal(sht_dataset_open("", NULL, &data, &error), SHT_MISSING);
   char path[128];
   (void)snprintf(path, sizeof path, "%s/test_batch.bin", folder);
   assert_int_equal(sht_dataset_open(path, NULL, &data, &error), SHT_DATA);
   assert_true(says(&error, "give the folder"));
-  sht_dataset_options options = {.data_dir = folder};
   assert_int_equal(sht_dataset_open("cifar10", &options, &data, &error), SHT_MISSING);
   assert_true(says(&error, "shatter data fetch cifar10"));
   char empty[64];
@@ -190,6 +194,92 @@ static void subsets_are_nested(void **state) {
   assert_int_equal(sht_dataset_open(folder, &options, &large, NULL), SHT_CONFIG);
 }
 
+enum { RECORD_100 = 2 + SHT_CIFAR_VALUES };
+
+// A CIFAR-100 folder: three training records and one for the test. Record r has coarse label 200 + r, fine label 33 r
+// and in channel c at position i the level (5 r + 85 c + i) mod 256.
+static void put_tiny_cifar100(const char *folder) {
+  static unsigned char bytes[4 * RECORD_100];
+  char names[800] = "";
+  for (int r = 0; r < 4; r++) {
+    unsigned char *record = bytes + (size_t)r * RECORD_100;
+    record[0] = (unsigned char)(200 + r);
+    record[1] = (unsigned char)(33 * r);
+    for (int i = 0; i < SHT_CIFAR_VALUES; i++) {
+      record[2 + i] = (unsigned char)(5 * r + 85 * (i / SHT_CIFAR_PIXELS) + i % SHT_CIFAR_PIXELS);
+    }
+  }
+  for (int k = 0; k < 100; k++) {
+    size_t length = strlen(names);
+    (void)snprintf(names + length, sizeof names - length, "class%02d\n", k);
+  }
+  put_file(folder, "train.bin", bytes, (uint64_t)3 * RECORD_100);
+  put_file(folder, "test.bin", bytes + (size_t)3 * RECORD_100, RECORD_100);
+  put_file(folder, "fine_label_names.txt", names, strlen(names));
+}
+
+static void fine_labels_are_read(void **state) {
+  const char *folder = *state;
+  sht_dataset *data = NULL;
+  assert_int_equal(sht_dataset_open(folder, NULL, &data, NULL), SHT_OK);
+  assert_true(data->train.count == 3 && data->test.count == 1 && data->classes == 100);
+  assert_string_equal(data->class_names[99], "class99");
+  for (int r = 0; r < 3; r++) {
+    assert_int_equal(data->train.labels[r], 33 * r);
+  }
+  assert_int_equal(data->test.labels[0], 99);
+  for (int i = 0; i < 1024; i++) {
+    for (int c = 0; c < 3; c++) {
+      const uint8_t *pixels = data->train.pixels;
+      assert_int_equal(pixels[(2 * 1024 + i) * 3 + c], (5 * 2 + 85 * c + i) & 255);
+    }
+  }
+  sht_dataset_close(data);
+}
+
+static void every_truncation_of_cifar100_is_refused(void **state) {
+  const char *folder = *state;
+  char path[128];
+  (void)snprintf(path, sizeof path, "%s/train.bin", folder);
+  for (int length = 2 * RECORD_100 - 1; length >= 0; length--) {
+    assert_int_equal(truncate(path, length), 0);
+    if (length == RECORD_100) {
+      assert_int_equal(open_and_close(folder, NULL), SHT_OK);
+      continue;
+    }
+    sht_error error;
+    assert_int_equal(open_and_close(folder, &error), SHT_DATA);
+    assert_true(says(&error, "train.bin"));
+  }
+}
+
+static void bad_cifar100_files_are_named(void **state) {
+  const char *folder = *state;
+  sht_error error;
+  unsigned char record[RECORD_100] = {3, 100};
+  put_file(folder, "test.bin", record, RECORD_100);
+  assert_int_equal(open_and_close(folder, &error), SHT_DATA);
+  assert_true(says(&error, "test.bin: record 0 (byte 0) has label 100, expected 0 to 99"));
+  put_file(folder, "test.bin", record, RECORD_100 - 1);
+  assert_int_equal(open_and_close(folder, &error), SHT_DATA);
+  assert_true(says(&error, "has 3073 bytes, expected 3074: two labels"));
+  char path[128];
+  (void)snprintf(path, sizeof path, "%s/fine_label_names.txt", folder);
+  assert_int_equal(unlink(path), 0);
+  record[1] = 0;
+  put_file(folder, "test.bin", record, RECORD_100);
+  assert_int_equal(open_and_close(folder, &error), SHT_MISSING);
+  assert_true(says(&error, "fine_label_names.txt: no such file; expected train.bin, test.bin"));
+}
+
+static int set_up_100(void **state) {
+  static char folder[64];
+  make_folder(folder);
+  put_tiny_cifar100(folder);
+  *state = folder;
+  return 0;
+}
+
 static int set_up(void **state) {
   static char folder[64];
   make_folder(folder);
@@ -203,6 +293,7 @@ static int tear_down(void **state) {
   return 0;
 }
 
+#define FOLDER_100_TEST(function) cmocka_unit_test_setup_teardown(function, set_up_100, tear_down)
 #define FOLDER_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void) {
@@ -215,6 +306,9 @@ int main(void) {
       FOLDER_TEST(specs_are_checked),
       cmocka_unit_test(a_known_set_has_its_published_counts),
       FOLDER_TEST(subsets_are_nested),
+      FOLDER_100_TEST(fine_labels_are_read),
+      FOLDER_100_TEST(every_truncation_of_cifar100_is_refused),
+      FOLDER_100_TEST(bad_cifar100_files_are_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,6 +72,12 @@ static void counts_are_exact(void **state) {
       {"mlp-3x512", 1735178, 0, 1204224 + 2 * 262144 + 5120, 2 * 1204224 + 3 * (2 * 262144 + 5120)},
       {"mlp-1x512", 1209866, 0, 1204224 + 5120, 2 * 1204224 + 3 * 5120},
       {"mlp-1x128", 302474, 0, 2352 * 128 + 1280, 2 * 2352 * 128 + 3 * 1280},
+      // As PyTorch counts the public versions. Forward: stem; four convolutions at 28x28; in each later stage, at half
+      // the side of the one before, half a convolution, three whole ones, and a projection of a ninth of a half. Sides
+      // 28,
+      // 14, 7 and 4. The images reach the stem alone.
+      {"resnet18", 11173962, 2 * 4800, 456704000, 3 * 456704000ULL - 784 * 64 * 27},
+      {"wrn-28-1", 369498, 2 * 912, 42085760, 3 * 42085760ULL - 784 * 16 * 27},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     sht_graph *graph = must_open(rows[i].name);
@@ -80,6 +86,67 @@ static void counts_are_exact(void **state) {
     assert_true(graph->statistic_count == rows[i].statistics);
     assert_true(graph->macs == rows[i].macs);
     assert_true(graph->training_macs == rows[i].training_macs);
+    sht_graph_close(graph);
+  }
+}
+
+// Dropout asked for: before linear layers that do not read the images; or in the layers that the file has.
+static void dropout_is_put_before_linear_layers(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    int expected;
+  } rows[] = {{"mlp-1x512", 1}, {"mlp-3x512", 3}, {"alexnet", 3}, {"inception", 1}, {"resnet18", 1}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    sht_graph_options options = {.input = {3, 28, 28}, .classes = 10, .set_dropout = true, .dropout = 0.5};
+    sht_graph *plain = must_open(rows[i].name);
+    sht_graph *graph = NULL;
+    assert_int_equal(sht_graph_open(rows[i].name, &options, &graph, NULL), SHT_OK);
+    int found = 0;
+    for (int n = 0; n < graph->node_count; n++) {
+      const sht_node *node = &graph->nodes[n];
+      const sht_node *source = &graph->nodes[node->inputs[0]];
+      found += node->op == SHT_OP_DROPOUT && node->dropout == 0.5F;
+      assert_true(node->op != SHT_OP_LINEAR || source->op == SHT_OP_INPUT || source->op == SHT_OP_DROPOUT);
+      assert_true(n == 0 || memcmp(&source->out, &node->out, sizeof node->out) == 0 || node->op != SHT_OP_DROPOUT);
+    }
+    assert_int_equal(found, rows[i].expected);
+    assert_int_equal(graph->node_count, plain->node_count + found);
+    for (int t = 0; t < graph->parameter_tensors; t++) {
+      assert_string_equal(graph->nodes[graph->parameters[t].node].name, plain->nodes[plain->parameters[t].node].name);
+    }
+    sht_graph_close(graph);
+    options.dropout = 0;
+    assert_int_equal(sht_graph_open(rows[i].name, &options, &graph, NULL), SHT_OK);
+    assert_int_equal(graph->node_count, plain->node_count);
+    sht_graph_close(graph);
+    sht_graph_close(plain);
+  }
+}
+
+// The default coefficient applies to what each model's source decays: all weights (Inception, MLPs), the two hidden
+// dense layers alone (Alexnet), everything (residual networks).
+static void weight_decay_applies_where_the_source_has_it(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    uint64_t decayed;
+  } rows[] = {
+      {"inception", 1649402 - 1712 - 10},
+      {"inception-nobn", 1649402 - 1712 - 10},
+      {"alexnet", 3136 * 384 + 384 * 192},
+      {"mlp-3x512", 2352 * 512 + 2 * 512 * 512 + 5120},
+      {"mlp-1x512", 2352 * 512 + 5120},
+      {"resnet18", 11173962},
+      {"wrn-28-1", 369498},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    sht_graph *graph = must_open(rows[i].name);
+    uint64_t decayed = 0;
+    for (int t = 0; t < graph->parameter_tensors; t++) {
+      decayed += graph->parameters[t].weight_decay ? graph->parameters[t].count : 0;
+    }
+    assert_true(decayed == rows[i].decayed);
     sht_graph_close(graph);
   }
 }
@@ -348,6 +415,8 @@ static void truncated_models_do_not_crash(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_are_exact),
+      cmocka_unit_test(dropout_is_put_before_linear_layers),
+      cmocka_unit_test(weight_decay_applies_where_the_source_has_it),
       cmocka_unit_test(parameters_tile_the_vector),
       cmocka_unit_test(inceptions_have_their_shapes),
       cmocka_unit_test(alexnet_and_mlps_have_their_shapes),

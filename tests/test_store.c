@@ -476,6 +476,106 @@ static void logs_are_read_strictly(void **state) {
   sht_store_close(store);
 }
 
+// Takes ", "key": value" out of every line, as an older program wrote it.
+static char *without(const char *text, const char *key) {
+  char member[64];
+  char *out = NULL;
+  size_t size = 0;
+  FILE *stream = open_memstream(&out, &size);
+  (void)snprintf(member, sizeof member, ", \"%s\": ", key);
+  for (const char *at = text; *at != '\0';) {
+    if (strncmp(at, member, strlen(member)) != 0) {
+      (void)fputc(*at++, stream);
+      continue;
+    }
+    at += strlen(member);
+    at += *at == '[' ? strcspn(at, "]") + 1 : strcspn(at, ",}");
+  }
+  (void)fclose(stream);
+  return out;
+}
+
+static void make_old(const sht_run *run, const char *name) {
+  static const char *const newer[] = {
+      "corrupted_test_accuracy", "memorised",      "resisted",   "other",          "clean_fitted",
+      "dynamics_corrupted",      "dynamics_clean", "curve_loss", "curve_accuracy", "generalisation_error",
+      "online_fitted_step",      "converged_step"};
+  char path[FIXTURE_PATH * 4];
+  size_t size = 0;
+  (void)snprintf(path, sizeof path, "%s/%s", run->folder, name);
+  char *text = fixture_read(path, &size);
+  bool is_result = strcmp(name, "result.json") == 0;
+  for (size_t i = is_result ? 1 : 0; i < sizeof newer / sizeof newer[0]; i++) {
+    char *rest = without(text, newer[i]);
+    free(text);
+    text = rest;
+  }
+  assert_true(strlen(text) < size);
+  put_file(run, name, text);
+  free(text);
+}
+
+// Folders of a program that knew nothing of dynamics and curves: what it did not know is NaN, the rest as ever.
+static void older_folders_are_read(void **state) {
+  (void)state;
+  sht_store *store = new_store("old");
+  sht_config config = fixture_config(folder);
+  sht_epoch *epochs = NULL;
+  uint64_t count = 0;
+  sht_error error;
+  bool reused = false;
+  sht_run run = train(store, &config, NULL);
+  assert_true(run.result.last.memorised >= 0 && run.result.last.dynamics_corrupted > 0);
+  fixture_ok(sht_run_epochs(&run, &epochs, &count, &error), &error);
+  assert_true(epochs[1].memorised >= 0 && epochs[2].curve_loss[3] > 0 && isnan(epochs[2].curve_loss[4]));
+  assert_true(epochs[2].corrupted_test_accuracy == run.result.corrupted_test_accuracy);
+  sht_free(epochs);
+  make_old(&run, "result.json");
+  make_old(&run, "metrics.jsonl");
+  sht_run old = train(store, &config, &reused);
+  assert_true(reused);
+  assert_true(old.result.last.test_loss == run.result.last.test_loss);
+  assert_true(isnan(old.result.last.memorised) && old.result.last.dynamics_corrupted == 0);
+  fixture_ok(sht_run_epochs(&old, &epochs, &count, &error), &error);
+  assert_int_equal(count, 3);
+  assert_true(isnan(epochs[1].memorised) && isnan(epochs[2].curve_loss[3]));
+  assert_true(epochs[2].train_accuracy_eval == run.result.last.train_accuracy_eval);
+  sht_free(epochs);
+  sht_store_close(store);
+}
+
+// Of runs that differ in one thing each, the ones with true data and all else equal are the measure.
+static void the_baseline_differs_in_randomness_alone(void **state) {
+  (void)state;
+  enum { RUNS = 6 };
+  sht_run *runs = calloc(RUNS, sizeof *runs);
+  assert_non_null(runs);
+  for (int i = 0; i < RUNS; i++) {
+    runs[i].config = fixture_config(folder);
+    (void)snprintf(runs[i].config.pixels, sizeof runs[i].config.pixels, "true");
+    (void)snprintf(runs[i].config.labels, sizeof runs[i].config.labels, i == 0 ? "random" : "true");
+    runs[i].result.fitted_step = 100;
+    runs[i].result.epochs = 3;
+  }
+  runs[0].result.fitted_step = 250;
+  assert_ptr_equal(sht_run_baseline(&runs[0], runs, 2), &runs[1]);
+  assert_true(sht_run_relative_time(&runs[0], &runs[1]) == 2.5);
+  runs[1].config.seed = 2;
+  (void)snprintf(runs[2].config.pixels, sizeof runs[2].config.pixels, "shuffled");
+  runs[3].config.weight_decay = 0.1;
+  assert_null(sht_run_baseline(&runs[0], runs, 4));
+  runs[4].config.threads = 7;  // decides nothing
+  runs[5].config.epochs = 90;  // how long it goes on
+  runs[5].result.epochs = 90;
+  assert_ptr_equal(sht_run_baseline(&runs[0], runs, 5), &runs[4]);
+  assert_ptr_equal(sht_run_baseline(&runs[0], runs, 6), &runs[5]);
+  assert_ptr_equal(sht_run_baseline(&runs[4], runs, 5), &runs[4]);
+  runs[5].result.fitted_step = 0;
+  assert_true(isnan(sht_run_relative_time(&runs[0], &runs[5])));
+  assert_true(isnan(sht_run_relative_time(&runs[0], NULL)));
+  free(runs);
+}
+
 static void runs_are_found_by_what_is_typed(void **state) {
   (void)state;
   sht_store *store = new_store("find");
@@ -605,6 +705,8 @@ int main(void) {
       cmocka_unit_test(removed_and_changed_folders_are_noticed),
       cmocka_unit_test(damaged_files_are_told),
       cmocka_unit_test(logs_are_read_strictly),
+      cmocka_unit_test(older_folders_are_read),
+      cmocka_unit_test(the_baseline_differs_in_randomness_alone),
       cmocka_unit_test(runs_are_found_by_what_is_typed),
       cmocka_unit_test(stores_that_cannot_be_written),
       cmocka_unit_test(the_printed_object_adds_times_alone),

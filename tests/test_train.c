@@ -39,6 +39,20 @@ static sht_train_result train(const sht_config *config, const char *where, fixtu
 
 static void assert_same_number(double a, double b) { assert_true(a == b || (isnan(a) && isnan(b))); }
 
+static void assert_same_details(const sht_epoch *x, const sht_epoch *y) {
+  assert_same_number(x->corrupted_test_accuracy, y->corrupted_test_accuracy);
+  assert_same_number(x->memorised, y->memorised);
+  assert_same_number(x->resisted, y->resisted);
+  assert_same_number(x->other, y->other);
+  assert_same_number(x->clean_fitted, y->clean_fitted);
+  assert_int_equal(x->dynamics_corrupted, y->dynamics_corrupted);
+  assert_int_equal(x->dynamics_clean, y->dynamics_clean);
+  for (int part = 0; part < SHT_CURVE_PARTS; part++) {
+    assert_same_number(x->curve_loss[part], y->curve_loss[part]);
+    assert_same_number(x->curve_accuracy[part], y->curve_accuracy[part]);
+  }
+}
+
 static void assert_same_epochs(const fixture_watch *a, const fixture_watch *b) {
   assert_int_equal(a->count, b->count);
   for (uint32_t i = 0; i < a->count; i++) {
@@ -53,6 +67,7 @@ static void assert_same_epochs(const fixture_watch *a, const fixture_watch *b) {
     assert_same_number(x->train_accuracy_eval, y->train_accuracy_eval);
     assert_same_number(x->test_loss, y->test_loss);
     assert_same_number(x->test_accuracy, y->test_accuracy);
+    assert_same_details(x, y);
   }
 }
 
@@ -61,6 +76,8 @@ static void assert_same_result(const sht_train_result *a, const sht_train_result
   assert_int_equal(a->epochs, b->epochs);
   assert_int_equal(a->steps, b->steps);
   assert_int_equal(a->fitted_step, b->fitted_step);
+  assert_int_equal(a->online_fitted_step, b->online_fitted_step);
+  assert_int_equal(a->converged_step, b->converged_step);
   assert_int_equal(a->best_test_epoch, b->best_test_epoch);
   assert_same_number(a->corrupted_test_accuracy, b->corrupted_test_accuracy);
   assert_string_equal(a->weights_sha256, b->weights_sha256);
@@ -298,7 +315,8 @@ static int train_in_pieces(const sht_config *config, const char *where, uint64_t
   return 0;
 }
 
-// Every third question is the least that gets on: the end of an epoch asks twice before the next step.
+// Every fourth question is the least that gets on: the end of an epoch asks three times (test set, training set,
+// watched examples) before the next step.
 static void stopping_anywhere_changes_nothing(void **state) {
   static const char *const devices[] = {"ref", "cpu"};
   (void)state;
@@ -310,8 +328,9 @@ static void stopping_anywhere_changes_nothing(void **state) {
     fixture_watch whole;
     (void)snprintf(config.device, sizeof config.device, "%s", devices[d]);
     config.fitted_at = 0.1;  // evaluations of the training set in every epoch
+    (void)snprintf(config.dynamics, sizeof config.dynamics, "%s", d == 0 ? "30" : "all");
     sht_train_result expected = train(&config, NULL, &whole);
-    for (uint64_t every = 3; every < 12; every++) {
+    for (uint64_t every = 4; every < 13; every++) {
       fixture_watch watch = {0};
       sht_train_result result;
       int sessions = train_in_pieces(&config, checkpoints(), every, &result, &watch);

@@ -31,6 +31,7 @@ static sht_config config_for(const char *device) {
   sht_config config = fixture_config(folder);
   (void)snprintf(config.device, sizeof config.device, "%s", device);
   config.epochs = 25;
+  (void)snprintf(config.dynamics, sizeof config.dynamics, "40");
   config.checkpoint_seconds = 0;  // after every chunk of steps, so that most kills hit a save
   return config;
 }

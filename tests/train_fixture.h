@@ -65,6 +65,19 @@ static inline void fixture_remove(const char *path) {
   (void)rmdir(path);
 }
 
+// A test's folder of its own: *state is its path.
+static inline int fixture_set_up(void **state) {
+  static char path[FIXTURE_PATH];
+  fixture_folder(path);
+  *state = path;
+  return 0;
+}
+
+static inline int fixture_tear_down(void **state) {
+  fixture_remove(*state);
+  return 0;
+}
+
 static inline void fixture_write(const char *path, const void *bytes, size_t size) {
   FILE *file = fopen(path, "wb");
   assert_non_null(file);

@@ -15,19 +15,21 @@ enum { SHT_TEXT_MAX = 1024 };
 
 // Everything that a training run can be told. Plain data: copy it freely. Texts are NUL-terminated.
 typedef struct sht_config {
-  char model[SHT_TEXT_MAX];   // shipped name or path of a model file
-  char data[SHT_TEXT_MAX];    // cifar10, mnist, shapes, or a folder
-  char labels[SHT_TEXT_MAX];  // true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH
-  char pixels[SHT_TEXT_MAX];  // true, shuffled, random, gaussian
-  uint64_t train_size;        // examples to train on; 0: all
-  uint64_t test_size;         // examples to test on; 0: all
+  char model[SHT_TEXT_MAX];    // shipped name or path of a model file
+  char data[SHT_TEXT_MAX];     // cifar10, cifar100, mnist, shapes, or a folder
+  char labels[SHT_TEXT_MAX];   // true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH
+  char pixels[SHT_TEXT_MAX];   // true, shuffled, random, gaussian
+  char augment[SHT_TEXT_MAX];  // none, or crop, flip, rotate:25 ... (sht_augmentation_parse in shatter/data.h)
+  uint64_t train_size;         // examples to train on; 0: all
+  uint64_t test_size;          // examples to test on; 0: all
   uint64_t seed;
-  uint64_t batch;                // 128
-  uint64_t epochs;               // 100
-  double learning_rate;          // NaN: the model's own
-  double learning_rate_decay;    // factor per epoch; NaN: the model's own
-  double momentum;               // NaN: the model's own
-  double weight_decay;           // 0: off; NaN: the model's default coefficient ("--weight-decay default")
+  uint64_t batch;              // 128
+  uint64_t epochs;             // 100
+  double learning_rate;        // NaN: the model's own
+  double learning_rate_decay;  // factor per epoch; NaN: the model's own
+  double momentum;             // NaN: the model's own
+  double weight_decay;         // 0: off; NaN: the model's default coefficient ("--weight-decay default")
+  double dropout;  // NaN: the model's own; else the probability of its dropout layers, or of one before its linear ones
   bool stop_when_fitted;         // stop at the epoch in which the training set is fitted
   double fitted_at;              // training accuracy from which a set counts as fitted: 0.99
   char precision[SHT_TEXT_MAX];  // fp32, bf16 (fp64 with the reference backend)
@@ -37,6 +39,7 @@ typedef struct sht_config {
   double checkpoint_seconds;     // longest time between checkpoints: 60. Not part of the identity
   char store[SHT_TEXT_MAX];      // folder of the runs; empty: $SHATTER_STORE, else ./shatter-runs. Not in the identity
   char data_dir[SHT_TEXT_MAX];   // folder of downloaded data; empty: $SHATTER_DATA. Not in the identity
+  char dynamics[SHT_TEXT_MAX];   // which training examples are watched each epoch: auto, all, off, N. Not in it
   char save[SHT_TEXT_MAX];       // what to keep of each example at the end: none, logits, losses, all. Not in it
 } sht_config;
 
@@ -60,6 +63,7 @@ typedef struct sht_option {
   sht_option_type type;
   bool nullable;  // "default" is a value (NaN): the model's own
   bool identity;  // part of a run's identity
+  bool later;     // newer than the first runs: left out of the identity at its default, so that theirs still hold
 } sht_option;
 
 // The table, and its length.
@@ -78,7 +82,8 @@ sht_status sht_config_read(sht_config *config, const char *path, sht_error *erro
 sht_status sht_config_check(const sht_config *config, sht_error *error);
 // The value of one option as text, as sht_config_set reads it.
 void sht_config_get(const sht_config *config, const sht_option *option, char *out, size_t size);
-// The whole configuration as YAML with every option in the order of the table; free with sht_text_free.
+// The whole configuration as YAML with every option in the order of the table; free with sht_text_free. identity_only:
+// what a run's identity is hashed from.
 sht_status sht_config_write(const sht_config *config, bool identity_only, char **out, sht_error *error);
 void sht_text_free(char *text);
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shatter/augment.h"
 #include "shatter/error.h"
 #include "shatter/random.h"
 
@@ -48,11 +49,11 @@ typedef struct sht_dataset_options {
   uint64_t seed;         // for subsets and for `shapes`
 } sht_dataset_options;
 
-// Opens a data set: "cifar10", "mnist", "shapes", "shapes:TRAIN,TEST" (10,000 and 2,000 pictures unless said), or a
-// folder that holds files in the format of one of the known sets: CIFAR-10's binary batches (any number of records
-// each, class names from batches.meta.txt), or four IDX files, plain or .gz (any image size; classes: largest label +
-// 1). The file sizes are checked before anything is allocated. Errors: SHT_CONFIG (a wrong spec or limit), SHT_MISSING,
-// SHT_DATA, SHT_MEMORY, SHT_DISK.
+// Opens a data set: "cifar10", "cifar100" (its fine labels), "mnist", "shapes", "shapes:TRAIN,TEST" (10,000 and 2,000
+// pictures unless said), or a folder that holds files in the format of one of the known sets: CIFAR-10's binary batches
+// or CIFAR-100's two files (any number of records each, class names from batches.meta.txt or fine_label_names.txt), or
+// four IDX files, plain or .gz (any image size; classes: largest label + 1). The file sizes are checked before anything
+// is allocated. Errors: SHT_CONFIG (a wrong spec or limit), SHT_MISSING, SHT_DATA, SHT_MEMORY, SHT_DISK.
 sht_status sht_dataset_open(const char *spec, const sht_dataset_options *options, sht_dataset **out, sht_error *error);
 void sht_dataset_close(sht_dataset *data);  // NULL is allowed
 
@@ -81,7 +82,7 @@ typedef struct sht_known_data {
   sht_known_file files[4];
 } sht_known_data;
 
-// The table, and its length: cifar10, mnist, shapes.
+// The table, and its length: cifar10, cifar100, mnist, shapes.
 extern const sht_known_data sht_known_sets[];
 extern const size_t sht_known_set_count;
 // NULL when there is none.
@@ -154,29 +155,44 @@ sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how
 sht_status sht_dataset_corrupt_test_labels(const sht_dataset *data, const sht_randomization *how, uint16_t *out,
                                            sht_error *error);
 
-// How an example becomes the engine's input: crop window, (later: augmentation), whitening.
+// How an example becomes the engine's input: window, augmentation, whitening.
 typedef struct sht_pipeline {
   const sht_split *split;  // borrowed
   uint32_t height;         // of the input, at most split->height; the centre window when smaller
   uint32_t width;
   bool whiten;    // per image: (x - mean) / max(sd, 1/sqrt(n)) with x in [0,1], n = H*W*C (facts.md section 2)
   uint64_t seed;  // for what is drawn anew in every epoch
+  sht_augmentation augment;  // training mode only: the engine evaluates without. Not for SHT_PIXEL_I16
 } sht_pipeline;
+
+// Whether this augmentation means something for these images: SHT_CONFIG with a sentence when not. Crop, flip and
+// rotation need true pixels; Gaussian images take none; saturation and hue need three channels; crop needs images
+// larger than the window (height, width), or padding; padding is below the window's size.
+sht_status sht_augmentation_check(const sht_augmentation *how, const sht_randomization *randomization,
+                                  const sht_split *split, uint32_t height, uint32_t width, sht_error *error);
 
 // Fills inputs x: [n][H][W][C] (float, channels last) and labels: [n] for the given examples. Pure: may be called from
 // any thread for any part of a batch. Mean and deviation come from exact integer sums, rounded once.
 void sht_pipeline_fill(const sht_pipeline *pipeline, uint32_t epoch, const uint32_t *examples, size_t n, float *x,
                        uint16_t *labels);
 
+// The same before whitening, for looking at: the levels of one example. out: [H][W][C]. Not for SHT_PIXEL_I16.
+void sht_pipeline_levels(const sht_pipeline *pipeline, uint32_t epoch, uint32_t example, uint8_t *out);
+
+// The window that a model sees unless its file requires the whole image: 28x28 of CIFAR's 32x32 (facts.md section 2),
+// the whole of other sizes.
+void sht_split_window(const sht_split *split, uint32_t *height, uint32_t *width);
+
 // The order of the training examples in `epoch` (0-based): a permutation of 0 .. count-1. order: [count],
 // scratch: [2 * count].
 void sht_order_fill(uint64_t seed, uint32_t epoch, uint32_t count, uint32_t *order, uint64_t *scratch);
 
-// Writes a picture of the first `count` training examples (fewer when there are fewer) in a grid of `columns`, each
-// with its given label, as PNG. Images are shown twice as large; where the given label is not the true one, the name
-// and a frame are orange. Gaussian pixels are clamped to what a screen can show. Errors: SHT_CONFIG (count or columns
-// 0, more than 10,000 examples), SHT_MEMORY, SHT_DISK.
-sht_status sht_dataset_write_grid(const sht_dataset *data, uint32_t count, uint32_t columns, const char *path,
-                                  sht_error *error);
+// Writes a picture of training examples in a grid of `columns`, each with its given label, as PNG, twice as large as
+// they are; where the given label is not the true one, the name and a frame are orange. variants NULL: the first
+// `count` examples (fewer when there are fewer). Otherwise each row shows one example: as it is evaluated, then as
+// `variants` augments it in its first epochs; `count` pictures in all. Gaussian pixels are clamped to what a screen can
+// show. Errors: SHT_CONFIG (count or columns 0, more than 10,000 pictures), SHT_MEMORY, SHT_DISK.
+sht_status sht_dataset_write_grid(const sht_dataset *data, const sht_pipeline *variants, uint32_t count,
+                                  uint32_t columns, const char *path, sht_error *error);
 
 #endif

@@ -78,8 +78,9 @@ sht_status sht_engine_train(sht_engine *engine, const sht_pipeline *train, uint3
 sht_status sht_engine_gradient(sht_engine *engine, const sht_pipeline *data, const uint32_t *examples, uint32_t n,
                                sht_step_metrics *metrics, sht_error *error);
 
-// Evaluation mode (running statistics, no dropout) on examples first .. first+count-1 of the split, in its order.
-// logits: [count][K] or NULL; losses: [count] against the given labels, or NULL.
+// Evaluation mode (running statistics, no dropout, no augmentation: the centre window) on examples first ..
+// first+count-1 of the split, in its order. logits: [count][K] or NULL; losses: [count] against the given labels, or
+// NULL.
 sht_status sht_engine_evaluate(sht_engine *engine, const sht_pipeline *data, uint64_t first, uint64_t count,
                                float *logits, float *losses, sht_error *error);
 

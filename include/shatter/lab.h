@@ -13,6 +13,7 @@
 #define SHATTER_LAB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shatter/config.h"
@@ -60,9 +61,35 @@ sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again,
 // The records of a run's epochs from metrics.jsonl; free with sht_free.
 sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *count, sht_error *error);
 
+// The run that tells how long true data take: the one among `runs` [count] with true labels and true pixels that agrees
+// with `run` in every other option of its identity (seed, model, regularisers ...), except how long it trains; of
+// several, the one trained longest. It may be `run` itself. NULL: there is none.
+const sht_run *sht_run_baseline(const sht_run *run, const sht_run *runs, uint64_t count);
+
+// Steps until fitted (fitted_step), relative to the baseline's: Figure 1b. NaN where either did not fit or baseline is
+// NULL.
+double sht_run_relative_time(const sht_run *run, const sht_run *baseline);
+
 // What `--json` prints: result.json and the times and the folder, which the file leaves out so that a repeated run
 // gives the same bytes. Keys as in docs/design.md; free with sht_free (base/memory.h) or sht_text_free.
 sht_status sht_run_json(const sht_run *run, char **out, sht_error *error);
+
+// The same with "metrics" at its end: the list of the records of its epochs, as in metrics.jsonl.
+sht_status sht_run_json_curves(const sht_run *run, char **out, sht_error *error);
+
+// Curves for other programs. What a run has so far is written; the same files give the same bytes.
+// CSV, RFC 4180 with \n: a header, then a row an epoch (SHT_CSV_EPOCHS; the figures of metrics.jsonl under its keys) or
+// a row a tenth of an epoch (SHT_CSV_STEPS; see sht_epoch_curve). Its first columns say which run. Not measured: empty.
+// Free with sht_text_free. Errors: SHT_DATA for a log that cannot be read, SHT_MEMORY.
+typedef enum sht_csv_kind { SHT_CSV_EPOCHS, SHT_CSV_STEPS } sht_csv_kind;
+sht_status sht_runs_csv(const sht_run *runs, uint64_t count, sht_csv_kind kind, char **out, sht_error *error);
+
+// A TensorBoard event file, folder/NAME/events.out.tfevents.CREATED.shatter with the run's own NAME, so that several
+// runs in one folder are shown together. Scalars against steps: loss/train and accuracy/train ten times an epoch (at
+// the end of each part), all figures of metrics.jsonl at the end of each epoch, those of the dynamics under dynamics/.
+// Each event's wall time is the run's start plus its seconds so far, taken as spread evenly over its steps. Written
+// anew at each call; path: [size], the file's. Errors: SHT_DATA, SHT_DISK, SHT_MEMORY, SHT_CONFIG (too long a path).
+sht_status sht_run_tensorboard(const sht_run *run, const char *folder, char *path, size_t size, sht_error *error);
 
 // One self-contained HTML page with the curves of the runs, their table, the verdict and the exact commands.
 sht_status sht_report_write(const sht_run *runs, uint64_t count, const char *path, sht_error *error);

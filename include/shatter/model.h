@@ -102,6 +102,11 @@ typedef struct sht_graph_options {
   sht_shape input;         // shape of the data after cropping; the model's file may require another
   uint32_t classes;        // K
   const char *models_dir;  // where the shipped models live; NULL: built in
+  // Whether `dropout` decides, and not the model's file: the probability of its dropout layers; where it has none, of
+  // one put before each linear layer that does not read the images (hidden units, and the features of a convolutional
+  // network). 0 takes dropout out.
+  bool set_dropout;
+  double dropout;
 } sht_graph_options;
 
 // Opens a shipped model by name ("mlp-1x512") or a user's file (a path that exists, or ends in .yaml).

@@ -13,7 +13,11 @@
 #include "shatter/error.h"
 #include "shatter/model.h"
 
-// One epoch's record; one line of metrics.jsonl. Accuracies are fractions; NaN where not measured.
+// Parts of an epoch that the training curve has a point for each; an epoch of fewer steps has a part a step.
+enum { SHT_CURVE_PARTS = 10 };
+
+// One epoch's record; one line of metrics.jsonl. Accuracies are fractions; NaN where not measured, which is also what
+// an older program's record gives for what it did not know.
 typedef struct sht_epoch {
   uint32_t epoch;          // 1-based: epochs completed
   uint64_t steps;          // steps completed since the start
@@ -24,11 +28,41 @@ typedef struct sht_epoch {
   double train_accuracy_eval;
   double test_loss;  // evaluation mode, clean labels
   double test_accuracy;
+  double corrupted_test_accuracy;  // of the same answers, against test labels corrupted as the training labels are
+  // What is learned when: evaluation mode, no augmentation, over training examples (config.dynamics says which, the
+  // same in every epoch). Of those whose given label is not the true one, the shares that are answered with
+  double memorised;  // the given label
+  double resisted;   // the true label
+  double other;      // neither
+  // and of those whose given label is the true one, the share answered with it.
+  double clean_fitted;
+  // How many were looked at; 0: not measured. A share p of n has a standard error of sqrt(p (1 - p) / n), times
+  // sqrt((N - n) / (N - 1)) where the group has N in all: below 1 % with the default of 2,500 each.
+  uint64_t dynamics_corrupted;
+  uint64_t dynamics_clean;
+  // The training curve inside the epoch: online means over its parts; see sht_epoch_curve. [parts], then NaN.
+  double curve_loss[SHT_CURVE_PARTS];
+  double curve_accuracy[SHT_CURVE_PARTS];
 } sht_epoch;
+
+// A record in which nothing has been measured yet: counts 0, figures NaN.
+sht_epoch sht_epoch_blank(void);
+
+// A point of the training curve: the online means over the steps first + 1 .. last, counted from the start of training.
+typedef struct sht_curve_point {
+  uint64_t first;
+  uint64_t last;
+  double loss;
+  double accuracy;
+} sht_curve_point;
+
+// The points of one epoch, in order; returns how many: min(SHT_CURVE_PARTS, S) of an epoch of S steps, the last one
+// ending at epoch->steps. Part p of P ends after floor((p + 1) S / P) of the epoch's steps.
+uint32_t sht_epoch_curve(const sht_epoch *epoch, sht_curve_point out[SHT_CURVE_PARTS]);
 
 typedef enum sht_outcome {
   SHT_OUTCOME_RUNNING,
-  SHT_OUTCOME_FITTED,      // training accuracy reached fitted_at
+  SHT_OUTCOME_FITTED,      // training accuracy reached fitted_at: in evaluation mode, under augmentation online
   SHT_OUTCOME_NOT_FITTED,  // all epochs done without
   SHT_OUTCOME_DIVERGED,    // NaN or infinity
 } sht_outcome;
@@ -41,18 +75,26 @@ typedef struct sht_train_result {
   uint64_t train_examples;  // N
   uint64_t test_examples;   // may be 0: then all test figures are NaN
   uint64_t steps_per_epoch;
-  uint32_t epochs;            // completed
-  uint64_t steps;             // completed
-  uint32_t fitted_epoch;      // first epoch at whose end the set was fitted; 0: never
-  uint64_t fitted_step;       // its last step; 0: never
+  uint32_t epochs;        // completed
+  uint64_t steps;         // completed
+  uint32_t fitted_epoch;  // first epoch at whose end the set was fitted; 0: never
+  uint64_t fitted_step;   // its last step; 0: never
+  // Finer and from online accuracies alone, to a tenth of an epoch: the end of the first part of an epoch at which the
+  // mean over the last N examples trained on (an epoch's worth of steps) is at least fitted_at, or 99.9 %; 0: never.
+  uint64_t online_fitted_step;
+  uint64_t converged_step;
   uint64_t diverged_step;     // 1-based; 0: never
   sht_epoch last;             // the last epoch's record, with evaluation-mode training figures
   double best_test_accuracy;  // over the epochs
   uint32_t best_test_epoch;
   double corrupted_test_accuracy;  // against test labels corrupted the same way; NaN for true labels
-  char weights_sha256[65];         // of the final parameters, fp32 little-endian, graph order; "" when diverged
-  double seconds;                  // of this session (in a store: of all sessions); in no deterministic file
-  double images_per_second;        // of this session's training steps
+  // Under augmentation the training accuracy that counts is the online mean over the epoch's variants (facts.md Table
+  // 4): no epoch has train_*_eval, `fitted` goes by train_accuracy, and this is the accuracy without augmentation, in
+  // evaluation mode, at the end. Else NaN.
+  double plain_train_accuracy;
+  char weights_sha256[65];   // of the final parameters, fp32 little-endian, graph order; "" when diverged
+  double seconds;            // of this session (in a store: of all sessions); in no deterministic file
+  double images_per_second;  // of this session's training steps
 } sht_train_result;
 
 // All calls come from the thread that runs sht_train. Any function may be NULL.

@@ -14,11 +14,21 @@
 #include "cli/verbs.h"
 #include "shatter/engine.h"
 
-enum { SIDE = 28, CHANNELS = 3, CLASSES = 10, EXAMPLES = 4096, WINDOWS_MAX = 400, WINDOWS_MIN = 5, STEPS_MAX = 16 };
+enum {
+  SIDE = 28,
+  WHOLE_SIDE = 32,
+  CHANNELS = 3,
+  CLASSES = 10,
+  EXAMPLES = 4096,
+  WINDOWS_MAX = 400,
+  WINDOWS_MIN = 5,
+  STEPS_MAX = 16
+};
 
 typedef struct sample {  // synthetic pictures: speed does not depend on what they show
   sht_split split;
   sht_pipeline pipeline;
+  double fill_ms;  // of a batch on one thread, median; a part of each step
 } sample;
 
 typedef struct measurement {
@@ -67,10 +77,14 @@ static void close_sample(sample *data) {
   sht_free(data->split.labels);
 }
 
-static sht_status open_sample(sample *data, sht_error *error) {
-  *data = (sample){.split = {.count = EXAMPLES, .height = SIDE, .width = SIDE, .channels = CHANNELS}};
+// Stored whole where augmentation reads around the window, as in training.
+static sht_status open_sample(const sht_cli *cli, sample *data, sht_error *error) {
+  sht_augmentation how;
+  SHT_TRY(sht_augmentation_parse(cli->config.augment, &how, error));
+  const uint32_t side = sht_augmentation_reads_around(&how) ? WHOLE_SIDE : SIDE;
+  *data = (sample){.split = {.count = EXAMPLES, .height = side, .width = side, .channels = CHANNELS}};
   uint8_t *pixels = NULL;
-  const uint64_t values = (uint64_t)EXAMPLES * SIDE * SIDE * CHANNELS;
+  const uint64_t values = (uint64_t)EXAMPLES * side * side * CHANNELS;
   SHT_TRY(SHT_ALLOC(&pixels, values, "pictures", error));
   data->split.pixels = pixels;
   SHT_TRY(SHT_ALLOC(&data->split.labels, EXAMPLES, "labels", error));
@@ -83,7 +97,8 @@ static sht_status open_sample(sample *data, sht_error *error) {
   for (uint32_t i = 0; i < EXAMPLES; i++) {
     data->split.labels[i] = (uint16_t)sht_rng_below(rng, 1, i, 0, CLASSES);
   }
-  data->pipeline = (sht_pipeline){.split = &data->split, .height = SIDE, .width = SIDE, .whiten = true, .seed = 1};
+  data->pipeline =
+      (sht_pipeline){.split = &data->split, .height = SIDE, .width = SIDE, .whiten = true, .seed = 1, .augment = how};
   return SHT_OK;
 }
 
@@ -112,6 +127,29 @@ static sht_status time_windows(sht_engine *engine, const sample *data, uint64_t 
   }
   qsort(times, (size_t)count, sizeof times[0], compare_numbers);
   *step_ms = times[count / 2];
+  return SHT_OK;
+}
+
+// Fills every batch of the sample once on this thread.
+static sht_status time_fill(sample *data, uint64_t batch, sht_error *error) {
+  double times[EXAMPLES];
+  uint32_t examples[EXAMPLES];
+  uint16_t labels[EXAMPLES];
+  float *x = NULL;
+  batch = batch > EXAMPLES ? EXAMPLES : batch;
+  SHT_TRY(SHT_ALLOC(&x, batch * SIDE * SIDE * CHANNELS, "batch", error));
+  for (uint32_t i = 0; i < EXAMPLES; i++) {
+    examples[i] = i;
+  }
+  uint64_t count = EXAMPLES / batch;
+  for (uint64_t b = 0; b < count; b++) {
+    double start = now();
+    sht_pipeline_fill(&data->pipeline, 0, examples + b * batch, batch, x, labels);
+    times[b] = (now() - start) * 1000;
+  }
+  qsort(times, count, sizeof times[0], compare_numbers);
+  data->fill_ms = times[count / 2];
+  sht_free(x);
   return SHT_OK;
 }
 
@@ -216,6 +254,9 @@ static sht_status print_text(const sht_cli *cli, const sample *data, sht_error *
   sht_status status = bench_all(cli, &out, data, error);
   sht_terminal terminal = sht__terminal_of(stdout);
   sht_status printed = sht__table_print(&out.table, stdout, &terminal, status == SHT_OK ? error : NULL);
+  if (status == SHT_OK && printed == SHT_OK) {
+    (void)printf("\nOf each step, filling the batch takes %.2f ms of one thread.\n", data->fill_ms);
+  }
   return status != SHT_OK ? status : printed;
 }
 
@@ -230,6 +271,7 @@ static sht_status print_json(sht_cli *cli, const sample *data, double busy, sht_
   sht_json json = {0};
   sht_json_add_count(&json, "batch", cli->config.batch);
   sht_json_add_number(&json, "busy", busy);
+  sht_json_add_number(&json, "fill_ms", data->fill_ms);
   SHT_TRY(sht__list_close(&out.list, &json, "results", error));
   return sht__answer_print(cli, &json, error);
 }
@@ -255,8 +297,11 @@ static sht_status run(sht_cli *cli, sht_error *error) {
                     "the machine is busy (%.0f %% of its cores): figures would not count; wait, or --force",
                     100 * busy);
   }
-  sample data;
-  sht_status status = open_sample(&data, error);
+  sample data = {.fill_ms = NAN};
+  sht_status status = open_sample(cli, &data, error);
+  if (status == SHT_OK) {
+    status = time_fill(&data, cli->config.batch, error);
+  }
   if (status == SHT_OK) {
     status = cli->json ? print_json(cli, &data, busy, error) : print_text(cli, &data, error);
   }
@@ -269,6 +314,8 @@ static const char *const examples[] = {
     "the five networks in fp32 and bf16",
     "shatter bench --model inception --precision fp32 --json",
     "one of them, for a script",
+    "shatter bench --model inception --augment flip,rotate:25",
+    "with the images augmented",
     NULL,
 };
 
@@ -297,7 +344,7 @@ const sht_verb sht__verb_bench = {
         "times two, padding included, without the input gradient of the first layer. The peak is measured "
         "by the same command.",
     .examples = examples,
-    .config_options = "batch threads device",
+    .config_options = "batch threads device augment",
     .options = options,
     .run = run,
 };

@@ -201,17 +201,23 @@ static sht_status run_check(sht_cli *cli, sht_error *error) {
   return status;
 }
 
-static sht_status draw(sht_cli *cli, sht_dataset *data, const char *path, sht_error *error) {
+// Cut and randomised as for training. *variants: what augmentation does to it; how.augment all zero: nothing.
+static sht_status prepare(const sht_cli *cli, sht_dataset *data, sht_pipeline *variants, sht_error *error) {
   sht_randomization how;
-  SHT_TRY(sht_randomization_parse(cli->config.labels, cli->config.pixels, cli->config.seed, &how, error));
-  SHT_TRY(sht_dataset_randomize(data, &how, NULL, error));
-  uint64_t count = sht__cli_count(cli, "count", PICTURES);
-  uint64_t columns = sht__cli_count(cli, "columns", PICTURE_COLUMNS);
-  if (count > UINT32_MAX || columns > UINT32_MAX) {
-    return SHT_FAIL(error, SHT_USAGE, "--count and --columns are far too large");
+  const sht_config *config = &cli->config;
+  *variants = (sht_pipeline){.split = &data->train, .seed = config->seed};
+  SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &how, error));
+  SHT_TRY(sht_augmentation_parse(config->augment, &variants->augment, error));
+  sht_split_window(&data->train, &variants->height, &variants->width);
+  SHT_TRY(sht_augmentation_check(&variants->augment, &how, &data->train, variants->height, variants->width, error));
+  if (!sht_augmentation_reads_around(&variants->augment)) {
+    SHT_TRY(sht_dataset_crop(data, variants->height, variants->width, error));
   }
-  count = count < data->train.count ? count : data->train.count;
-  SHT_TRY(sht_dataset_write_grid(data, (uint32_t)count, (uint32_t)columns, path, error));
+  return sht_dataset_randomize(data, &how, NULL, error);
+}
+
+static sht_status tell_picture(sht_cli *cli, const sht_dataset *data, const char *path, uint64_t count, bool varied,
+                               sht_error *error) {
   if (cli->json) {
     sht_json json = {0};
     sht_json_add_text(&json, "output", path);
@@ -220,9 +226,28 @@ static sht_status draw(sht_cli *cli, sht_dataset *data, const char *path, sht_er
     return sht__answer_print(cli, &json, error);
   }
   char copy[WORD_BYTES * 4];
-  (void)printf("%s: %" PRIu64 " training images of %s with %s\n", path, count, data->name,
+  (void)printf("%s: %" PRIu64 " %s of %s with %s\n", path, count,
+               varied ? "variants of training images" : "training images", data->name,
                sht__describe_copy(&cli->config, copy, sizeof copy));
+  if (varied) {
+    (void)printf("Each row is one image: as it is evaluated, then as it is trained on in epochs 1, 2 and so on.\n");
+  }
   return SHT_OK;
+}
+
+static sht_status draw(sht_cli *cli, sht_dataset *data, const char *path, sht_error *error) {
+  sht_pipeline variants;
+  SHT_TRY(prepare(cli, data, &variants, error));
+  bool varied = sht_augmentation_is_on(&variants.augment);
+  uint64_t count = sht__cli_count(cli, "count", PICTURES);
+  uint64_t columns = sht__cli_count(cli, "columns", PICTURE_COLUMNS);
+  if (count > UINT32_MAX || columns > UINT32_MAX) {
+    return SHT_FAIL(error, SHT_USAGE, "--count and --columns are far too large");
+  }
+  uint64_t most = data->train.count * (varied ? columns : 1);
+  count = count < most ? count : most;
+  SHT_TRY(sht_dataset_write_grid(data, varied ? &variants : NULL, (uint32_t)count, (uint32_t)columns, path, error));
+  return tell_picture(cli, data, path, count, varied, error);
 }
 
 static sht_status run_show(sht_cli *cli, sht_error *error) {
@@ -275,6 +300,8 @@ static const char *const show_examples[] = {
     "half of the labels drawn anew; those are marked",
     "shatter data show cifar10 --pixels shuffled --count 20 --columns 5 -o shuffled.png",
     "the same permutation of the pixels in every image",
+    "shatter data show cifar10 --augment flip,rotate:25 -o variants.png",
+    "a row for each image: as it is, then as augmented in the first epochs",
     NULL,
 };
 
@@ -290,8 +317,8 @@ static const sht_cli_option show_options[] = {
      .type = SHT_OPTION_COUNT,
      .value_name = "N",
      .default_text = "100",
-     .help = "how many images"},
-    {.name = "columns", .type = SHT_OPTION_COUNT, .value_name = "N", .default_text = "10", .help = "images in a row"},
+     .help = "how many pictures"},
+    {.name = "columns", .type = SHT_OPTION_COUNT, .value_name = "N", .default_text = "10", .help = "pictures in a row"},
     {.name = NULL},
 };
 
@@ -301,9 +328,9 @@ const sht_verb sht__verb_data_show = {
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "write a grid of training images with the labels that the machine is given, as PNG",
-    .description = "",
+    .description = "Images are shown as the network sees them: 28x28 out of CIFAR's 32x32, before whitening.",
     .examples = show_examples,
-    .config_options = "labels pixels seed train-size data-dir",
+    .config_options = "labels pixels augment seed train-size data-dir",
     .options = show_options,
     .run = run_show,
 };

@@ -73,7 +73,7 @@ const sht_verb sht__verb_rerun = {
     .summary = "repeat a run from nothing and compare the weights",
     .description = "Exit code 0: equal bit for bit; 1: different.",
     .examples = examples,
-    .config_options = "threads store data-dir checkpoint-seconds save",
+    .config_options = "threads store data-dir checkpoint-seconds dynamics save",
     .options = options,
     .run = run,
 };

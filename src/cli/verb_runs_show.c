@@ -15,21 +15,30 @@ static sht_status print_options(const sht_run *run, sht_error *error) {
   return SHT_OK;
 }
 
+static sht_status answer(sht_cli *cli, const sht_run *run, sht_error *error) {
+  char *text = NULL;
+  SHT_TRY(sht_run_json_curves(run, &text, error));
+  (void)printf("%s\n", text);
+  sht_text_free(text);
+  cli->answered = true;
+  return SHT_OK;
+}
+
 static sht_status show(sht_cli *cli, sht_store *store, sht_error *error) {
   sht_run run;
   SHT_TRY(sht_store_find(store, cli->arguments[0], &run, error));
   if (run.damaged) {
     return SHT_FAIL(error, SHT_DATA, "%s: %s", run.folder, run.problem);
   }
+  if (cli->json) {
+    return answer(cli, &run, error);
+  }
   sht_status status = sht__tell_run(cli, &run, false, error);
   if (status != SHT_OK && status != SHT_DIVERGED) {
     return status;
   }
-  if (!cli->json) {
-    SHT_TRY(sht__print_curves(&run, 1, error));
-    SHT_TRY(print_options(&run, error));
-  }
-  return SHT_OK;
+  SHT_TRY(sht__print_curves(&run, 1, error));
+  return print_options(&run, error);
 }
 
 static sht_status run(sht_cli *cli, sht_error *error) {
@@ -44,7 +53,7 @@ static const char *const examples[] = {
     "shatter runs show last",
     "outcome, curves and options of the newest run",
     "shatter runs show 0f3a9c --json",
-    "its result as an object",
+    "its result as an object, with the records of its epochs as the list \"metrics\"",
     NULL,
 };
 

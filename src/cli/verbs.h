@@ -10,6 +10,7 @@ extern const sht_verb sht__verb_resume;
 extern const sht_verb sht__verb_rerun;
 extern const sht_verb sht__verb_runs_list;
 extern const sht_verb sht__verb_runs_show;
+extern const sht_verb sht__verb_runs_export;
 extern const sht_verb sht__verb_report;
 extern const sht_verb sht__verb_data_list;
 extern const sht_verb sht__verb_data_fetch;

@@ -187,12 +187,19 @@ static size_t write_option(const sht_config *config, const sht_option *option, c
   return (size_t)snprintf(out, size, "%s: %s\n", option->name, quoted);
 }
 
+// Options that came later are left out of the identity at their default.
+static bool is_written(const sht_config *config, const sht_option *option, bool identity_only) {
+  char value[SHT_TEXT_MAX];
+  sht_config_get(config, option, value, sizeof value);
+  return !identity_only || (option->identity && !(option->later && equal(value, option->default_text)));
+}
+
 sht_status sht_config_write(const sht_config *config, bool identity_only, char **out, sht_error *error) {
   const size_t line_max = 2 * SHT_TEXT_MAX + 64;
   SHT_TRY(SHT_ALLOC(out, sht_option_count * line_max, "configuration", error));
   size_t length = 0;
   for (size_t i = 0; i < sht_option_count; i++) {
-    if (sht_options[i].identity || !identity_only) {
+    if (is_written(config, &sht_options[i], identity_only)) {
       length += write_option(config, &sht_options[i], *out + length, line_max);
     }
   }

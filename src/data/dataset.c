@@ -174,20 +174,21 @@ static sht_status open_folder(const char *folder, sht_dataset *data, sht_error *
   }
   return SHT_FAIL(
       error, SHT_DATA,
-      "%s: no data set of a known format in this folder; expected CIFAR-10's data_batch_1.bin and so on, or "
-      "four IDX files such as train-images-idx3-ubyte.gz",
+      "%s: no data set of a known format in this folder; expected CIFAR-10's data_batch_1.bin and so on, CIFAR-100's "
+      "train.bin and so on, or four IDX files such as train-images-idx3-ubyte.gz",
       folder);
 }
 
 static sht_status fail_spec(const char *spec, sht_error *error) {
-  static const char *const names[] = {"cifar10", "mnist", "shapes", NULL};
+  static const char *const names[] = {"cifar10", "cifar100", "mnist", "shapes", NULL};
   if (sht_file_exists(spec)) {
     return SHT_FAIL(error, SHT_DATA, "%s: is a file; give the folder that holds the files of the set", spec);
   }
   const char *nearest = sht_text_nearest(spec, names);
-  return SHT_FAIL(error, SHT_MISSING,
-                  "\"%s\": no data set of that name and no such folder; known are cifar10, mnist, shapes%s%s%s", spec,
-                  nearest == NULL ? "" : "; did you mean ", nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
+  return SHT_FAIL(
+      error, SHT_MISSING,
+      "\"%s\": no data set of that name and no such folder; known are cifar10, cifar100, mnist, shapes%s%s%s", spec,
+      nearest == NULL ? "" : "; did you mean ", nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
 }
 
 static sht_status open_source(const char *spec, const sht_dataset_options *options, sht_dataset *data,
@@ -270,4 +271,11 @@ sht_status sht_dataset_crop(sht_dataset *data, uint32_t height, uint32_t width, 
   crop_split(&data->train, height, width);
   crop_split(&data->test, height, width);
   return SHT_OK;
+}
+
+void sht_split_window(const sht_split *split, uint32_t *height, uint32_t *width) {
+  enum { CIFAR_SIDE = 32, CIFAR_WINDOW = 28 };
+  bool cut = split->height == CIFAR_SIDE && split->width == CIFAR_SIDE;
+  *height = cut ? CIFAR_WINDOW : split->height;
+  *width = cut ? CIFAR_WINDOW : split->width;
 }

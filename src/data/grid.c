@@ -96,48 +96,85 @@ static void write_text(const sheet *page, uint32_t x, uint32_t y, uint32_t width
   }
 }
 
-// Value `place` of the split as a grey level that a screen can show.
-static uint8_t level_of(const sht_split *split, uint64_t place) {
+// What is shown: the examples one after the other, or with a pipeline its variants, a row for each example.
+typedef struct gallery {
+  const sht_dataset *data;
+  const sht_pipeline *variants;  // or NULL
+  uint32_t columns;
+  uint32_t height, width;  // of a picture
+  uint8_t *levels;         // [height][width][channels] the picture at hand
+} gallery;
+
+static uint64_t example_of(const gallery *g, uint32_t cell) { return g->variants == NULL ? cell : cell / g->columns; }
+
+// An image of the split in grey levels that a screen can show.
+static void copy_image(const sht_split *split, uint64_t example, uint8_t *levels) {
+  const uint64_t values = (uint64_t)split->height * split->width * split->channels;
   if (split->type == SHT_PIXEL_U8) {
-    return ((const uint8_t *)split->pixels)[place];
+    memcpy(levels, (const uint8_t *)split->pixels + example * values, values);
+    return;
   }
-  int level = (((const int16_t *)split->pixels)[place] + 32) / 64;
-  return (uint8_t)(level < 0 ? 0 : (level > 255 ? 255 : level));
+  const int16_t *parts = (const int16_t *)split->pixels + example * values;
+  for (uint64_t i = 0; i < values; i++) {
+    int level = (parts[i] + 32) / 64;
+    levels[i] = (uint8_t)(level < 0 ? 0 : (level > 255 ? 255 : level));
+  }
 }
 
-static void draw_image(const sheet *page, const sht_split *split, uint64_t example, uint32_t x, uint32_t y) {
-  for (uint32_t row = 0; row < split->height; row++) {
-    for (uint32_t column = 0; column < split->width; column++) {
-      uint64_t place = ((example * split->height + row) * split->width + column) * split->channels;
+// First in its row: the image as it is evaluated; then as it is trained on in the first epochs.
+static void take_picture(const gallery *g, uint32_t cell) {
+  uint32_t place = cell % g->columns;
+  if (g->variants == NULL) {
+    copy_image(&g->data->train, cell, g->levels);
+    return;
+  }
+  sht_pipeline pipeline = *g->variants;
+  if (place == 0) {
+    pipeline.augment = (sht_augmentation){0};
+  }
+  sht_pipeline_levels(&pipeline, place == 0 ? 0 : place - 1, (uint32_t)example_of(g, cell), g->levels);
+}
+
+static void draw_picture(const sheet *page, const gallery *g, uint32_t x, uint32_t y) {
+  const uint32_t channels = g->data->train.channels;
+  const uint8_t *level = g->levels;
+  for (uint32_t row = 0; row < g->height; row++) {
+    for (uint32_t column = 0; column < g->width; column++, level += channels) {
       colour with;
       for (uint32_t c = 0; c < BYTES_A_PIXEL; c++) {
-        with[c] = level_of(split, place + (split->channels == BYTES_A_PIXEL ? c : 0));
+        with[c] = level[channels == BYTES_A_PIXEL ? c : 0];
       }
       fill(page, x + column * ZOOM, y + row * ZOOM, ZOOM, ZOOM, with);
     }
   }
 }
 
-// Width of a cell without its margin: the image, or the longest name.
-static uint32_t cell_width(const sht_dataset *data) {
-  uint32_t width = data->train.width * ZOOM + 2 * FRAME;
-  for (uint32_t k = 0; k < data->classes; k++) {
-    uint32_t needed = (uint32_t)strlen(data->class_names[k]) * LETTER;
+// Width of a cell without its margin: the picture, or the longest name.
+static uint32_t cell_width(const gallery *g) {
+  uint32_t width = g->width * ZOOM + 2 * FRAME;
+  for (uint32_t k = 0; k < g->data->classes; k++) {
+    uint32_t needed = (uint32_t)strlen(g->data->class_names[k]) * LETTER;
     width = needed > width ? needed : width;
   }
   return width;
 }
 
-static void draw_cell(const sheet *page, const sht_dataset *data, uint64_t example, uint32_t x, uint32_t y) {
-  const sht_split *split = &data->train;
-  uint32_t width = cell_width(data);
-  uint32_t image_width = split->width * ZOOM;
-  uint32_t image_height = split->height * ZOOM;
+static uint64_t cell_height(const gallery *g) {
+  return (uint64_t)g->height * ZOOM + (uint64_t)2 * FRAME + TEXT_BAND + MARGIN / 2;
+}
+
+static void draw_cell(const sheet *page, const gallery *g, uint32_t cell, uint32_t x, uint32_t y) {
+  const sht_split *split = &g->data->train;
+  uint64_t example = example_of(g, cell);
+  uint32_t width = cell_width(g);
+  uint32_t picture_width = g->width * ZOOM;
+  uint32_t picture_height = g->height * ZOOM;
   bool wrong = split->labels[example] != split->true_labels[example];
-  uint32_t left = x + (width - image_width) / 2;
-  fill(page, left - FRAME, y, image_width + 2 * FRAME, image_height + 2 * FRAME, wrong ? changed : paper);
-  draw_image(page, split, example, left, y + FRAME);
-  write_text(page, x, y + image_height + 2 * FRAME + 2, width, data->class_names[split->labels[example]],
+  uint32_t left = x + (width - picture_width) / 2;
+  fill(page, left - FRAME, y, picture_width + 2 * FRAME, picture_height + 2 * FRAME, wrong ? changed : paper);
+  take_picture(g, cell);
+  draw_picture(page, g, left, y + FRAME);
+  write_text(page, x, y + picture_height + 2 * FRAME + 2, width, g->data->class_names[split->labels[example]],
              wrong ? changed : ink);
 }
 
@@ -157,33 +194,53 @@ static sht_status write_png(const sheet *page, const char *path, sht_error *erro
   return status;
 }
 
-sht_status sht_dataset_write_grid(const sht_dataset *data, uint32_t count, uint32_t columns, const char *path,
-                                  sht_error *error) {
-  if (count < 1 || count > EXAMPLES_MAX || columns < 1) {
-    return SHT_FAIL(error, SHT_CONFIG,
-                    "a grid of %u examples in %u columns: expected 1 to %d examples and at least 1 column", count,
-                    columns, EXAMPLES_MAX);
-  }
-  count = count > data->train.count ? (uint32_t)data->train.count : count;
-  columns = columns > count ? count : columns;
-  uint32_t rows = (count + columns - 1) / columns;
-  uint64_t step_x = cell_width(data) + MARGIN;
-  uint64_t step_y = (uint64_t)data->train.height * ZOOM + (uint64_t)2 * FRAME + TEXT_BAND + MARGIN / 2;
-  uint64_t width = MARGIN + columns * step_x;
-  uint64_t height = MARGIN + rows * step_y;
+// Sets the size of the page.
+static sht_status plan_page(const gallery *g, uint32_t cells, sheet *page, sht_error *error) {
+  uint32_t rows = (cells + g->columns - 1) / g->columns;
+  uint64_t width = MARGIN + (uint64_t)g->columns * (cell_width(g) + MARGIN);
+  uint64_t height = MARGIN + rows * cell_height(g);
   if (width > 65535 || height > 65535 || width * height > (uint64_t)1 << 28) {
     return SHT_FAIL(error, SHT_CONFIG,
-                    "a grid of %u examples in %u columns would be %" PRIu64 " x %" PRIu64
+                    "a grid of %u pictures in %u columns would be %" PRIu64 " x %" PRIu64
                     " pixels; show fewer examples",
-                    count, columns, width, height);
+                    cells, g->columns, width, height);
   }
-  sheet page = {.width = (uint32_t)width, .height = (uint32_t)height};
-  SHT_TRY(SHT_ALLOC(&page.rgb, width * height * BYTES_A_PIXEL, "picture", error));
-  memset(page.rgb, 255, width * height * BYTES_A_PIXEL);
-  for (uint32_t i = 0; i < count; i++) {
-    draw_cell(&page, data, i, MARGIN + i % columns * (uint32_t)step_x, MARGIN + i / columns * (uint32_t)step_y);
+  *page = (sheet){.width = (uint32_t)width, .height = (uint32_t)height};
+  return SHT_OK;
+}
+
+static sht_status draw_page(gallery *g, uint32_t cells, const char *path, sht_error *error) {
+  sheet page;
+  SHT_TRY(plan_page(g, cells, &page, error));
+  uint64_t bytes = (uint64_t)page.width * page.height * BYTES_A_PIXEL;
+  SHT_TRY(SHT_ALLOC(&page.rgb, bytes, "picture", error));
+  sht_status status = SHT_ALLOC(&g->levels, (uint64_t)g->height * g->width * g->data->train.channels, "picture", error);
+  if (status == SHT_OK) {
+    memset(page.rgb, 255, bytes);
+    for (uint32_t i = 0; i < cells; i++) {
+      draw_cell(&page, g, i, MARGIN + i % g->columns * (cell_width(g) + MARGIN),
+                MARGIN + i / g->columns * (uint32_t)cell_height(g));
+    }
+    status = write_png(&page, path, error);
   }
-  sht_status status = write_png(&page, path, error);
+  sht_free(g->levels);
   sht_free(page.rgb);
   return status;
+}
+
+sht_status sht_dataset_write_grid(const sht_dataset *data, const sht_pipeline *variants, uint32_t count,
+                                  uint32_t columns, const char *path, sht_error *error) {
+  if (count < 1 || count > EXAMPLES_MAX || columns < 1) {
+    return SHT_FAIL(error, SHT_CONFIG,
+                    "a grid of %u pictures in %u columns: expected 1 to %d pictures and at least 1 column", count,
+                    columns, EXAMPLES_MAX);
+  }
+  uint64_t most = data->train.count * (variants == NULL ? 1 : columns);
+  count = count > most ? (uint32_t)most : count;
+  gallery g = {.data = data,
+               .variants = variants,
+               .columns = columns > count ? count : columns,
+               .height = variants == NULL ? data->train.height : variants->height,
+               .width = variants == NULL ? data->train.width : variants->width};
+  return draw_page(&g, count, path, error);
 }

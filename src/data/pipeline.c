@@ -1,4 +1,4 @@
-// From examples to the engine's input: window, whitening, order. See shatter/data.h.
+// From examples to the engine's input: window, augmentation, whitening, order. See shatter/data.h.
 //
 // With integer levels v (of `unit` to the interval [0,1]) in an image of n values, S = sum v and D = n sum v^2 - S^2:
 //   (x - mean) / max(sd, 1/sqrt(n)) = (n v - S) / max(sqrt(D), unit sqrt(n)).
@@ -83,11 +83,10 @@ static void plan(const window *view, bool u8, int64_t sum, uint64_t squares, flo
   *scale = (float)(1 / (root > least ? root : least));
 }
 
-static void fill_image(const sht_pipeline *pipeline, const window *view, float *x) {
-  const sht_split *split = pipeline->split;
-  const bool u8 = split->type == SHT_PIXEL_U8;
+// Levels of an image to its input. start: its first level; view: where the others lie.
+static void whiten(const sht_pipeline *pipeline, const window *view, const uint8_t *start, float *x) {
+  const bool u8 = pipeline->split->type == SHT_PIXEL_U8;
   const uint64_t size = u8 ? sizeof(uint8_t) : sizeof(int16_t);
-  const uint8_t *start = (const uint8_t *)split->pixels + view->first * size;
   float n = 1;
   float shift = 0;
   float scale = 1.0F / (float)(u8 ? UNIT_U8 : UNIT_I16);
@@ -106,14 +105,46 @@ static void fill_image(const sht_pipeline *pipeline, const window *view, float *
   }
 }
 
+void sht_pipeline_levels(const sht_pipeline *pipeline, uint32_t epoch, uint32_t example, uint8_t *out) {
+  const sht_split *split = pipeline->split;
+  const sht_variant_shape shape = {.height = split->height,
+                                   .width = split->width,
+                                   .window_height = pipeline->height,
+                                   .window_width = pipeline->width,
+                                   .channels = split->channels};
+  sht_variant variant;
+  sht_variant_draw(&pipeline->augment, pipeline->seed, epoch, example, &shape, &variant);
+  uint64_t values = (uint64_t)shape.height * shape.width * shape.channels;
+  sht_variant_apply(&variant, &shape, (const uint8_t *)split->pixels + example * values, out);
+}
+
+static void fill_plain(const sht_pipeline *pipeline, uint32_t example, float *x) {
+  window view = window_of(pipeline, example);
+  uint64_t size = pipeline->split->type == SHT_PIXEL_U8 ? sizeof(uint8_t) : sizeof(int16_t);
+  whiten(pipeline, &view, (const uint8_t *)pipeline->split->pixels + view.first * size, x);
+}
+
+// The variant's levels wait in the last quarter of the image's own room, n bytes of 4n, so that no other memory is
+// needed: value i is written to the bytes from 4i on when the levels from byte 3n + i + 1 on are still to be read.
+static void fill_variant(const sht_pipeline *pipeline, uint32_t epoch, uint32_t example, float *x) {
+  uint32_t n = pipeline->height * pipeline->width * pipeline->split->channels;
+  uint8_t *levels = (uint8_t *)x + (uint64_t)n * (sizeof *x - 1);
+  window view = {.rows = 1, .length = n, .stride = n};
+  sht_pipeline_levels(pipeline, epoch, example, levels);
+  whiten(pipeline, &view, levels, x);
+}
+
 void sht_pipeline_fill(const sht_pipeline *pipeline, uint32_t epoch, const uint32_t *examples, size_t n, float *x,
                        uint16_t *labels) {
-  (void)epoch;  // nothing is drawn anew in every epoch yet
   const sht_split *split = pipeline->split;
+  const bool varied = sht_augmentation_is_on(&pipeline->augment);
   uint64_t values = (uint64_t)pipeline->height * pipeline->width * split->channels;
   for (size_t i = 0; i < n; i++) {
-    window view = window_of(pipeline, examples[i]);
-    fill_image(pipeline, &view, x + i * values);
+    if (varied) {
+      fill_variant(pipeline, epoch, examples[i], x + i * values);
+    } else {
+      fill_plain(pipeline, examples[i], x + i * values);
+    }
     labels[i] = split->labels[examples[i]];
   }
 }

@@ -8,7 +8,7 @@
 
 #include "shatter/engine.h"
 
-enum { SHT_BACKEND_VERSION = 1 };
+enum { SHT_BACKEND_VERSION = 2 };
 
 typedef struct sht_backend {
   int version;       // SHT_BACKEND_VERSION

@@ -170,7 +170,9 @@ sht_status sht_engine_evaluate(sht_engine *engine, const sht_pipeline *data, uin
     return SHT_FAIL(error, SHT_USAGE, "%llu examples from %llu on: the split has %llu", (unsigned long long)count,
                     (unsigned long long)first, (unsigned long long)data->split->count);
   }
-  return engine->backend->evaluate(engine, data, first, count, logits, losses, error);
+  sht_pipeline plain = *data;
+  plain.augment = (sht_augmentation){0};
+  return engine->backend->evaluate(engine, &plain, first, count, logits, losses, error);
 }
 
 static sht_status check_state(const sht_engine *engine, sht_state state, const float *values, uint64_t count,

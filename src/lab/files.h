@@ -18,6 +18,17 @@
 
 enum { SHT_LAB_PATH = 2048 };
 
+// A figure of a record: its key in metrics.jsonl and column in CSV, its tag in TensorBoard, its place in sht_epoch.
+typedef struct sht_figure_key {
+  const char *key;
+  const char *tag;
+  size_t offset;  // of a double
+} sht_figure_key;
+
+enum { SHT_FIGURES = 12 };
+extern const sht_figure_key sht__figures[];  // [SHT_FIGURES], in the order of the file
+double sht__figure_of(const sht_epoch *epoch, int figure);
+
 // One line of metrics.jsonl, with its newline; free with sht_free.
 sht_status sht__epoch_line(const sht_epoch *epoch, char **out, sht_error *error);
 

@@ -46,6 +46,7 @@ static void take_records(const sht_epoch *records, uint64_t count, sht_train_res
   }
   if (count > 0) {
     result->last = records[count - 1];
+    result->corrupted_test_accuracy = result->last.corrupted_test_accuracy;
     result->epochs = records[count - 1].epoch;
     result->steps = records[count - 1].steps;
     result->steps_per_epoch = records[0].steps;
@@ -56,14 +57,8 @@ static sht_status read_progress(const char *folder, sht_run *run, sht_error *err
   char path[SHT_LAB_PATH];
   sht_epoch *records = NULL;
   uint64_t count = 0;
-  run->result.last = (sht_epoch){.learning_rate = NAN,
-                                 .train_loss = NAN,
-                                 .train_accuracy = NAN,
-                                 .train_loss_eval = NAN,
-                                 .train_accuracy_eval = NAN,
-                                 .test_loss = NAN,
-                                 .test_accuracy = NAN};
-  run->result.best_test_accuracy = run->result.corrupted_test_accuracy = NAN;
+  run->result.last = sht_epoch_blank();
+  run->result.best_test_accuracy = run->result.corrupted_test_accuracy = run->result.plain_train_accuracy = NAN;
   SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_METRICS, error));
   if (!sht_file_exists(path)) {
     return SHT_OK;
@@ -133,21 +128,63 @@ sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *coun
   return sht__epochs_read(path, epochs, count, error);
 }
 
-sht_status sht_run_json(const sht_run *run, char **out, sht_error *error) {
+static void add_run(sht_json *out, const sht_run *run) {
   double rate = run->result.images_per_second;
+  sht_json_add_text(out, "run", run->folder);
+  sht_json_add_text(out, "model", run->config.model);
+  sht_json_add_text(out, "data", run->config.data);
+  sht_json_add_text(out, "labels", run->config.labels);
+  sht_json_add_text(out, "pixels", run->config.pixels);
+  sht_json_add_count(out, "seed", run->config.seed);
+  sht_json_add_bool(out, "complete", run->complete);
+  sht__result_add(out, run);
+  sht_json_add_number(out, "seconds", run->result.seconds);
+  sht_json_add_number(out, "images_per_second", rate);
+  sht_json_add_number(out, "step_ms", 1000.0 * (double)run->config.batch / rate);
+}
+
+sht_status sht_run_json(const sht_run *run, char **out, sht_error *error) {
   sht_json json = {0};
-  sht_json_add_text(&json, "run", run->folder);
-  sht_json_add_text(&json, "model", run->config.model);
-  sht_json_add_text(&json, "data", run->config.data);
-  sht_json_add_text(&json, "labels", run->config.labels);
-  sht_json_add_text(&json, "pixels", run->config.pixels);
-  sht_json_add_count(&json, "seed", run->config.seed);
-  sht_json_add_bool(&json, "complete", run->complete);
-  sht__result_add(&json, run);
-  sht_json_add_number(&json, "seconds", run->result.seconds);
-  sht_json_add_number(&json, "images_per_second", rate);
-  sht_json_add_number(&json, "step_ms", 1000.0 * (double)run->config.batch / rate);
+  add_run(&json, run);
   return sht_json_finish(&json, out, error);
+}
+
+// "[record, record ...]"; free with free().
+static sht_status list_records(const sht_run *run, char **out, sht_error *error) {
+  sht_epoch *epochs = NULL;
+  uint64_t count = 0;
+  size_t size = 0;
+  SHT_TRY(sht_run_epochs(run, &epochs, &count, error));
+  FILE *stream = open_memstream(out, &size);
+  sht_status status = stream == NULL ? SHT_FAIL(error, SHT_MEMORY, "no memory for the records of the epochs") : SHT_OK;
+  for (uint64_t i = 0; i < count && status == SHT_OK; i++) {
+    char *line = NULL;
+    status = sht__epoch_line(&epochs[i], &line, error);
+    if (status == SHT_OK) {
+      (void)fprintf(stream, "%s%.*s", i == 0 ? "[" : ", ", (int)strcspn(line, "\n"), line);
+      sht_free(line);
+    }
+  }
+  if (stream != NULL) {
+    (void)fputs(count == 0 ? "[]" : "]", stream);
+    bool written = fclose(stream) == 0;
+    status = status == SHT_OK && !written ? SHT_FAIL(error, SHT_MEMORY, "no memory for the records") : status;
+  }
+  sht_free(epochs);
+  return status;
+}
+
+sht_status sht_run_json_curves(const sht_run *run, char **out, sht_error *error) {
+  sht_json json = {0};
+  char *records = NULL;
+  sht_status status = list_records(run, &records, error);
+  if (status == SHT_OK) {
+    add_run(&json, run);
+    sht_json_add_raw(&json, "metrics", records);
+    status = sht_json_finish(&json, out, error);
+  }
+  free(records);
+  return status;
 }
 
 static void add_part(const char *text, char *out, size_t size) {

@@ -1,6 +1,7 @@
 // metrics.jsonl and result.json, written and read: see files.h.
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,28 +12,93 @@
 
 static const uint64_t metrics_size_max = (uint64_t)1 << 30;
 
+const sht_figure_key sht__figures[] = {
+    {"learning_rate", "learning_rate", offsetof(sht_epoch, learning_rate)},
+    {"train_loss", "loss/train_epoch", offsetof(sht_epoch, train_loss)},
+    {"train_accuracy", "accuracy/train_epoch", offsetof(sht_epoch, train_accuracy)},
+    {"train_loss_eval", "loss/train_eval", offsetof(sht_epoch, train_loss_eval)},
+    {"train_accuracy_eval", "accuracy/train_eval", offsetof(sht_epoch, train_accuracy_eval)},
+    {"test_loss", "loss/test", offsetof(sht_epoch, test_loss)},
+    {"test_accuracy", "accuracy/test", offsetof(sht_epoch, test_accuracy)},
+    {"corrupted_test_accuracy", "accuracy/test_corrupted_labels", offsetof(sht_epoch, corrupted_test_accuracy)},
+    {"memorised", "dynamics/memorised", offsetof(sht_epoch, memorised)},
+    {"resisted", "dynamics/resisted", offsetof(sht_epoch, resisted)},
+    {"other", "dynamics/other", offsetof(sht_epoch, other)},
+    {"clean_fitted", "dynamics/clean_fitted", offsetof(sht_epoch, clean_fitted)},
+};
+
+// From the first one on, records of an older program lack them: they are NaN then.
+enum { FIRST_LATER = 7, FIRST_DYNAMICS = 8 };
+_Static_assert(sizeof sht__figures / sizeof sht__figures[0] == SHT_FIGURES, "SHT_FIGURES is the length of the table");
+
+double sht__figure_of(const sht_epoch *epoch, int figure) {
+  return *(const double *)((const char *)epoch + sht__figures[figure].offset);
+}
+
+static void add_figures(sht_json *json, const sht_epoch *epoch, int first) {
+  for (int i = first; i < SHT_FIGURES; i++) {
+    sht_json_add_number(json, sht__figures[i].key, sht__figure_of(epoch, i));
+  }
+}
+
+static bool take_figures(const json_t *object, sht_epoch *epoch) {
+  for (int i = 0; i < SHT_FIGURES; i++) {
+    double *value = (double *)((char *)epoch + sht__figures[i].offset);
+    if (!sht_json_get_number(object, sht__figures[i].key, value) && i < FIRST_LATER) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// [parts] numbers; the rest of the array is not part of an epoch of so few steps.
+static void add_parts(sht_json *json, const char *key, const double *values, uint32_t parts) {
+  char text[SHT_CURVE_PARTS * 32 + 3] = "[";
+  for (uint32_t i = 0; i < parts; i++) {
+    char number[32] = "null";
+    if (!isnan(values[i])) {
+      (void)sht_json_number_text(values[i], number, sizeof number);
+    }
+    size_t length = strlen(text);
+    (void)snprintf(text + length, sizeof text - length, i == 0 ? "%s" : ", %s", number);
+  }
+  (void)strcat(text, "]");
+  sht_json_add_raw(json, key, text);
+}
+
+static bool take_parts(const json_t *object, const char *key, double *values) {
+  const json_t *list = json_object_get(object, key);
+  size_t count = json_array_size(list);
+  for (size_t i = 0; i < count && i < SHT_CURVE_PARTS; i++) {
+    const json_t *item = json_array_get(list, i);
+    if (!json_is_number(item) && !json_is_null(item)) {
+      return false;
+    }
+    values[i] = json_is_null(item) ? (double)NAN : json_number_value(item);
+  }
+  return list == NULL || (json_is_array(list) && count <= SHT_CURVE_PARTS);
+}
+
 static void add_epoch(sht_json *json, const sht_epoch *epoch) {
+  sht_curve_point points[SHT_CURVE_PARTS];
+  uint32_t parts = sht_epoch_curve(epoch, points);
   sht_json_add_count(json, "epoch", epoch->epoch);
   sht_json_add_count(json, "steps", epoch->steps);
-  sht_json_add_number(json, "learning_rate", epoch->learning_rate);
-  sht_json_add_number(json, "train_loss", epoch->train_loss);
-  sht_json_add_number(json, "train_accuracy", epoch->train_accuracy);
-  sht_json_add_number(json, "train_loss_eval", epoch->train_loss_eval);
-  sht_json_add_number(json, "train_accuracy_eval", epoch->train_accuracy_eval);
-  sht_json_add_number(json, "test_loss", epoch->test_loss);
-  sht_json_add_number(json, "test_accuracy", epoch->test_accuracy);
+  add_figures(json, epoch, 0);
+  sht_json_add_count(json, "dynamics_corrupted", epoch->dynamics_corrupted);
+  sht_json_add_count(json, "dynamics_clean", epoch->dynamics_clean);
+  add_parts(json, "curve_loss", epoch->curve_loss, parts);
+  add_parts(json, "curve_accuracy", epoch->curve_accuracy, parts);
 }
 
 static bool take_epoch(const json_t *object, sht_epoch *epoch) {
   uint64_t number = 0;
+  *epoch = sht_epoch_blank();
   bool good = sht_json_get_count(object, "epoch", &number) && sht_json_get_count(object, "steps", &epoch->steps) &&
-              sht_json_get_number(object, "learning_rate", &epoch->learning_rate) &&
-              sht_json_get_number(object, "train_loss", &epoch->train_loss) &&
-              sht_json_get_number(object, "train_accuracy", &epoch->train_accuracy) &&
-              sht_json_get_number(object, "train_loss_eval", &epoch->train_loss_eval) &&
-              sht_json_get_number(object, "train_accuracy_eval", &epoch->train_accuracy_eval) &&
-              sht_json_get_number(object, "test_loss", &epoch->test_loss) &&
-              sht_json_get_number(object, "test_accuracy", &epoch->test_accuracy);
+              take_figures(object, epoch) && take_parts(object, "curve_loss", epoch->curve_loss) &&
+              take_parts(object, "curve_accuracy", epoch->curve_accuracy);
+  (void)sht_json_get_count(object, "dynamics_corrupted", &epoch->dynamics_corrupted);
+  (void)sht_json_get_count(object, "dynamics_clean", &epoch->dynamics_clean);
   epoch->epoch = (uint32_t)number;
   return good;
 }
@@ -125,16 +191,26 @@ void sht__result_add(sht_json *json, const sht_run *run) {
   sht_json_add_number(json, "test_accuracy", last->test_accuracy);
   sht_json_add_number(json, "test_loss", last->test_loss);
   sht_json_add_number(json, "error", 1 - last->test_accuracy);
+  sht_json_add_number(json, "generalisation_error",
+                      (evaluated ? last->train_accuracy_eval : NAN) - last->test_accuracy);
   sht_json_add_number(json, "corrupted_test_accuracy", result->corrupted_test_accuracy);
   sht_json_add_number(json, "best_test_accuracy", result->best_test_accuracy);
   add_place(json, "best_test_epoch", result->best_test_epoch);
   add_place(json, "fitted_epoch", result->fitted_epoch);
   add_place(json, "fitted_step", result->fitted_step);
+  add_place(json, "online_fitted_step", result->online_fitted_step);
+  add_place(json, "converged_step", result->converged_step);
   add_place(json, "diverged_step", result->diverged_step);
   sht_json_add_number(json, "learning_rate", last->learning_rate);
   sht_json_add_number(json, "online_train_accuracy", last->train_accuracy);
   sht_json_add_number(json, "online_train_loss", last->train_loss);
   sht_json_add_bool(json, "train_evaluated", evaluated);
+  add_figures(json, last, FIRST_DYNAMICS);
+  sht_json_add_count(json, "dynamics_corrupted", last->dynamics_corrupted);
+  sht_json_add_count(json, "dynamics_clean", last->dynamics_clean);
+  if (!isnan(result->plain_train_accuracy)) {  // under augmentation alone: other runs keep the bytes that they had
+    sht_json_add_number(json, "plain_train_accuracy", result->plain_train_accuracy);
+  }
   sht_json_add_text(json, "weights_sha256", result->weights_sha256[0] != '\0' ? result->weights_sha256 : NULL);
 }
 
@@ -144,6 +220,7 @@ typedef struct sht_member {
   double *number;     // one of
   uint64_t *count;    // these
   uint32_t *count32;  // three
+  bool later;         // may be missing, which leaves it as it was: an older program did not know it
 } sht_member;
 
 static sht_status take_members(const json_t *object, const char *where, const sht_member *members, size_t count,
@@ -151,6 +228,9 @@ static sht_status take_members(const json_t *object, const char *where, const sh
   for (size_t i = 0; i < count; i++) {
     const sht_member *member = &members[i];
     uint64_t value = 0;
+    if (member->later && json_object_get(object, member->key) == NULL) {
+      continue;
+    }
     bool good = member->number != NULL ? sht_json_get_number(object, member->key, member->number)
                                        : sht_json_get_count(object, member->key, &value);
     if (!good || (member->count32 != NULL && value > UINT32_MAX)) {
@@ -200,11 +280,20 @@ sht_status sht__result_take(const json_t *object, const char *where, sht_run *ru
       {.key = "best_test_epoch", .count32 = &result->best_test_epoch},
       {.key = "fitted_epoch", .count32 = &result->fitted_epoch},
       {.key = "fitted_step", .count = &result->fitted_step},
+      {.key = "online_fitted_step", .count = &result->online_fitted_step, .later = true},
+      {.key = "converged_step", .count = &result->converged_step, .later = true},
       {.key = "diverged_step", .count = &result->diverged_step},
       {.key = "learning_rate", .number = &last->learning_rate},
       {.key = "online_train_accuracy", .number = &last->train_accuracy},
       {.key = "online_train_loss", .number = &last->train_loss},
+      {.key = "memorised", .number = &last->memorised, .later = true},
+      {.key = "resisted", .number = &last->resisted, .later = true},
+      {.key = "other", .number = &last->other, .later = true},
+      {.key = "clean_fitted", .number = &last->clean_fitted, .later = true},
+      {.key = "dynamics_corrupted", .count = &last->dynamics_corrupted, .later = true},
+      {.key = "dynamics_clean", .count = &last->dynamics_clean, .later = true},
   };
+  *last = sht_epoch_blank();
   SHT_TRY(take_members(object, where, members, sizeof members / sizeof members[0], error));
   if (!take_outcome(object, &result->outcome) || !sht_json_get_text(object, "identity", run->id, sizeof run->id)) {
     return SHT_FAIL(error, SHT_DATA, "%s: \"outcome\" or \"identity\" is missing or unknown; train the run again",
@@ -213,7 +302,11 @@ sht_status sht__result_take(const json_t *object, const char *where, sht_run *ru
   if (!json_is_true(json_object_get(object, "train_evaluated"))) {
     last->train_accuracy_eval = last->train_loss_eval = NAN;
   }
+  if (!sht_json_get_number(object, "plain_train_accuracy", &result->plain_train_accuracy)) {
+    result->plain_train_accuracy = NAN;
+  }
   (void)sht_json_get_text(object, "weights_sha256", result->weights_sha256, sizeof result->weights_sha256);
+  last->corrupted_test_accuracy = result->corrupted_test_accuracy;
   last->epoch = result->epochs;
   last->steps = result->epochs * result->steps_per_epoch;
   return SHT_OK;

@@ -96,6 +96,26 @@ static bool is_done(const sht_work *work) {
          (!losses || (has_file(work, "losses-train.npy") && has_file(work, "losses-test.npy")));
 }
 
+// What is watched decides no result, so a complete run is not trained again for it; who asked for more is told.
+static void note_unwatched(const sht_work *work, const sht_observer *observer) {
+  const sht_session *session = &work->session;
+  char sentence[SHT_LAB_PATH + 256];
+  sht_run run;
+  bool asked = strcmp(session->config.dynamics, "auto") != 0 && session->watched.split != NULL;
+  if (!asked || observer == NULL || observer->noted == NULL) {
+    return;
+  }
+  sht__run_read(work->folder, &run);
+  uint64_t watched = run.result.last.dynamics_corrupted + run.result.last.dynamics_clean;
+  if (watched < session->watched.split->count) {
+    (void)snprintf(sentence, sizeof sentence,
+                   "the run was complete already, with %" PRIu64 " examples watched, not %" PRIu64
+                   "; to train it anew: shatter rerun %s --dynamics %s",
+                   watched, session->watched.split->count, work->folder, session->config.dynamics);
+    observer->noted(observer->context, sentence);
+  }
+}
+
 // The result goes first, so that at no instant a complete run lacks its files.
 static void clear_folder(const sht_work *work) {
   static const char *const files[] = {SHT_FILE_RESULT,    SHT_FILE_WEIGHTS,  SHT_FILE_METRICS,   SHT_FILE_TIMING,
@@ -225,6 +245,7 @@ static sht_status work_on(sht_work *work, sht_store *store, bool again, const sh
   SHT_TRY(open_folder(work, store, error));
   *reused = !again && is_done(work);
   if (*reused) {
+    note_unwatched(work, observer);
     return SHT_OK;
   }
   remove_temporaries(work);

@@ -161,6 +161,9 @@ sht_status sht__graph_read(const char *path, const char *name, const char *text,
     status = read_text(&builder, size);
     sht_free(builder.places);
   }
+  if (status == SHT_OK && options->set_dropout) {
+    status = sht__graph_set_dropout(graph, options->dropout, error);
+  }
   if (status != SHT_OK) {
     sht_graph_close(graph);
     return status;

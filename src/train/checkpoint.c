@@ -24,6 +24,8 @@ typedef struct sht_parts {
   float *momentum;    // [P]
   float *statistics;  // [S]
   double *records;    // [epoch][SHT_RECORD_FIELDS]
+  double *details;    // [epoch][SHT_DETAIL_FIELDS]
+  uint64_t curve_counts[SHT_CURVE_COUNTS];
   uint64_t place[SHT_PLACE_FIELDS];
 } sht_parts;
 
@@ -32,6 +34,20 @@ static void close_parts(sht_parts *parts) {
   sht_free(parts->momentum);
   sht_free(parts->statistics);
   sht_free(parts->records);
+  sht_free(parts->details);
+}
+
+static void pack_position(const sht_position *position, sht_parts *parts) {
+  for (uint32_t i = 0; i < position->epoch; i++) {
+    sht__record_pack(&position->records[i], parts->records + (size_t)i * SHT_RECORD_FIELDS);
+    sht__details_pack(&position->records[i], parts->details + (size_t)i * SHT_DETAIL_FIELDS);
+  }
+  parts->place[SHT_PLACE_EPOCH] = position->epoch;
+  parts->place[SHT_PLACE_STEP] = position->step;
+  parts->place[SHT_PLACE_CORRECT] = position->correct;
+  parts->place[SHT_PLACE_SEEN] = position->seen;
+  memcpy(parts->curve_counts, position->curve.correct, sizeof position->curve.correct);
+  memcpy(parts->curve_counts + SHT_CURVE_PARTS, position->curve.seen, sizeof position->curve.seen);
 }
 
 static sht_status get_parts(sht_session *session, const sht_position *position, sht_parts *parts, sht_error *error) {
@@ -41,18 +57,13 @@ static sht_status get_parts(sht_session *session, const sht_position *position, 
   SHT_TRY(SHT_ALLOC(&parts->momentum, p, "checkpoint", error));
   SHT_TRY(SHT_ALLOC(&parts->statistics, s, "checkpoint", error));
   SHT_TRY(SHT_ALLOC(&parts->records, (uint64_t)position->epoch * SHT_RECORD_FIELDS, "checkpoint", error));
+  SHT_TRY(SHT_ALLOC(&parts->details, (uint64_t)position->epoch * SHT_DETAIL_FIELDS, "checkpoint", error));
   SHT_TRY(sht_engine_get(session->engine, SHT_STATE_PARAMETERS, parts->parameters, p, error));
   SHT_TRY(sht_engine_get(session->engine, SHT_STATE_MOMENTUM, parts->momentum, p, error));
   if (s > 0) {
     SHT_TRY(sht_engine_get(session->engine, SHT_STATE_STATISTICS, parts->statistics, s, error));
   }
-  for (uint32_t i = 0; i < position->epoch; i++) {
-    sht__record_pack(&position->records[i], parts->records + (size_t)i * SHT_RECORD_FIELDS);
-  }
-  parts->place[SHT_PLACE_EPOCH] = position->epoch;
-  parts->place[SHT_PLACE_STEP] = position->step;
-  parts->place[SHT_PLACE_CORRECT] = position->correct;
-  parts->place[SHT_PLACE_SEEN] = position->seen;
+  pack_position(position, parts);
   return SHT_OK;
 }
 
@@ -66,11 +77,14 @@ static sht_tensor vector(const char *name, sht_dtype dtype, const void *bytes, u
 static sht_status write_parts(const sht_session *session, const sht_position *position, const sht_parts *parts,
                               const char *path, sht_error *error) {
   const sht_graph *graph = session->graph;
-  uint64_t fields = (uint64_t)position->epoch * SHT_RECORD_FIELDS;
+  uint64_t epochs = position->epoch;
   const sht_tensor tensors[] = {
       vector("place", SHT_DTYPE_U64, parts->place, SHT_PLACE_FIELDS),
       vector("loss_sum", SHT_DTYPE_F64, &position->loss_sum, 1),
-      vector("records", SHT_DTYPE_F64, parts->records, fields),
+      vector("curve_loss", SHT_DTYPE_F64, position->curve.loss, SHT_CURVE_PARTS),
+      vector("curve_counts", SHT_DTYPE_U64, parts->curve_counts, SHT_CURVE_COUNTS),
+      vector("records", SHT_DTYPE_F64, parts->records, epochs * SHT_RECORD_FIELDS),
+      vector("details", SHT_DTYPE_F64, parts->details, epochs * SHT_DETAIL_FIELDS),
       vector("parameters", SHT_DTYPE_F32, parts->parameters, graph->parameter_count),
       vector("momentum", SHT_DTYPE_F32, parts->momentum, graph->parameter_count),
       vector("statistics", SHT_DTYPE_F32, parts->statistics, graph->statistic_count),

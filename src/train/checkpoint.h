@@ -3,20 +3,23 @@
 //
 // checkpoint-a.safetensors, checkpoint-b.safetensors: weights, momentum, running statistics, the position (epoch, step,
 // sums of the running epoch as exact doubles) and the records of all epochs done, so that a log can be restored from
-// it. Each carries a checksum of all its bytes. No wall-clock time: the same run makes the same bytes.
+// it. Each carries a checksum of all its bytes. No wall-clock time: the same run makes the same bytes. Those of an
+// older program, without "details", "curve_loss" and "curve_counts", are read: what they do not hold is NaN.
 #ifndef SHT_TRAIN_CHECKPOINT_H
 #define SHT_TRAIN_CHECKPOINT_H
 
+#include "train/curve.h"
 #include "train/session.h"
 
 // Where training stands.
 typedef struct sht_position {
-  uint32_t epoch;      // whole epochs done
-  uint64_t step;       // steps done in the running epoch
-  double loss_sum;     // of the running epoch's examples
-  uint64_t correct;    // of the running epoch's examples
-  uint64_t seen;       // examples of the running epoch
-  sht_epoch *records;  // [room] the first `epoch` are filled
+  uint32_t epoch;        // whole epochs done
+  uint64_t step;         // steps done in the running epoch
+  double loss_sum;       // of the running epoch's examples
+  uint64_t correct;      // of the running epoch's examples
+  uint64_t seen;         // examples of the running epoch
+  sht_curve_sums curve;  // of the running epoch
+  sht_epoch *records;    // [room] the first `epoch` are filled
   uint32_t room;
   int slot;  // the file that the next checkpoint goes to: 0 is a, 1 is b
 } sht_position;

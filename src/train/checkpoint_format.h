@@ -7,7 +7,13 @@
 #include "train/checkpoint.h"
 #include "train/safetensors.h"
 
-enum { SHT_CHECKPOINT_SLOTS = 2, SHT_CHECKPOINT_PATH = 4096, SHT_RECORD_FIELDS = 9 };
+enum {
+  SHT_CHECKPOINT_SLOTS = 2,
+  SHT_CHECKPOINT_PATH = 4096,
+  SHT_RECORD_FIELDS = 9,                        // of a row of "records"
+  SHT_DETAIL_FIELDS = 7 + 2 * SHT_CURVE_PARTS,  // of a row of "details": what records grew by later
+  SHT_CURVE_COUNTS = 2 * SHT_CURVE_PARTS,       // of "curve_counts": correct, then seen
+};
 
 // Members of the tensor "place".
 enum { SHT_PLACE_EPOCH, SHT_PLACE_STEP, SHT_PLACE_CORRECT, SHT_PLACE_SEEN, SHT_PLACE_FIELDS };
@@ -16,8 +22,12 @@ enum { SHT_PLACE_EPOCH, SHT_PLACE_STEP, SHT_PLACE_CORRECT, SHT_PLACE_SEEN, SHT_P
 
 sht_status sht__checkpoint_path(const char *folder, int slot, char *out, size_t size, sht_error *error);
 
-// A record as numbers; counts are exact in a double up to 2^53. out: [SHT_RECORD_FIELDS].
+// A record as numbers; counts are exact in a double up to 2^53. out: [SHT_RECORD_FIELDS]. Unpacking blanks the rest.
 void sht__record_pack(const sht_epoch *record, double *out);
 void sht__record_unpack(const double *fields, sht_epoch *out);
+
+// The rest of it. out: [SHT_DETAIL_FIELDS].
+void sht__details_pack(const sht_epoch *record, double *out);
+void sht__details_unpack(const double *fields, sht_epoch *out);
 
 #endif

@@ -8,29 +8,62 @@
 #include "base/memory.h"
 #include "train/checkpoint_format.h"
 
+// Of the many NaNs, one.
+static void plain_numbers(double *fields, int count) {
+  for (int i = 0; i < count; i++) {
+    fields[i] = isnan(fields[i]) ? (double)NAN : fields[i];
+  }
+}
+
 void sht__record_pack(const sht_epoch *record, double *out) {
   const double fields[SHT_RECORD_FIELDS] = {
       record->epoch,          (double)record->steps,   record->learning_rate,       record->train_loss,
       record->train_accuracy, record->train_loss_eval, record->train_accuracy_eval, record->test_loss,
       record->test_accuracy,
   };
-  for (int i = 0; i < SHT_RECORD_FIELDS; i++) {
-    out[i] = isnan(fields[i]) ? (double)NAN : fields[i];
-  }
+  memcpy(out, fields, sizeof fields);
+  plain_numbers(out, SHT_RECORD_FIELDS);
 }
 
 void sht__record_unpack(const double *fields, sht_epoch *out) {
-  *out = (sht_epoch){
-      .epoch = (uint32_t)fields[0],
-      .steps = (uint64_t)fields[1],
-      .learning_rate = fields[2],
-      .train_loss = fields[3],
-      .train_accuracy = fields[4],
-      .train_loss_eval = fields[5],
-      .train_accuracy_eval = fields[6],
-      .test_loss = fields[7],
-      .test_accuracy = fields[8],
+  *out = sht_epoch_blank();
+  out->epoch = (uint32_t)fields[0];
+  out->steps = (uint64_t)fields[1];
+  out->learning_rate = fields[2];
+  out->train_loss = fields[3];
+  out->train_accuracy = fields[4];
+  out->train_loss_eval = fields[5];
+  out->train_accuracy_eval = fields[6];
+  out->test_loss = fields[7];
+  out->test_accuracy = fields[8];
+}
+
+void sht__details_pack(const sht_epoch *record, double *out) {
+  const double fields[SHT_DETAIL_FIELDS - 2 * SHT_CURVE_PARTS] = {
+      record->corrupted_test_accuracy,
+      record->memorised,
+      record->resisted,
+      record->other,
+      record->clean_fitted,
+      (double)record->dynamics_corrupted,
+      (double)record->dynamics_clean,
   };
+  memcpy(out, fields, sizeof fields);
+  memcpy(out + 7, record->curve_loss, sizeof record->curve_loss);
+  memcpy(out + 7 + SHT_CURVE_PARTS, record->curve_accuracy, sizeof record->curve_accuracy);
+  plain_numbers(out, SHT_DETAIL_FIELDS);
+}
+
+void sht__details_unpack(const double *fields, sht_epoch *out) {
+  out->corrupted_test_accuracy = fields[0];
+  out->memorised = fields[1];
+  out->resisted = fields[2];
+  out->other = fields[3];
+  out->clean_fitted = fields[4];
+  out->dynamics_corrupted = (uint64_t)fields[5];
+  out->dynamics_clean = (uint64_t)fields[6];
+  memcpy(out->curve_loss, fields + 7, sizeof out->curve_loss);
+  memcpy(out->curve_accuracy, fields + 7 + SHT_CURVE_PARTS, sizeof out->curve_accuracy);
 }
 
 // One of the two files, read.
@@ -139,22 +172,63 @@ static sht_status put_state(sht_session *session, const sht_safetensors *file, c
   return status;
 }
 
+// Like sht_safetensors_find, but *out is NULL when the file has no tensor of that name.
+static sht_status find_newer(const sht_safetensors *file, const char *name, sht_dtype dtype, uint64_t elements,
+                             const sht_tensor **out, sht_error *error) {
+  int count = 0;
+  const sht_tensor *tensors = sht_safetensors_tensors(file, &count);
+  *out = NULL;
+  for (int i = 0; i < count; i++) {
+    if (strcmp(tensors[i].name, name) == 0) {
+      return sht_safetensors_find(file, name, dtype, elements, out, error);
+    }
+  }
+  return SHT_OK;
+}
+
+static sht_status take_curve(const sht_safetensors *file, sht_curve_sums *out, sht_error *error) {
+  const sht_tensor *loss = NULL;
+  const sht_tensor *counts = NULL;
+  *out = (sht_curve_sums){0};
+  SHT_TRY(find_newer(file, "curve_loss", SHT_DTYPE_F64, SHT_CURVE_PARTS, &loss, error));
+  SHT_TRY(find_newer(file, "curve_counts", SHT_DTYPE_U64, SHT_CURVE_COUNTS, &counts, error));
+  if (loss != NULL && counts != NULL) {
+    memcpy(out->loss, loss->bytes, sizeof out->loss);
+    memcpy(out->correct, counts->bytes, sizeof out->correct);
+    memcpy(out->seen, (const char *)counts->bytes + sizeof out->correct, sizeof out->seen);
+  }
+  return SHT_OK;
+}
+
+// records: [count], the first of them. count is at most the room: no overflow.
+static sht_status take_records(const sht_safetensors *file, sht_epoch *records, uint64_t count, sht_error *error) {
+  const sht_tensor *rows = NULL;
+  const sht_tensor *details = NULL;
+  SHT_TRY(sht_safetensors_find(file, "records", SHT_DTYPE_F64, count * SHT_RECORD_FIELDS, &rows, error));
+  SHT_TRY(find_newer(file, "details", SHT_DTYPE_F64, count * SHT_DETAIL_FIELDS, &details, error));
+  for (uint64_t i = 0; i < count; i++) {
+    double row[SHT_RECORD_FIELDS];
+    double detail[SHT_DETAIL_FIELDS];
+    memcpy(row, (const char *)rows->bytes + i * sizeof row, sizeof row);
+    sht__record_unpack(row, &records[i]);
+    if (details != NULL) {
+      memcpy(detail, (const char *)details->bytes + i * sizeof detail, sizeof detail);
+      sht__details_unpack(detail, &records[i]);
+    }
+  }
+  return SHT_OK;
+}
+
 static sht_status take_position(const sht_candidate *candidate, sht_position *position, sht_error *error) {
   const sht_tensor *loss_sum = NULL;
-  const sht_tensor *records = NULL;
-  uint64_t fields = candidate->place[SHT_PLACE_EPOCH] * SHT_RECORD_FIELDS;  // epoch is at most room: no overflow
   SHT_TRY(sht_safetensors_find(candidate->file, "loss_sum", SHT_DTYPE_F64, 1, &loss_sum, error));
-  SHT_TRY(sht_safetensors_find(candidate->file, "records", SHT_DTYPE_F64, fields, &records, error));
+  SHT_TRY(take_curve(candidate->file, &position->curve, error));
+  SHT_TRY(take_records(candidate->file, position->records, candidate->place[SHT_PLACE_EPOCH], error));
   position->epoch = (uint32_t)candidate->place[SHT_PLACE_EPOCH];
   position->step = candidate->place[SHT_PLACE_STEP];
   position->correct = candidate->place[SHT_PLACE_CORRECT];
   position->seen = candidate->place[SHT_PLACE_SEEN];
   memcpy(&position->loss_sum, loss_sum->bytes, sizeof position->loss_sum);
-  for (uint32_t i = 0; i < position->epoch; i++) {
-    double row[SHT_RECORD_FIELDS];
-    memcpy(row, (const char *)records->bytes + (size_t)i * sizeof row, sizeof row);
-    sht__record_unpack(row, &position->records[i]);
-  }
   return SHT_OK;
 }
 

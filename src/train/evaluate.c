@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "train/dynamics.h"
 
 // Examples between two questions whether to stop, rounded up to whole batches so that the engine's tiles are the same.
 enum { BLOCK_EXAMPLES = 512 };
@@ -13,6 +14,7 @@ typedef struct sht_sums {
   double loss;
   uint64_t correct;
   uint64_t other_correct;
+  sht_answers answers;
 } sht_sums;
 
 static uint32_t largest_of(const float *logits, uint32_t classes) {
@@ -33,6 +35,7 @@ static void add_block(const sht_evaluate_options *options, uint64_t first, uint6
     uint32_t answer = largest_of(logits + i * classes, classes);
     sums->loss += losses[i];
     sums->correct += answer == split->labels[first + i];
+    sht__dynamics_count(&sums->answers, answer, split->labels[first + i], split->true_labels[first + i]);
     sums->other_correct += options->other_labels != NULL && answer == options->other_labels[first + i];
   }
 }
@@ -74,6 +77,7 @@ sht_status sht__evaluate(sht_session *session, const sht_evaluate_options *optio
   }
   sht_free(losses);
   sht_free(logits);
+  out->answers = sums.answers;
   if (status == SHT_OK && count > 0) {
     out->loss = sums.loss / (double)count;
     out->accuracy = (double)sums.correct / (double)count;

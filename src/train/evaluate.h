@@ -4,10 +4,21 @@
 
 #include "train/session.h"
 
+// What a network answers, beside the label given and the true one. "clean": they are the same; "corrupted": they
+// differ.
+typedef struct sht_answers {
+  uint64_t corrupted;     // of these,
+  uint64_t memorised;     // answered with the given label
+  uint64_t resisted;      // answered with the true label
+  uint64_t clean;         // of these,
+  uint64_t clean_fitted;  // answered with their label
+} sht_answers;
+
 typedef struct sht_evaluation {
   double loss;                // mean cross-entropy against the given labels; NaN for an empty split
   double accuracy;            // fraction whose largest logit is the given label (first index wins ties)
   double corrupted_accuracy;  // against other labels, when given; else NaN
+  sht_answers answers;        // beside the true labels
 } sht_evaluation;
 
 typedef struct sht_evaluate_options {

@@ -10,13 +10,24 @@
 // A full evaluation after every epoch would cost a third more time, so it waits for this online accuracy.
 static const double evaluation_from = 0.98;
 
+// Online accuracy from which training counts as converged, whatever fitted_at is: the paper does not say from where.
+static const double converged_at = 0.999;
+
 const char *sht_outcome_name(sht_outcome outcome) {
   static const char *const names[] = {"running", "fitted", "not fitted", "diverged"};
   return (unsigned)outcome < sizeof names / sizeof names[0] ? names[outcome] : "unknown";
 }
 
+static bool is_augmented(const sht_config *config) {
+  sht_augmentation how;
+  return sht_augmentation_parse(config->augment, &how, NULL) == SHT_OK && sht_augmentation_is_on(&how);
+}
+
 bool sht__evaluation_is_due(const sht_config *config, const sht_epoch *record) {
   double from = config->fitted_at < evaluation_from ? config->fitted_at : evaluation_from;
+  if (is_augmented(config)) {
+    return false;
+  }
   return record->train_accuracy >= from || record->epoch == config->epochs;
 }
 
@@ -30,8 +41,10 @@ void sht__records_trim(const sht_config *config, sht_epoch *records, uint32_t co
 }
 
 const sht_epoch *sht__records_fitted(const sht_config *config, const sht_epoch *records, uint32_t count) {
+  bool online = is_augmented(config);
   for (uint32_t i = 0; i < count; i++) {
-    if (records[i].train_accuracy_eval >= config->fitted_at) {
+    double accuracy = online ? records[i].train_accuracy : records[i].train_accuracy_eval;
+    if (accuracy >= config->fitted_at) {
       return &records[i];
     }
   }
@@ -52,14 +65,15 @@ static void fill_best(const sht_epoch *records, uint32_t count, sht_train_result
   }
 }
 
+// The record of a run that did not get through an epoch.
 static sht_epoch no_epoch(double learning_rate) {
-  return (sht_epoch){.learning_rate = learning_rate,
-                     .train_loss = NAN,
-                     .train_accuracy = NAN,
-                     .train_loss_eval = NAN,
-                     .train_accuracy_eval = NAN,
-                     .test_loss = NAN,
-                     .test_accuracy = NAN};
+  sht_epoch record = sht_epoch_blank();
+  record.learning_rate = learning_rate;
+  return record;
+}
+
+static uint64_t reached(const sht_session *session, const sht_position *at, double level) {
+  return sht__curve_reached(at->records, at->epoch, session->data->train.count, session->config.batch, level);
 }
 
 void sht__result_fill(const sht_session *session, const sht_position *at, uint64_t diverged_step,
@@ -80,8 +94,11 @@ void sht__result_fill(const sht_session *session, const sht_position *at, uint64
       .fitted_step = fitted == NULL ? 0 : fitted->steps,
       .diverged_step = diverged_step,
       .last = at->epoch > 0 ? at->records[at->epoch - 1] : no_epoch(session->config.learning_rate),
-      .corrupted_test_accuracy = NAN,
+      .plain_train_accuracy = NAN,
   };
+  result->corrupted_test_accuracy = result->last.corrupted_test_accuracy;
+  result->online_fitted_step = reached(session, at, session->config.fitted_at);
+  result->converged_step = reached(session, at, converged_at);
   fill_best(at->records, at->epoch, result);
 }
 
@@ -120,12 +137,11 @@ sht_status sht__finish(sht_session *session, const sht_observer *observer, sht_t
     return SHT_OK;
   }
   SHT_TRY(sht__session_hash_weights(session, result->weights_sha256, error));
-  if (session->corrupted_test_labels != NULL) {
-    sht_evaluate_options options = {
-        .pipeline = &session->test, .other_labels = session->corrupted_test_labels, .observer = observer};
-    sht_evaluation test;
-    SHT_TRY(sht__evaluate(session, &options, &test, error));
-    result->corrupted_test_accuracy = test.corrupted_accuracy;
+  if (is_augmented(&session->config)) {
+    sht_evaluate_options options = {.pipeline = &session->train, .observer = observer};
+    sht_evaluation plain;
+    SHT_TRY(sht__evaluate(session, &options, &plain, error));
+    result->plain_train_accuracy = plain.accuracy;
   }
   bool asked = wants(&session->config, "logits") || wants(&session->config, "losses");
   if (asked && observer->examples_done != NULL) {

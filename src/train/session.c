@@ -8,9 +8,7 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
-
-// CIFAR's images are cut to their centre as in the paper (section 3 of its appendix A); other sizes stay whole.
-enum { WHOLE_SIDE = 32, CROPPED_SIDE = 28 };
+#include "train/dynamics.h"
 
 static sht_status open_data(sht_session *session, sht_error *error) {
   const sht_config *config = &session->config;
@@ -21,6 +19,7 @@ static sht_status open_data(sht_session *session, sht_error *error) {
       .seed = config->seed,
   };
   SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &session->randomization, error));
+  SHT_TRY(sht_augmentation_parse(config->augment, &session->augment, error));
   SHT_TRY(sht_dataset_open(config->data, &options, &session->data, error));
   if (session->data->train.count == 0 || session->data->train.count > UINT32_MAX) {
     return SHT_FAIL(error, SHT_DATA, "%s: %" PRIu64 " training examples, expected 1 to %" PRIu32, config->data,
@@ -35,6 +34,8 @@ static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t 
   sht_graph_options options = {
       .input = {.channels = session->data->train.channels, .height = height, .width = width},
       .classes = session->data->classes,
+      .set_dropout = !isnan(session->config.dropout),
+      .dropout = session->config.dropout,
   };
   return sht_graph_open(session->config.model, &options, &session->graph, error);
 }
@@ -42,11 +43,12 @@ static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t 
 // A model whose file requires the whole image gets it.
 static sht_status open_graph(sht_session *session, sht_error *error) {
   const sht_split *split = &session->data->train;
-  bool crop = split->height == WHOLE_SIDE && split->width == WHOLE_SIDE;
-  uint32_t height = crop ? CROPPED_SIDE : split->height;
-  uint32_t width = crop ? CROPPED_SIDE : split->width;
+  uint32_t height = 0;
+  uint32_t width = 0;
+  sht_split_window(split, &height, &width);
+  bool cut = height != split->height;
   sht_status status = open_graph_on(session, height, width, error);
-  if (status == SHT_CONFIG && crop && open_graph_on(session, split->height, split->width, NULL) == SHT_OK) {
+  if (status == SHT_CONFIG && cut && open_graph_on(session, split->height, split->width, NULL) == SHT_OK) {
     status = SHT_OK;
   }
   SHT_TRY(status);
@@ -61,7 +63,10 @@ static sht_status open_graph(sht_session *session, sht_error *error) {
 static sht_status prepare_data(sht_session *session, sht_error *error) {
   sht_dataset *data = session->data;
   sht_shape input = session->graph->input;
-  if (input.height != data->train.height || input.width != data->train.width) {
+  SHT_TRY(sht_augmentation_check(&session->augment, &session->randomization, &data->train, input.height, input.width,
+                                 error));
+  bool cut = input.height != data->train.height || input.width != data->train.width;
+  if (cut && !sht_augmentation_reads_around(&session->augment)) {
     SHT_TRY(sht_dataset_crop(data, input.height, input.width, error));
   }
   sht_pool *pool = NULL;
@@ -122,13 +127,17 @@ static sht_pipeline pipeline_of(const sht_session *session, const sht_split *spl
 }
 
 static sht_status open_all(sht_session *session, sht_error *error) {
+  uint64_t unused;
   SHT_TRY(sht_config_check(&session->config, error));
+  SHT_TRY(sht__dynamics_parse(session->config.dynamics, &unused, error));
   SHT_TRY(open_data(session, error));
   SHT_TRY(open_graph(session, error));
   SHT_TRY(prepare_data(session, error));
   SHT_TRY(open_engine(session, error));
   session->train = pipeline_of(session, &session->data->train);
+  session->train.augment = session->augment;
   session->test = pipeline_of(session, &session->data->test);
+  SHT_TRY(sht__dynamics_open(session, error));
   session->steps_per_epoch = (session->data->train.count + session->config.batch - 1) / session->config.batch;
   return sht__session_identify(session, error);
 }
@@ -145,6 +154,7 @@ sht_status sht__session_open(const sht_config *config, sht_session *session, sht
 void sht__session_close(sht_session *session) {
   sht_engine_close(session->engine);
   sht_graph_close(session->graph);
+  sht__dynamics_close(session);
   sht_dataset_close(session->data);
   sht_free(session->corrupted_test_labels);
   sht_free(session->train_indices);

@@ -12,11 +12,14 @@ enum { SHT_NUMERICS_VERSION = 1 };
 typedef struct sht_session {
   sht_config config;  // with the model's own rates in the place of "default"
   sht_randomization randomization;
-  sht_dataset *data;  // cropped and randomised
+  sht_augmentation augment;
+  sht_dataset *data;  // randomised; cropped, unless augmentation reads around the window
   sht_graph *graph;
   sht_engine *engine;  // initial weights
   sht_engine_info info;
   sht_pipeline train, test;
+  sht_pipeline watched;      // what the dynamics are measured on, without augmentation; split NULL: nothing
+  sht_split *watched_split;  // a copy of a part of the training set, or NULL when `watched` looks at all of it
   uint64_t steps_per_epoch;
   uint16_t *corrupted_test_labels;  // [test.count]; NULL with true labels
   uint32_t *train_indices;          // [train.count] places in the source when a subset is used; else NULL

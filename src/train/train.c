@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "train/checkpoint.h"
+#include "train/dynamics.h"
 #include "train/evaluate.h"
 #include "train/finish.h"
 #include "train/session.h"
@@ -73,6 +74,7 @@ static void add_metrics(sht_loop *loop, uint64_t done) {
     loop->at.loss_sum += step->loss_sum;
     loop->at.correct += step->correct;
     loop->at.seen += step->count;
+    sht__curve_add(&loop->at.curve, loop->at.step, loop->session->steps_per_epoch, step);
     loop->images += step->count;
     loop->at.step++;
     if (!step->finite && loop->diverged_step == 0) {
@@ -119,35 +121,65 @@ static sht_status run_chunk(sht_loop *loop, const sht_step_rates *rates, sht_err
   return now - loop->saved >= session->config.checkpoint_seconds ? save(loop, error) : SHT_OK;
 }
 
-static sht_status evaluate(sht_loop *loop, const sht_pipeline *pipeline, sht_evaluation *out, sht_error *error) {
-  sht_evaluate_options options = {.pipeline = pipeline, .observer = loop->observer};
+// other_labels: see sht_evaluate_options.
+static sht_status evaluate(sht_loop *loop, const sht_pipeline *pipeline, const uint16_t *other_labels,
+                           sht_evaluation *out, sht_error *error) {
+  sht_evaluate_options options = {.pipeline = pipeline, .other_labels = other_labels, .observer = loop->observer};
   sht_status status = sht__evaluate(loop->session, &options, out, error);
   return status == SHT_STOPPED ? stop(loop, error) : status;
+}
+
+// The passes over the training set, or the watched part of it, that this epoch's record asks for.
+static sht_status measure_training_set(sht_loop *loop, sht_epoch *record, sht_error *error) {
+  const sht_session *session = loop->session;
+  bool due = sht__evaluation_is_due(&session->config, record);
+  bool watch_all = session->watched.split == session->train.split;
+  sht_evaluation seen;
+  if (due || watch_all) {
+    SHT_TRY(evaluate(loop, &session->train, NULL, &seen, error));
+  }
+  if (due) {
+    record->train_loss_eval = seen.loss;
+    record->train_accuracy_eval = seen.accuracy;
+  }
+  if (session->watched.split != NULL && !watch_all) {
+    SHT_TRY(evaluate(loop, &session->watched, NULL, &seen, error));
+  }
+  if (session->watched.split != NULL) {
+    sht__dynamics_file(&seen.answers, record);
+  }
+  return SHT_OK;
+}
+
+static sht_status measure(sht_loop *loop, sht_epoch *record, sht_error *error) {
+  const sht_session *session = loop->session;
+  sht_evaluation test;
+  SHT_TRY(evaluate(loop, &session->test, session->corrupted_test_labels, &test, error));
+  record->test_loss = test.loss;
+  record->test_accuracy = test.accuracy;
+  record->corrupted_test_accuracy = test.corrupted_accuracy;
+  return measure_training_set(loop, record, error);
+}
+
+static void begin_epoch(sht_position *at) {
+  at->step = at->correct = at->seen = 0;
+  at->loss_sum = 0;
+  at->curve = (sht_curve_sums){0};
 }
 
 // Measures the finished epoch and files its record.
 static sht_status close_epoch(sht_loop *loop, double learning_rate, sht_error *error) {
   sht_position *at = &loop->at;
-  sht_evaluation test;
-  sht_evaluation train = {.loss = NAN, .accuracy = NAN};
-  sht_epoch record = {
-      .epoch = at->epoch + 1,
-      .steps = (at->epoch + 1) * loop->session->steps_per_epoch,
-      .learning_rate = learning_rate,
-      .train_loss = at->loss_sum / (double)at->seen,
-      .train_accuracy = (double)at->correct / (double)at->seen,
-  };
-  SHT_TRY(evaluate(loop, &loop->session->test, &test, error));
-  if (sht__evaluation_is_due(&loop->session->config, &record)) {
-    SHT_TRY(evaluate(loop, &loop->session->train, &train, error));
-  }
-  record.train_loss_eval = train.loss;
-  record.train_accuracy_eval = train.accuracy;
-  record.test_loss = test.loss;
-  record.test_accuracy = test.accuracy;
+  sht_epoch record = sht_epoch_blank();
+  record.epoch = at->epoch + 1;
+  record.steps = (at->epoch + 1) * loop->session->steps_per_epoch;
+  record.learning_rate = learning_rate;
+  record.train_loss = at->loss_sum / (double)at->seen;
+  record.train_accuracy = (double)at->correct / (double)at->seen;
+  sht__curve_close(&at->curve, at->seen, &record);
+  SHT_TRY(measure(loop, &record, error));
   at->records[at->epoch++] = record;
-  at->step = at->correct = at->seen = 0;
-  at->loss_sum = 0;
+  begin_epoch(at);
   double now = now_seconds();
   double seconds = now - loop->epoch_began;
   loop->epoch_began = now;
