@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -213,6 +214,42 @@ int64_t sht__npy_integer(const sht_npy *array, uint64_t index) {
     value = value << 8 | bytes[array->big_endian ? i : item - 1 - i];
   }
   return value > INT64_MAX && !negative ? INT64_MAX : (int64_t)value;
+}
+
+// IEEE half precision: 1 sign, 5 exponent and 10 mantissa bits.
+static double half_value(uint16_t bits) {
+  const int exponent = bits >> 10 & 31;
+  const double mantissa = bits & 1023;
+  double value = 0;
+  if (exponent == 31) {
+    value = mantissa == 0 ? INFINITY : NAN;
+  } else {
+    value = exponent == 0 ? ldexp(mantissa, -24) : ldexp(mantissa + 1024, exponent - 25);
+  }
+  return (bits & 0x8000) != 0 ? -value : value;
+}
+
+double sht__npy_number(const sht_npy *array, uint64_t index) {
+  if (array->kind != 'f') {
+    return (double)sht__npy_integer(array, index);
+  }
+  const unsigned char *bytes = array->data + index * array->item;
+  uint64_t word = 0;
+  for (uint32_t i = 0; i < array->item; i++) {
+    word = word << 8 | bytes[array->big_endian ? i : array->item - 1 - i];
+  }
+  if (array->item == 2) {
+    return half_value((uint16_t)word);
+  }
+  if (array->item == 4) {
+    const uint32_t half = (uint32_t)word;
+    float value = 0;
+    memcpy(&value, &half, sizeof value);
+    return (double)value;
+  }
+  double value = 0;
+  memcpy(&value, &word, sizeof value);
+  return value;
 }
 
 // The header of a float32 array, padded so that the data start at a multiple of 64. Returns its length.

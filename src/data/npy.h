@@ -29,6 +29,9 @@ sht_status sht__npy_parse(const char *name, const void *bytes, uint64_t size, sh
 // INT64_MAX.
 int64_t sht__npy_integer(const sht_npy *array, uint64_t index);
 
+// Element `index` (in memory order) of an array of any kind, as a double. Halves, floats and doubles are exact.
+double sht__npy_number(const sht_npy *array, uint64_t index);
+
 // Writes float32 values [dims[0]]..[dims[rank-1]] (last index fastest) as NPY 1.0, whole or not at all.
 // rank: 0 .. SHT_NPY_RANK_MAX. Errors: SHT_DISK, SHT_MEMORY, SHT_INTERNAL for a wrong rank.
 sht_status sht_npy_write_f32(const char *path, const float *values, const uint64_t *dims, int rank, sht_error *error);
