@@ -199,4 +199,4 @@ void sht_pool_close(sht_pool *pool) {
   sht_free(pool);
 }
 
-int sht_pool_threads(const sht_pool *pool) { return pool->threads; }
+int sht_pool_threads(const sht_pool *pool) { return pool == NULL ? 1 : pool->threads; }

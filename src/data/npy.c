@@ -216,17 +216,14 @@ int64_t sht__npy_integer(const sht_npy *array, uint64_t index) {
   return value > INT64_MAX && !negative ? INT64_MAX : (int64_t)value;
 }
 
-// IEEE half precision: 1 sign, 5 exponent and 10 mantissa bits.
-static double half_value(uint16_t bits) {
-  const int exponent = bits >> 10 & 31;
-  const double mantissa = bits & 1023;
-  double value = 0;
-  if (exponent == 31) {
-    value = mantissa == 0 ? INFINITY : NAN;
-  } else {
-    value = exponent == 0 ? ldexp(mantissa, -24) : ldexp(mantissa + 1024, exponent - 25);
-  }
-  return (bits & 0x8000) != 0 ? -value : value;
+// A half-precision number from its bits.
+static double half_number(uint64_t bits) {
+  int exponent = (int)(bits >> 10 & 31), mantissa = (int)(bits & 1023);
+  double size = exponent == 0   ? ldexp(mantissa, -24)
+                : exponent < 31 ? ldexp(1024 + mantissa, exponent - 25)
+                : mantissa == 0 ? (double)INFINITY
+                                : (double)NAN;
+  return bits >> 15 ? -size : size;
 }
 
 double sht__npy_number(const sht_npy *array, uint64_t index) {
@@ -234,29 +231,27 @@ double sht__npy_number(const sht_npy *array, uint64_t index) {
     return (double)sht__npy_integer(array, index);
   }
   const unsigned char *bytes = array->data + index * array->item;
-  uint64_t word = 0;
+  uint64_t bits = 0;
   for (uint32_t i = 0; i < array->item; i++) {
-    word = word << 8 | bytes[array->big_endian ? i : array->item - 1 - i];
+    bits = bits << 8 | bytes[array->big_endian ? i : array->item - 1 - i];
   }
   if (array->item == 2) {
-    return half_value((uint16_t)word);
+    return half_number(bits);
   }
-  if (array->item == 4) {
-    const uint32_t half = (uint32_t)word;
-    float value = 0;
-    memcpy(&value, &half, sizeof value);
-    return (double)value;
-  }
-  double value = 0;
-  memcpy(&value, &word, sizeof value);
-  return value;
+  uint32_t low = (uint32_t)bits;
+  float single;
+  double wide;
+  memcpy(&single, &low, sizeof single);
+  memcpy(&wide, &bits, sizeof wide);
+  return array->item == 4 ? (double)single : wide;
 }
 
-// The header of a float32 array, padded so that the data start at a multiple of 64. Returns its length.
-static uint64_t format_header(const uint64_t *dims, int rank, char out[HEADER_MAX]) {
+// The header of an array of little-endian floating-point numbers of `item` bytes, padded so that the data start at a
+// multiple of 64. Returns its length.
+static uint64_t format_header(uint32_t item, const uint64_t *dims, int rank, char out[HEADER_MAX]) {
   memset(out, ' ', HEADER_MAX);
   int at = HEADER_START_1;
-  at += snprintf(out + at, HEADER_MAX - (size_t)at, "{'descr': '<f4', 'fortran_order': False, 'shape': (");
+  at += snprintf(out + at, HEADER_MAX - (size_t)at, "{'descr': '<f%u', 'fortran_order': False, 'shape': (", item);
   for (int i = 0; i < rank; i++) {
     at += snprintf(out + at, HEADER_MAX - (size_t)at, "%" PRIu64 "%s", dims[i],
                    rank == 1      ? ","
@@ -275,13 +270,14 @@ static uint64_t format_header(const uint64_t *dims, int rank, char out[HEADER_MA
   return length;
 }
 
-sht_status sht_npy_write_f32(const char *path, const float *values, const uint64_t *dims, int rank, sht_error *error) {
+static sht_status write_array(const char *path, const void *values, uint32_t item, const uint64_t *dims, int rank,
+                              sht_error *error) {
   if (rank < 0 || rank > SHT_NPY_RANK_MAX) {
     return SHT_FAIL(error, SHT_INTERNAL, "%s: an array of %d dimensions, expected 0 to %d", path, rank,
                     SHT_NPY_RANK_MAX);
   }
   char header[HEADER_MAX];
-  uint64_t header_size = format_header(dims, rank, header);
+  uint64_t header_size = format_header(item, dims, rank, header);
   uint64_t count = 1;
   uint64_t bytes = 0;
   uint64_t size = 0;
@@ -289,7 +285,7 @@ sht_status sht_npy_write_f32(const char *path, const float *values, const uint64
   for (int i = 0; i < rank; i++) {
     fits = fits && sht_size_mul(count, dims[i], &count);
   }
-  fits = fits && sht_size_mul(count, sizeof *values, &bytes) && sht_size_add(bytes, header_size, &size);
+  fits = fits && sht_size_mul(count, item, &bytes) && sht_size_add(bytes, header_size, &size);
   if (!fits) {
     return SHT_FAIL(error, SHT_MEMORY, "%s: the array is larger than a machine can address", path);
   }
@@ -301,5 +297,43 @@ sht_status sht_npy_write_f32(const char *path, const float *values, const uint64
   }
   sht_status status = sht_file_write(path, file, size, error);
   sht_free(file);
+  return status;
+}
+
+sht_status sht_npy_write_f32(const char *path, const float *values, const uint64_t *dims, int rank, sht_error *error) {
+  return write_array(path, values, sizeof *values, dims, rank, error);
+}
+
+sht_status sht_npy_write_f64(const char *path, const double *values, const uint64_t *dims, int rank, sht_error *error) {
+  return write_array(path, values, sizeof *values, dims, rank, error);
+}
+
+sht_status sht__npy_read_table(const char *path, uint64_t limit, double **out, uint64_t *rows, uint64_t *columns,
+                               sht_error *error) {
+  char *bytes = NULL;
+  uint64_t size = 0;
+  sht_npy array;
+  *out = NULL;
+  SHT_TRY(sht_file_read(path, limit, &bytes, &size, error));
+  sht_status status = sht__npy_parse(path, bytes, size, &array, error);
+  if (status == SHT_OK &&
+      (array.rank < 1 || array.dims[0] == 0 || array.count == 0 || (array.fortran && array.rank > 2))) {
+    status = SHT_FAIL(error, SHT_DATA,
+                      "%s: an array without rows, or in Fortran order with more than two dimensions; "
+                      "expected [examples] or [examples][values] (numpy.ascontiguousarray)",
+                      path);
+  }
+  if (status == SHT_OK) {
+    status = SHT_ALLOC(out, array.count, path, error);
+  }
+  if (status == SHT_OK) {
+    *rows = array.dims[0];
+    *columns = array.count / array.dims[0];
+    for (uint64_t i = 0; i < array.count; i++) {
+      uint64_t place = array.fortran ? i % *columns * *rows + i / *columns : i;
+      (*out)[i] = sht__npy_number(&array, place);
+    }
+  }
+  sht_free(bytes);
   return status;
 }

@@ -1,4 +1,4 @@
-// NumPy's NPY files (format versions 1.0 to 3.0): reads numeric arrays, writes float32 ones.
+// NumPy's NPY files (format versions 1.0 to 3.0): reads numeric arrays, writes float32 and float64 ones.
 #ifndef SHT_DATA_NPY_H
 #define SHT_DATA_NPY_H
 
@@ -29,11 +29,17 @@ sht_status sht__npy_parse(const char *name, const void *bytes, uint64_t size, sh
 // INT64_MAX.
 int64_t sht__npy_integer(const sht_npy *array, uint64_t index);
 
-// Element `index` (in memory order) of an array of any kind, as a double. Halves, floats and doubles are exact.
+// Element `index` (in memory order) of any array, as a double.
 double sht__npy_number(const sht_npy *array, uint64_t index);
+
+// Reads an array of one or more dimensions as a table: rows = dims[0], columns = the product of the rest. *out:
+// [rows][columns], free with sht_free. limit: bytes of the file. Errors: SHT_MISSING, SHT_DATA, SHT_MEMORY.
+sht_status sht__npy_read_table(const char *path, uint64_t limit, double **out, uint64_t *rows, uint64_t *columns,
+                               sht_error *error);
 
 // Writes float32 values [dims[0]]..[dims[rank-1]] (last index fastest) as NPY 1.0, whole or not at all.
 // rank: 0 .. SHT_NPY_RANK_MAX. Errors: SHT_DISK, SHT_MEMORY, SHT_INTERNAL for a wrong rank.
 sht_status sht_npy_write_f32(const char *path, const float *values, const uint64_t *dims, int rank, sht_error *error);
+sht_status sht_npy_write_f64(const char *path, const double *values, const uint64_t *dims, int rank, sht_error *error);
 
 #endif

@@ -1,0 +1,277 @@
+// Telling how a kernel problem came out: see kernel_task.h.
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "cli/answer.h"
+#include "cli/kernel_task.h"
+#include "cli/table.h"
+#include "data/npy.h"
+
+enum { PATH_BYTES = 4096, WORD_BYTES = 48 };
+
+static bool is_regression(const sht_kernel_task *task) { return task->train.labels == NULL; }
+
+static sht_status add_norms(sht_json *json, const sht_kernel_solution *s, uint64_t outputs, sht_error *error) {
+  const sht_kernel_norms *norms = &s->norms;
+  sht_json item = {0};
+  sht_json_list list;
+  char number[WORD_BYTES], *text = NULL;
+  sht_json_add_number(&item, "solution", norms->solution);
+  sht_json_add_number(&item, "one_hot", norms->one_hot);
+  sht_json_add_number(&item, "centred", norms->centred);
+  sht_json_add_number(&item, "plus_minus_one", norms->plus_minus);
+  sht_json_add_number(&item, "label_number", norms->label_number);
+  sht_json_add_number(&item, "largest_output", norms->largest);
+  sht_json_add_number(&item, "mean_output", norms->mean);
+  sht_json_add_number(&item, "coefficients", norms->coefficients);
+  SHT_TRY(sht__list_open(&list, error));
+  for (uint64_t k = 0; k < outputs; k++) {
+    sht__list_add_raw(&list, sht_json_number_text(norms->outputs[k], number, sizeof number));
+  }
+  SHT_TRY(sht__list_close(&list, &item, "outputs", error));
+  SHT_TRY(sht_json_finish(&item, &text, error));
+  sht_json_add_raw(json, "norms", text);
+  sht_free(text);
+  return SHT_OK;
+}
+
+static sht_status add_phases(sht_json *json, const sht_kernel_solution *s, sht_error *error) {
+  sht_json_list list;
+  sht_status status = sht__list_open(&list, error);
+  for (uint32_t p = 0; status == SHT_OK && p < s->phase_count; p++) {
+    sht_json item = {0};
+    sht_json_add_text(&item, "phase", s->phases[p].name);
+    sht_json_add_number(&item, "seconds", s->phases[p].seconds);
+    sht_json_add_number(&item, "gflops", s->phases[p].gflops > 0 ? s->phases[p].gflops : (double)NAN);
+    sht_json_add_count(&item, "peak_bytes", s->phases[p].bytes);
+    status = sht__list_add(&list, &item, error);
+  }
+  sht_status closed = sht__list_close(&list, json, "phases", error);
+  return status != SHT_OK ? status : closed;
+}
+
+// One solution's members.
+static sht_status add_solution(sht_json *json, const sht_kernel_solution *s, uint64_t outputs, sht_error *error) {
+  sht_json_add_number(json, "ridge", s->ridge);
+  sht_json_add_number(json, "sigma", s->sigma);
+  sht_json_add_bool(json, "converged", s->converged);
+  sht_json_add_text(json, "remark", s->remark[0] != '\0' ? s->remark : NULL);
+  sht_json_add_number(json, "error", s->test_error);
+  sht_json_add_number(json, "train_error", s->train_error);
+  sht_json_add_number(json, "test_error", s->test_error);
+  sht_json_add_number(json, "corrupted_test_error", s->other_test_error);
+  sht_json_add_number(json, "loo_error", s->loo_error);
+  sht_json_add_number(json, "norm", s->norms.solution);
+  sht_json_add_number(json, "residual", s->residual);
+  sht_json_add_count(json, "iterations", s->iterations);
+  sht_json_add_number(json, "jitter", s->jitter);
+  sht_json_add_number(json, "smallest_pivot", s->smallest_pivot);
+  sht_json_add_number(json, "largest_eigenvalue", s->largest_eigenvalue);
+  sht_json_add_number(json, "smallest_eigenvalue", s->smallest_eigenvalue);
+  sht_json_add_number(json, "condition", s->largest_eigenvalue / s->smallest_eigenvalue);
+  SHT_TRY(add_norms(json, s, outputs, error));
+  return add_phases(json, s, error);
+}
+
+static sht_status add_solutions(sht_json *json, const sht_kernel_result *result, sht_error *error) {
+  if (result->solution_count == 1) {
+    return add_solution(json, &result->solutions[0], result->outputs, error);
+  }
+  sht_json_list list;
+  sht_status status = sht__list_open(&list, error);
+  for (uint32_t r = 0; status == SHT_OK && r < result->solution_count; r++) {
+    sht_json item = {0};
+    status = add_solution(&item, &result->solutions[r], result->outputs, error);
+    if (status == SHT_OK) {
+      status = sht__list_add(&list, &item, error);
+    }
+  }
+  sht_status closed = sht__list_close(&list, json, "solutions", error);
+  return status != SHT_OK ? status : closed;
+}
+
+static sht_status add_trials(sht_json *json, const sht_kernel_result *result, sht_error *error) {
+  sht_json_list list;
+  sht_status status = sht__list_open(&list, error);
+  for (uint32_t t = 0; status == SHT_OK && t < result->trial_count; t++) {
+    sht_json item = {0};
+    sht_json_add_number(&item, "sigma", result->trials[t].sigma);
+    sht_json_add_number(&item, "loo_error", result->trials[t].loo_error);
+    sht_json_add_number(&item, "loo_squared", result->trials[t].loo_squared);
+    status = sht__list_add(&list, &item, error);
+  }
+  sht_status closed = sht__list_close(&list, json, "search", error);
+  return status != SHT_OK ? status : closed;
+}
+
+static sht_status make_json(const sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
+                            sht_json *json, sht_error *error) {
+  const sht_config *config = &cli->config;
+  sht_json_add_text(json, "data", task->data != NULL ? config->data : sht__cli_text(cli, "inputs"));
+  sht_json_add_text(json, "labels", task->data != NULL ? config->labels : NULL);
+  sht_json_add_text(json, "pixels", task->data != NULL ? config->pixels : NULL);
+  sht_json_add_text(json, "kernel", sht_kernel_name(task->options.kind));
+  sht_json_add_text(json, "features", task->options.features != NULL ? task->options.features : "none");
+  sht_json_add_bool(json, "centred", task->options.centre);
+  sht_json_add_count(json, "seed", config->seed);
+  sht_json_add_count(json, "train_examples", result->examples);
+  sht_json_add_count(json, "test_examples", result->test_examples);
+  sht_json_add_count(json, "outputs", result->outputs);
+  sht_json_add_count(json, "feature_count", result->features);
+  sht_json_add_text(json, "arithmetic", result->arithmetic);
+  SHT_TRY(add_trials(json, result, error));
+  SHT_TRY(add_solutions(json, result, error));
+  sht_json_add_number(json, "feature_seconds", result->feature_seconds);
+  sht_json_add_number(json, "seconds", result->seconds);
+  sht_json_add_count(json, "peak_bytes", result->peak_bytes);
+  return SHT_OK;
+}
+
+// NAME.npy, or NAME-2.npy for the second ridge of a path.
+static sht_status write_array(const char *folder, const char *name, uint32_t ridge, uint32_t ridges,
+                              const double *values, uint64_t rows, uint64_t columns, sht_error *error) {
+  char file[WORD_BYTES], path[PATH_BYTES];
+  const uint64_t dims[] = {rows, columns};
+  if (ridges == 1) {
+    (void)snprintf(file, sizeof file, "%s.npy", name);
+  } else {
+    (void)snprintf(file, sizeof file, "%s-%" PRIu32 ".npy", name, ridge + 1);
+  }
+  SHT_TRY(sht_path_join(path, sizeof path, folder, file, error));
+  return sht_npy_write_f64(path, values, dims, 2, error);
+}
+
+static sht_status write_arrays(const char *folder, const sht_kernel_result *result, sht_error *error) {
+  for (uint32_t r = 0; r < result->solution_count; r++) {
+    const sht_kernel_solution *s = &result->solutions[r];
+    SHT_TRY(write_array(folder, "coefficients", r, result->solution_count, s->coefficients, result->examples,
+                        result->outputs, error));
+    if (result->test_examples > 0) {
+      SHT_TRY(write_array(folder, "predictions", r, result->solution_count, s->predictions, result->test_examples,
+                          result->outputs, error));
+    }
+  }
+  return SHT_OK;
+}
+
+// result.json, the arrays that were asked for; then the saved progress is no longer needed.
+static sht_status write_folder(const sht_cli *cli, const char *text, const sht_kernel_result *result,
+                               sht_error *error) {
+  const char *folder = sht__cli_text(cli, "output");
+  char path[PATH_BYTES];
+  if (folder == NULL) {
+    return SHT_OK;
+  }
+  SHT_TRY(sht_path_join(path, sizeof path, folder, "result.json", error));
+  SHT_TRY(sht_file_write(path, text, strlen(text), error));
+  if (sht__cli_is_set(cli, "arrays")) {
+    SHT_TRY(write_arrays(folder, result, error));
+  }
+  sht_kernel_forget(folder);
+  return SHT_OK;
+}
+
+static void print_error(const sht_kernel_task *task, const char *what, double error) {
+  char text[WORD_BYTES];
+  if (isnan(error)) {
+    return;
+  }
+  if (is_regression(task)) {
+    (void)printf("%s %.6g (root mean square)\n", what, error);
+  } else {
+    (void)printf("%s %s\n", what, sht__percent(error, text, sizeof text));
+  }
+}
+
+static void print_norms(const sht_kernel_task *task, const sht_kernel_norms *norms) {
+  (void)printf("Norm of the solution: %.6g (largest of an output %.6g, mean %.6g)", norms->solution, norms->largest,
+               norms->mean);
+  if (!is_regression(task)) {
+    (void)printf("; with targets one-hot %.6g, centred %.6g, plus and minus one %.6g, the label's number %.6g",
+                 norms->one_hot, norms->centred, norms->plus_minus, norms->label_number);
+  }
+  (void)printf("; of the coefficients %.6g\n", norms->coefficients);
+}
+
+static void print_numerics(const sht_kernel_solution *s) {
+  (void)printf("Residual %.2g after %" PRIu32 " products with K in double", s->residual, s->iterations);
+  if (s->jitter > 0) {
+    (void)printf("; fp32 could not factor K, so %.2g was added to the diagonal of its preconditioner", s->jitter);
+  }
+  if (!isnan(s->largest_eigenvalue)) {
+    (void)printf("; eigenvalues about %.3g to %.3g", s->smallest_eigenvalue, s->largest_eigenvalue);
+  }
+  (void)printf("\n");
+  if (s->remark[0] != '\0') {
+    (void)printf("%s\n", s->remark);
+  }
+}
+
+static void print_phases(const sht_kernel_solution *s) {
+  char duration[WORD_BYTES];
+  (void)printf("Time:");
+  for (uint32_t p = 0; p < s->phase_count; p++) {
+    (void)printf("%s %s %s", p > 0 ? "," : "", s->phases[p].name,
+                 sht_text_duration(s->phases[p].seconds, duration, sizeof duration));
+    if (s->phases[p].gflops > 0) {
+      (void)printf(" (%.0f GFLOP/s)", s->phases[p].gflops);
+    }
+  }
+  (void)printf("\n");
+}
+
+static void print_solution(const sht_kernel_task *task, const sht_kernel_solution *s) {
+  if (!isnan(s->sigma)) {
+    (void)printf("sigma %.6g (gamma %.6g)", s->sigma, 0.5 / (s->sigma * s->sigma));
+  }
+  (void)printf("%sridge %.6g\n", isnan(s->sigma) ? "" : ", ", s->ridge);
+  print_error(task, "Training error", s->train_error);
+  print_error(task, "Test error", s->test_error);
+  print_error(task, "Test error against labels corrupted the same way", s->other_test_error);
+  print_error(task, "Leave-one-out error", s->loo_error);
+  print_norms(task, &s->norms);
+  print_numerics(s);
+  print_phases(s);
+}
+
+static void print_text(const sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result) {
+  char examples[WORD_BYTES], features[WORD_BYTES], bytes[WORD_BYTES], duration[WORD_BYTES];
+  (void)printf("%s kernel on %s of %s, %s examples of %s features, solved exactly\n",
+               sht_kernel_name(task->options.kind), task->options.features != NULL ? task->options.features : "pixels",
+               task->data != NULL ? cli->config.data : sht__cli_text(cli, "inputs"),
+               sht_text_count(result->examples, examples, sizeof examples),
+               sht_text_count(result->features, features, sizeof features));
+  for (uint32_t t = 0; t < result->trial_count; t++) {
+    char percent[WORD_BYTES];
+    (void)printf("  sigma %.4g: leave-one-out error %s\n", result->trials[t].sigma,
+                 sht__percent(result->trials[t].loo_error, percent, sizeof percent));
+  }
+  for (uint32_t r = 0; r < result->solution_count; r++) {
+    (void)printf("\n");
+    print_solution(task, &result->solutions[r]);
+  }
+  (void)printf("\n%s in all, %s of memory\n", sht_text_duration(result->seconds, duration, sizeof duration),
+               sht_text_bytes(result->peak_bytes, bytes, sizeof bytes));
+}
+
+sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
+                              sht_error *error) {
+  sht_json json = {0};
+  char *text = NULL;
+  SHT_TRY(make_json(cli, task, result, &json, error));
+  SHT_TRY(sht_json_finish(&json, &text, error));
+  sht_status status = write_folder(cli, text, result, error);
+  if (status == SHT_OK && cli->json) {
+    (void)printf("%s\n", text);
+    cli->answered = true;
+  } else if (status == SHT_OK) {
+    print_text(cli, task, result);
+  }
+  sht_free(text);
+  return status;
+}

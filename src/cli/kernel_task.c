@@ -1,0 +1,220 @@
+// From a command line to a kernel problem: see kernel_task.h.
+#include "cli/kernel_task.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/pool.h"
+#include "config/scalar.h"
+#include "data/npy.h"
+
+enum { NUMBER_BYTES = 64 };
+#define ARRAY_BYTES_MAX ((uint64_t)64 << 30)
+
+static double number_of(const sht_cli *cli, const char *name, double fallback) {
+  const char *text = sht__cli_text(cli, name);
+  double value = fallback;
+  if (text != NULL) {
+    (void)sht__scalar_number(text, &value);
+  }
+  return value;
+}
+
+static sht_kernel_kind kind_of(const char *name) {
+  int kind = SHT_KERNEL_LINEAR;
+  while (strcmp(sht_kernel_name((sht_kernel_kind)kind), name) != 0) {
+    kind++;  // the option's choices are these names
+  }
+  return (sht_kernel_kind)kind;
+}
+
+static sht_status take_sigma(const sht_cli *cli, sht_kernel_options *options, sht_error *error) {
+  const char *sigma = sht__cli_text(cli, "sigma"), *gamma = sht__cli_text(cli, "gamma");
+  if (sigma != NULL && gamma != NULL) {
+    return SHT_FAIL(error, SHT_USAGE, "--sigma and --gamma say the same (gamma = 1 / (2 sigma^2)); give one of them");
+  }
+  if (gamma != NULL) {
+    double value = number_of(cli, "gamma", 0);
+    if (!(value > 0)) {
+      return SHT_FAIL(error, SHT_USAGE, "--gamma takes a number above 0, not \"%s\"", gamma);
+    }
+    options->sigma_rule = SHT_SIGMA_GIVEN;
+    options->sigma = sqrt(0.5 / value);
+    return SHT_OK;
+  }
+  if (sigma == NULL || strcmp(sigma, "median") == 0) {
+    options->sigma_rule = SHT_SIGMA_MEDIAN;
+    return SHT_OK;
+  }
+  if (strcmp(sigma, "search") == 0) {
+    options->sigma_rule = SHT_SIGMA_SEARCH;
+    return SHT_OK;
+  }
+  options->sigma_rule = SHT_SIGMA_GIVEN;
+  if (!sht__scalar_number(sigma, &options->sigma) || !(options->sigma > 0)) {
+    return SHT_FAIL(error, SHT_USAGE, "--sigma takes a number above 0, median or search, not \"%s\"", sigma);
+  }
+  return SHT_OK;
+}
+
+// "0" or "0,1e-3,1e-1".
+static sht_status take_ridges(const sht_cli *cli, sht_kernel_options *options, sht_error *error) {
+  const char *text = sht__cli_text(cli, "ridge");
+  options->ridge_count = text == NULL ? 1 : 0;
+  while (text != NULL && *text != '\0') {
+    char number[NUMBER_BYTES];
+    size_t length = strcspn(text, ",");
+    (void)snprintf(number, sizeof number, "%.*s", (int)(length < NUMBER_BYTES ? length : NUMBER_BYTES - 1), text);
+    double value = -1;
+    if (options->ridge_count == SHT_KERNEL_RIDGES_MAX || !sht__scalar_number(number, &value) || value < 0) {
+      return SHT_FAIL(error, SHT_USAGE,
+                      "--ridge takes a number of at least 0, or up to %d of them with commas; not \"%s\"",
+                      SHT_KERNEL_RIDGES_MAX, number);
+    }
+    options->ridges[options->ridge_count++] = value;
+    text += length + (text[length] == ',');
+  }
+  return options->ridge_count > 0 ? SHT_OK : SHT_FAIL(error, SHT_USAGE, "--ridge needs a number, for example 1e-3");
+}
+
+// "8G", "500M", bytes.
+static sht_status take_memory(const sht_cli *cli, sht_kernel_options *options, sht_error *error) {
+  const char *text = sht__cli_text(cli, "memory");
+  if (text == NULL) {
+    return SHT_OK;
+  }
+  static const char units[] = "KMGT";
+  char *end = NULL;
+  double value = strtod(text, &end);
+  const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+  double factor = unit != NULL ? pow(1024, (double)(unit - units + 1)) : 1;
+  if (!(value > 0) || (*end != '\0' && (unit == NULL || end[1] != '\0')) || value * factor > 1e18) {
+    return SHT_FAIL(error, SHT_USAGE, "--memory takes a size such as 12G or 500M, not \"%s\"", text);
+  }
+  options->memory_max = (uint64_t)(value * factor);
+  return SHT_OK;
+}
+
+static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {
+  sht_kernel_options *options = &task->options;
+  const char *kind = sht__cli_text(cli, "kernel");
+  sht_kernel_options_default(options);
+  SHT_TRY(take_sigma(cli, options, error));
+  SHT_TRY(take_ridges(cli, options, error));
+  SHT_TRY(take_memory(cli, options, error));
+  options->features = sht__cli_text(cli, "features");
+  bool wide = options->features != NULL && strncmp(options->features, "randconv", 8) == 0;
+  options->kind = kind != NULL ? kind_of(kind) : wide ? SHT_KERNEL_LINEAR : options->kind;
+  options->offset = number_of(cli, "offset", options->offset);
+  options->degree = (uint32_t)sht__cli_count(cli, "degree", options->degree);
+  options->centre = sht__cli_is_set(cli, "centre");
+  options->leave_one_out = sht__cli_is_set(cli, "leave-one-out");
+  options->spectrum_steps = (uint32_t)sht__cli_count(cli, "spectrum", options->spectrum_steps);
+  options->tolerance = number_of(cli, "tolerance", options->tolerance);
+  options->iterations_max = (uint32_t)sht__cli_count(cli, "iterations", options->iterations_max);
+  options->search_examples = sht__cli_count(cli, "search-size", options->search_examples);
+  options->seed = cli->config.seed;
+  options->folder = sht__cli_text(cli, "output");
+  options->checkpoint_seconds = cli->config.checkpoint_seconds;
+  SHT_TRY(sht_pool_open((int)cli->config.threads, &task->pool, error));
+  options->pool = task->pool;
+  return SHT_OK;
+}
+
+static void take_split(const sht_dataset *data, const sht_split *split, sht_kernel_examples *out) {
+  *out =
+      (sht_kernel_examples){.count = split->count, .images = split, .labels = split->labels, .outputs = data->classes};
+}
+
+static sht_status corrupt_test_labels(sht_kernel_task *task, const sht_randomization *how, sht_error *error) {
+  if (how->labels == SHT_LABELS_TRUE || task->data->test.count == 0) {
+    return SHT_OK;
+  }
+  SHT_TRY(SHT_ALLOC(&task->other_labels, task->data->test.count, "test labels", error));
+  SHT_TRY(sht_dataset_corrupt_test_labels(task->data, how, task->other_labels, error));
+  task->test.other_labels = task->other_labels;
+  task->has_other_labels = true;
+  return SHT_OK;
+}
+
+static sht_status take_data(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {
+  const sht_config *config = &cli->config;
+  sht_randomization how;
+  SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &how, error));
+  sht_dataset_options options = {.data_dir = config->data_dir[0] != '\0' ? config->data_dir : NULL,
+                                 .train_limit = config->train_size,
+                                 .test_limit = config->test_size,
+                                 .seed = config->seed};
+  SHT_TRY(sht_dataset_open(config->data, &options, &task->data, error));
+  SHT_TRY(sht_dataset_randomize(task->data, &how, task->pool, error));
+  take_split(task->data, &task->data->train, &task->train);
+  take_split(task->data, &task->data->test, &task->test);
+  task->has_test = task->data->test.count > 0;
+  return corrupt_test_labels(task, &how, error);
+}
+
+// A table of doubles as floats. values: freed.
+static sht_status narrow(double *values, uint64_t count, float **out, sht_error *error) {
+  sht_status status = SHT_ALLOC(out, count, "inputs", error);
+  for (uint64_t i = 0; status == SHT_OK && i < count; i++) {
+    (*out)[i] = (float)values[i];
+  }
+  sht_free(values);
+  return status;
+}
+
+// One pair of files: inputs [n][d] and targets [n] or [n][m].
+static sht_status take_arrays(const char *inputs, const char *targets, int which, sht_kernel_task *task,
+                              sht_kernel_examples *out, sht_error *error) {
+  uint64_t rows = 0;
+  double *values = NULL;
+  *out = (sht_kernel_examples){0};
+  SHT_TRY(sht__npy_read_table(inputs, ARRAY_BYTES_MAX, &values, &out->count, &out->width, error));
+  SHT_TRY(narrow(values, out->count * out->width, &task->inputs[which], error));
+  SHT_TRY(sht__npy_read_table(targets, ARRAY_BYTES_MAX, &task->targets[which], &rows, &out->outputs, error));
+  if (rows != out->count) {
+    return SHT_FAIL(error, SHT_DATA,
+                    "%s has %" PRIu64 " examples and %s has %" PRIu64 "; expected as many targets as inputs", inputs,
+                    out->count, targets, rows);
+  }
+  out->inputs = task->inputs[which];
+  out->targets = task->targets[which];
+  return SHT_OK;
+}
+
+static sht_status take_all_arrays(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {
+  const char *inputs = sht__cli_text(cli, "inputs"), *targets = sht__cli_text(cli, "targets");
+  const char *test_inputs = sht__cli_text(cli, "test-inputs"), *test_targets = sht__cli_text(cli, "test-targets");
+  if (inputs == NULL || targets == NULL || (test_inputs == NULL) != (test_targets == NULL)) {
+    return SHT_FAIL(error, SHT_USAGE,
+                    "arrays come in pairs: --inputs with --targets, --test-inputs with --test-targets");
+  }
+  SHT_TRY(take_arrays(inputs, targets, 0, task, &task->train, error));
+  task->has_test = test_inputs != NULL;
+  return task->has_test ? take_arrays(test_inputs, test_targets, 1, task, &task->test, error) : SHT_OK;
+}
+
+sht_status sht__kernel_task_open(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {
+  static const char *const names[] = {"inputs", "targets", "test-inputs", "test-targets"};
+  bool arrays = false;
+  *task = (sht_kernel_task){0};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    arrays = arrays || sht__cli_text(cli, names[i]) != NULL;
+  }
+  SHT_TRY(take_options(cli, task, error));
+  return arrays ? take_all_arrays(cli, task, error) : take_data(cli, task, error);
+}
+
+void sht__kernel_task_close(sht_kernel_task *task) {
+  sht_dataset_close(task->data);
+  sht_free(task->other_labels);
+  for (int which = 0; which < 2; which++) {
+    sht_free(task->inputs[which]);
+    sht_free(task->targets[which]);
+  }
+  sht_pool_close(task->pool);
+}

@@ -1,0 +1,28 @@
+// What `shatter kernel` was asked to do: its examples, from a data set or from NPY files, and its options.
+#ifndef SHT_CLI_KERNEL_TASK_H
+#define SHT_CLI_KERNEL_TASK_H
+
+#include "cli/cli.h"
+#include "shatter/kernel.h"
+
+typedef struct sht_kernel_task {
+  sht_kernel_options options;
+  sht_kernel_examples train, test;
+  bool has_test;
+  bool has_other_labels;
+  sht_dataset *data;  // NULL: arrays
+  uint16_t *other_labels;
+  float *inputs[2];  // of arrays: training, test
+  double *targets[2];
+  sht_pool *pool;
+} sht_kernel_task;
+
+// Reads data and options. Close in every case. Errors: SHT_USAGE, SHT_CONFIG, those of the data.
+sht_status sht__kernel_task_open(const sht_cli *cli, sht_kernel_task *task, sht_error *error);
+void sht__kernel_task_close(sht_kernel_task *task);
+
+// Prints what came out, as text or (--json) as the object, and writes the files of --output.
+sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
+                              sht_error *error);
+
+#endif

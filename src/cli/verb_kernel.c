@@ -1,0 +1,188 @@
+// shatter kernel: a kernel machine solved exactly for all training examples.
+#include <stdio.h>
+
+#include "base/text.h"
+#include "cli/kernel_task.h"
+#include "cli/peak.h"
+#include "cli/signals.h"
+#include "cli/verbs.h"
+#include "cli/work.h"
+
+enum { TEXT_BYTES = 64 };
+// Work below this many operations is over before its estimate has been read.
+static const double WORTH_TELLING = 2e12;
+// What the estimate of time supposes: a share of the fp32 peak, products in double at half that rate, so many of them.
+static const double SHARE_OF_PEAK = 0.8, PRODUCTS = 6;
+
+// What it takes, beforehand.
+static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht_error *error) {
+  sht_kernel_estimate cost;
+  const sht_kernel_examples *test = task->has_test ? &task->test : NULL;
+  SHT_TRY(sht_kernel_estimate_cost(&task->train, test, &task->options, &cost, error));
+  double operations = cost.search_flops + cost.feature_flops + cost.gram_flops + cost.factor_flops + cost.loo_flops +
+                      2 * PRODUCTS * cost.product_flops;
+  if (cli->quiet || operations < WORTH_TELLING) {
+    return SHT_OK;
+  }
+  double peak = 0;
+  char time[TEXT_BYTES], bytes[TEXT_BYTES], folder[TEXT_BYTES], search[TEXT_BYTES];
+  SHT_TRY(sht__peak_measure(SHT_FP32, (int)cli->config.threads, &peak, error));
+  double rate = SHARE_OF_PEAK * peak * 1e9;
+  (void)fprintf(stderr, "This takes about %s and %s of memory", sht_text_duration(operations / rate, time, sizeof time),
+                sht_text_bytes(cost.bytes, bytes, sizeof bytes));
+  if (cost.search_flops > 0) {
+    (void)fprintf(stderr, ", %s of it for the search",
+                  sht_text_duration(cost.search_flops / rate, search, sizeof search));
+  }
+  if (task->options.folder != NULL) {
+    (void)fprintf(stderr, "; progress is saved in %s (up to %s)", task->options.folder,
+                  sht_text_bytes(cost.folder_bytes, folder, sizeof folder));
+  } else {
+    (void)fprintf(stderr, "; with -o FOLDER it could be interrupted");
+  }
+  (void)fprintf(stderr, ".\n");
+  return SHT_OK;
+}
+
+static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
+  sht_work_progress progress;
+  sht__work_open(&progress, cli);
+  sht_work observer = sht__work_observer(&progress);
+  task->options.work = &observer;
+  sht_kernel_result *result = NULL;
+  sht_status status =
+      sht_kernel_solve(&task->train, task->has_test ? &task->test : NULL, &task->options, &result, error);
+  sht__work_close(&progress);
+  if (status == SHT_STOPPED) {
+    return task->options.folder != NULL
+               ? SHT_FAIL(error, SHT_STOPPED, "stopped; what was done is saved. The same command goes on from there")
+               : SHT_FAIL(error, SHT_STOPPED, "stopped; nothing was saved (with -o FOLDER it is)");
+  }
+  if (status == SHT_OK) {
+    status = sht__kernel_answer(cli, task, result, error);
+  }
+  sht_kernel_result_close(result);
+  return status;
+}
+
+static sht_status run(sht_cli *cli, sht_error *error) {
+  sht_kernel_task task;
+  sht__signals_install();
+  if (sht__cli_is_set(cli, "arrays") && sht__cli_text(cli, "output") == NULL) {
+    return SHT_FAIL(error, SHT_USAGE, "--arrays needs a folder to write them to: -o FOLDER");
+  }
+  sht_status status = sht__kernel_task_open(cli, &task, error);
+  if (status == SHT_OK) {
+    status = tell_cost(cli, &task, error);
+  }
+  if (status == SHT_OK) {
+    status = solve(cli, &task, error);
+  }
+  sht__kernel_task_close(&task);
+  return status;
+}
+
+static const char *const examples[] = {
+    "shatter kernel --data mnist --sigma 5 --train-size 10000",
+    "a Gaussian kernel that interpolates 10,000 digits",
+    "shatter kernel --data mnist --features gabor -o gabor-mnist",
+    "Gabor wavelets, all 60,000 digits; can be interrupted and goes on when called again",
+    "shatter kernel --data cifar10 --features randconv:8000 --ridge 0,1 -o randconv",
+    "a linear kernel on 8,000 random convolutional filters, without and with a ridge",
+    "shatter kernel --data shapes --sigma search --leave-one-out --json",
+    "the width with the smallest leave-one-out error; one object for a script",
+    "shatter kernel --inputs x.npy --targets y.npy --kernel laplacian --sigma 2",
+    "regression on arrays of one's own",
+    NULL,
+};
+
+static const sht_cli_option options[] = {
+    {.name = "kernel",
+     .type = SHT_OPTION_CHOICE,
+     .value_name = "NAME",
+     .choices = "linear gaussian laplacian polynomial",
+     .default_text = "gaussian",
+     .help = "which kernel; linear with features randconv"},
+    {.name = "sigma",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "S",
+     .default_text = "median",
+     .help = "width of the kernel: a number, median, or search (smallest leave-one-out error on a subsample)"},
+    {.name = "gamma",
+     .type = SHT_OPTION_NUMBER,
+     .value_name = "G",
+     .help = "the same as 1 / (2 sigma^2): exp(-G |x - z|^2)"},
+    {.name = "degree",
+     .type = SHT_OPTION_COUNT,
+     .value_name = "N",
+     .default_text = "3",
+     .help = "of the polynomial kernel (<x,z> / sigma^2 + offset)^degree"},
+    {.name = "offset", .type = SHT_OPTION_NUMBER, .value_name = "C", .default_text = "1", .help = "of the same"},
+    {.name = "features",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "MAP",
+     .default_text = "none",
+     .help = "what the kernel sees: none (pixels), gabor, or randconv:N (N random convolutional filters)"},
+    {.name = "ridge",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "L",
+     .default_text = "0",
+     .help = "lambda of K + lambda I; several with commas are solved one after another"},
+    {.name = "centre", .type = SHT_OPTION_BOOL, .help = "take the mean out of the targets, add it to predictions"},
+    {.name = "leave-one-out",
+     .type = SHT_OPTION_BOOL,
+     .help = "the exact leave-one-out error, which takes as long as the factorisation"},
+    {.name = "spectrum",
+     .type = SHT_OPTION_COUNT,
+     .value_name = "N",
+     .default_text = "16",
+     .help = "steps of Lanczos to estimate the ends of the spectrum; 0: none"},
+    {.name = "tolerance",
+     .type = SHT_OPTION_NUMBER,
+     .value_name = "T",
+     .default_text = "1e-10",
+     .help = "largest relative residual of a solution"},
+    {.name = "iterations",
+     .type = SHT_OPTION_COUNT,
+     .value_name = "N",
+     .default_text = "100",
+     .help = "products with K in double, at most"},
+    {.name = "search-size",
+     .type = SHT_OPTION_COUNT,
+     .value_name = "N",
+     .default_text = "4000",
+     .help = "examples that a search for sigma uses"},
+    {.name = "memory",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "SIZE",
+     .help = "memory that may be used, such as 12G; otherwise what is free"},
+    {.name = "inputs", .type = SHT_OPTION_TEXT, .value_name = "FILE", .help = "NPY array [n][d] instead of --data"},
+    {.name = "targets", .type = SHT_OPTION_TEXT, .value_name = "FILE", .help = "NPY array [n] or [n][m] to regress on"},
+    {.name = "test-inputs", .type = SHT_OPTION_TEXT, .value_name = "FILE", .help = "the same for the test"},
+    {.name = "test-targets", .type = SHT_OPTION_TEXT, .value_name = "FILE", .help = "the same for the test"},
+    {.name = "output",
+     .letter = 'o',
+     .type = SHT_OPTION_TEXT,
+     .value_name = "FOLDER",
+     .help = "write result.json there, and progress on the way"},
+    {.name = "arrays",
+     .type = SHT_OPTION_BOOL,
+     .help = "also write coefficients.npy [n][m] and predictions.npy [test n][m]"},
+    SHT_CLI_PROGRESS_OPTION,
+    {.name = NULL},
+};
+
+const sht_verb sht__verb_kernel = {
+    .name = "kernel",
+    .arguments = "",
+    .summary = "solve a kernel machine exactly: interpolate all training examples, or with a ridge",
+    .description =
+        "One factorisation of K in fp32, then conjugate gradients in double against K computed anew from the data. "
+        "Errors, norms under every coding of the targets, leave-one-out, spectrum. With --json: error, train_error, "
+        "norm, norms, residual, converged, jitter, phases, seconds, peak_bytes; a path of ridges has a list, "
+        "solutions. Ctrl-C with -o: exit code 130, and the same command goes on.",
+    .examples = examples,
+    .config_options = "data labels pixels train-size test-size seed threads checkpoint-seconds data-dir",
+    .options = options,
+    .run = run,
+};

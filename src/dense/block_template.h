@@ -1,0 +1,215 @@
+// The kernels of block.h for one instruction set. The including file defines BLOCK_WIDTH (floats in a vector),
+// BLOCK_ROWS (rows of a register tile), BLOCK_TARGET (the instruction set, as a function attribute), BLOCK_SET (the
+// table's name), `supported`, and fused multiply-adds of vectors, vec_fused and vec_fused_f64, in terms of the vector
+// types of block_vector.h.
+#ifndef SHT_DENSE_BLOCK_TEMPLATE_H
+#define SHT_DENSE_BLOCK_TEMPLATE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "dense/block_vector.h"
+
+#define BLOCK_UNROLL _Pragma("GCC unroll 16")
+#define BLOCK_LOOP BLOCK_TARGET static
+
+// A register tile is BLOCK_ROWS values of j by two vectors of i.
+BLOCK_INLINE void multiply_stripe(float *c, const float *a, const float *b, size_t k, float sign) {
+  vec acc[BLOCK_ROWS][2] = {0};
+  for (size_t step = 0; step < k; step++, a += SHT_LANES, b += SHT_LANES) {
+    vec a0 = *(const vec *)a, a1 = *(const vec *)(a + BLOCK_WIDTH);
+    BLOCK_UNROLL
+    for (int r = 0; r < BLOCK_ROWS; r++) {
+      vec x = vec_set(b[r]);
+      acc[r][0] = vec_fused(x, a0, acc[r][0]);
+      acc[r][1] = vec_fused(x, a1, acc[r][1]);
+    }
+  }
+  vec factor = vec_set(sign);
+  BLOCK_UNROLL
+  for (int r = 0; r < BLOCK_ROWS; r++, c += SHT_LANES) {
+    *(vec *)c = vec_fused(factor, acc[r][0], *(vec *)c);
+    *(vec *)(c + BLOCK_WIDTH) = vec_fused(factor, acc[r][1], *(vec *)(c + BLOCK_WIDTH));
+  }
+}
+
+BLOCK_LOOP void multiply(float *c, const float *a, const float *b, size_t k, float sign) {
+  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
+    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
+      multiply_stripe(c + j * SHT_LANES + i, a + i, b + j, k, sign);
+    }
+  }
+}
+
+BLOCK_INLINE void multiply_stripe_f64(double *c, const double *a, const double *b, size_t k) {
+  vec_f64 acc[BLOCK_ROWS][2] = {0};
+  for (size_t step = 0; step < k; step++, a += SHT_LANES, b += SHT_LANES) {
+    vec_f64 a0 = *(const vec_f64 *)a, a1 = *(const vec_f64 *)(a + BLOCK_WIDTH / 2);
+    BLOCK_UNROLL
+    for (int r = 0; r < BLOCK_ROWS; r++) {
+      vec_f64 x = vec_set_f64(b[r]);
+      acc[r][0] = vec_fused_f64(x, a0, acc[r][0]);
+      acc[r][1] = vec_fused_f64(x, a1, acc[r][1]);
+    }
+  }
+  BLOCK_UNROLL
+  for (int r = 0; r < BLOCK_ROWS; r++, c += SHT_LANES) {
+    *(vec_f64 *)c += acc[r][0];
+    *(vec_f64 *)(c + BLOCK_WIDTH / 2) += acc[r][1];
+  }
+}
+
+BLOCK_LOOP void multiply_f64(double *c, const double *a, const double *b, size_t k, size_t columns) {
+  for (size_t j = 0; j < columns; j += BLOCK_ROWS) {
+    for (size_t i = 0; i < SHT_LANES; i += BLOCK_WIDTH) {
+      multiply_stripe_f64(c + j * SHT_LANES + i, a + i, b + j, k);
+    }
+  }
+}
+
+BLOCK_LOOP void widen(const float *from, double *to, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    to[i] = from[i];
+  }
+}
+
+// x[c2] -= factor x[c], all 32 rows.
+BLOCK_INLINE void subtract_multiple(float *to, const float *from, float factor) {
+  for (int i = 0; i < SHT_LANES; i++) {
+    to[i] -= factor * from[i];
+  }
+}
+
+BLOCK_INLINE void divide(float *x, float by) {
+  for (int i = 0; i < SHT_LANES; i++) {
+    x[i] /= by;
+  }
+}
+
+BLOCK_LOOP void solve_transposed(float *x, const float *l) {
+  for (int c = 0; c < SHT_LANES; c++) {
+    divide(x + c * SHT_LANES, l[c * SHT_LANES + c]);
+    for (int later = c + 1; later < SHT_LANES; later++) {
+      subtract_multiple(x + later * SHT_LANES, x + c * SHT_LANES, l[c * SHT_LANES + later]);
+    }
+  }
+}
+
+BLOCK_LOOP void solve(float *x, const float *l) {
+  for (int c = SHT_LANES - 1; c >= 0; c--) {
+    for (int later = c + 1; later < SHT_LANES; later++) {
+      subtract_multiple(x + c * SHT_LANES, x + later * SHT_LANES, l[c * SHT_LANES + later]);
+    }
+    divide(x + c * SHT_LANES, l[c * SHT_LANES + c]);
+  }
+}
+
+BLOCK_LOOP void add_thresholds(const float *x, float bias, float *plus, float *minus, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    float above = x[i] - bias, below = -x[i] - bias;
+    plus[i] += above > 0 ? above : 0;
+    minus[i] += below > 0 ? below : 0;
+  }
+}
+
+// exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2, |r| <= ln(2)/2, and ln 2 in two parts so that r is good
+// to the last bit; exp(r) by its Taylor series, whose first term left out is 5e-9 (float) and 4e-18 (double) of 1.
+// Adding 1.5 * 2^23 rounds to an integer and leaves it in the lowest bits. 2^n is multiplied in two halves because n
+// may be one more than an exponent holds.
+BLOCK_INLINE float power_of_two(int32_t n) {
+  int32_t bits = (n + 127) << 23;
+  float out;
+  memcpy(&out, &bits, sizeof out);
+  return out;
+}
+
+BLOCK_INLINE float exp_one(float x) {
+  static const float magic = 12582912.0F, ln2_high = 0x1.62e4p-1F, ln2_low = 0x1.7f7d1cp-20F;
+  float y = x < 89 ? x : 89;
+  y = y < -87.33F ? -87.33F : y;
+  float shifted = __builtin_fmaf(y, 0x1.715476p0F, magic);
+  int32_t n;
+  memcpy(&n, &shifted, sizeof n);
+  n -= 0x4b400000;
+  float count = shifted - magic;
+  float r = __builtin_fmaf(count, -ln2_low, __builtin_fmaf(count, -ln2_high, y));
+  float p = 1.0F / 5040;
+  p = __builtin_fmaf(p, r, 1.0F / 720);
+  p = __builtin_fmaf(p, r, 1.0F / 120);
+  p = __builtin_fmaf(p, r, 1.0F / 24);
+  p = __builtin_fmaf(p, r, 1.0F / 6);
+  p = __builtin_fmaf(p, r, 0.5F);
+  p = __builtin_fmaf(p * r, r, r) + 1;
+  p = p * power_of_two(n >> 1) * power_of_two(n - (n >> 1));
+  p = x < -87.33F ? 0 : p;
+  return x != x ? x : p;
+}
+
+BLOCK_LOOP void exp_f32(float *values, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    values[i] = exp_one(values[i]);
+  }
+}
+
+BLOCK_INLINE double power_of_two_f64(int64_t n) {
+  int64_t bits = (n + 1023) << 52;
+  double out;
+  memcpy(&out, &bits, sizeof out);
+  return out;
+}
+
+BLOCK_INLINE double exp_one_f64(double x) {
+  static const double magic = 0x1.8p52, ln2_high = 0x1.62e42fefap-1, ln2_low = 0x1.cf79abc9e3b3ap-40;
+  double y = x < 710 ? x : 710;
+  y = y < -708 ? -708 : y;
+  double shifted = __builtin_fma(y, 0x1.71547652b82fep0, magic);
+  int64_t n;
+  memcpy(&n, &shifted, sizeof n);
+  n -= 0x4338000000000000;
+  double count = shifted - magic;
+  double r = __builtin_fma(count, -ln2_low, __builtin_fma(count, -ln2_high, y));
+  double p = 1.0 / 6227020800;
+  p = __builtin_fma(p, r, 1.0 / 479001600);
+  p = __builtin_fma(p, r, 1.0 / 39916800);
+  p = __builtin_fma(p, r, 1.0 / 3628800);
+  p = __builtin_fma(p, r, 1.0 / 362880);
+  p = __builtin_fma(p, r, 1.0 / 40320);
+  p = __builtin_fma(p, r, 1.0 / 5040);
+  p = __builtin_fma(p, r, 1.0 / 720);
+  p = __builtin_fma(p, r, 1.0 / 120);
+  p = __builtin_fma(p, r, 1.0 / 24);
+  p = __builtin_fma(p, r, 1.0 / 6);
+  p = __builtin_fma(p, r, 0.5);
+  p = __builtin_fma(p * r, r, r) + 1;
+  int64_t half = (int64_t)((int32_t)n >> 1);
+  p = p * power_of_two_f64(half) * power_of_two_f64(n - half);
+  p = x < -708 ? 0 : p;
+  return x != x ? x : p;
+}
+
+BLOCK_LOOP void exp_f64(double *values, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    values[i] = exp_one_f64(values[i]);
+  }
+}
+
+#define BLOCK_STRING_(name) #name
+#define BLOCK_STRING(name) BLOCK_STRING_(name)
+#define BLOCK_JOIN_(name) sht__block_##name
+#define BLOCK_JOIN(name) BLOCK_JOIN_(name)
+
+const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
+    .name = BLOCK_STRING(BLOCK_SET),
+    .supported = supported,
+    .multiply = multiply,
+    .multiply_f64 = multiply_f64,
+    .widen = widen,
+    .solve_transposed = solve_transposed,
+    .solve = solve,
+    .add_thresholds = add_thresholds,
+    .exp_f32 = exp_f32,
+    .exp_f64 = exp_f64,
+};
+
+#endif

@@ -1,0 +1,30 @@
+// What is done with whole tiles: the steps of a blocked Cholesky factorisation. See tiles.h for the form of a tile.
+#ifndef SHT_DENSE_TILE_OPS_H
+#define SHT_DENSE_TILE_OPS_H
+
+#include "dense/block.h"
+
+// c <- c + sign a b^T. All: tiles.
+void sht__tile_multiply(const sht__block_kernels *kernels, float *c, const float *a, const float *b, float sign);
+// The same for the lower triangle of a diagonal tile (in blocks of 32).
+void sht__tile_multiply_lower(const sht__block_kernels *kernels, float *c, const float *a, const float *b, float sign);
+
+// c <- its Cholesky factor, zeros above the diagonal. Only the lower triangle is read. Stops at the first pivot (the
+// square of a diagonal element) that is not above `floor` times the diagonal element diagonal[row]: returns that row,
+// 256 when there is none. diagonal: [256]. *smallest becomes the smallest of the quotients met, if below it.
+int sht__tile_factor(const sht__block_kernels *kernels, float *c, const float *diagonal, float floor, float *smallest);
+
+// x <- x l^-T with a factor l; x: a tile.
+void sht__tile_solve(const sht__block_kernels *kernels, float *x, const float *l);
+
+// The same for one panel x: [256 columns][32 rows].
+void sht__panel_solve_transposed(const sht__block_kernels *kernels, float *x, const float *l);
+// x <- x l^-1; `turned` is the transpose of l.
+void sht__panel_solve(const sht__block_kernels *kernels, float *x, const float *l, const float *turned);
+// y <- y + sign x t^T; x, y: panels [256][32], t: a tile.
+void sht__panel_multiply(const sht__block_kernels *kernels, float *y, const float *x, const float *t, float sign);
+
+// to <- from^T; tiles, not the same.
+void sht__tile_transpose(const float *from, float *to);
+
+#endif

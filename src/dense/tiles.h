@@ -1,0 +1,52 @@
+// The lower triangle of a symmetric matrix in square tiles, in fp32.
+//
+// n rows, tiles of 256 x 256, N = ceil(n / 256) tile rows. Tile (i, j), j <= i, lies behind those of the columns before
+// j and the rows before i of column j, so that columns of tiles are contiguous. A tile is 8 panels [256 columns][32
+// rows] (see block.h): element (r, c) of it stands at (r / 32) * 8192 + c * 32 + r % 32. Rows and columns from n on are
+// padding: the identity, so that every operation may run over whole tiles.
+#ifndef SHT_DENSE_TILES_H
+#define SHT_DENSE_TILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dense/block.h"
+#include "shatter/error.h"
+
+enum {
+  SHT_TILE = 256,                      // rows and columns of a tile
+  SHT_TILE_PANELS = 8,                 // panels of a tile
+  SHT_PANEL = SHT_TILE * SHT_LANES,    // elements of a panel of a tile
+  SHT_TILE_SIZE = SHT_TILE * SHT_TILE  // elements of a tile
+};
+
+typedef struct sht__tiles {
+  uint64_t n;      // rows
+  uint64_t count;  // N
+  float *data;     // [N (N + 1) / 2][SHT_TILE_SIZE]
+} sht__tiles;
+
+static inline uint64_t sht__tile_rows(uint64_t n) { return (n + SHT_TILE - 1) / SHT_TILE; }
+
+// Number of the tile (i, j) in memory; of (j, j) also the number of tiles before column j.
+static inline uint64_t sht__tile_index(const sht__tiles *tiles, uint64_t i, uint64_t j) {
+  return j * tiles->count - j * (j + 1) / 2 + i;
+}
+// Row and column of tile number `task` of those from column `first` on.
+void sht__tile_locate(const sht__tiles *tiles, uint64_t first, uint64_t task, uint64_t *i, uint64_t *j);
+static inline float *sht__tile_at(const sht__tiles *tiles, uint64_t i, uint64_t j) {
+  return tiles->data + sht__tile_index(tiles, i, j) * SHT_TILE_SIZE;
+}
+static inline size_t sht__tile_place(size_t row, size_t column) {
+  return row / SHT_LANES * SHT_PANEL + column * SHT_LANES + row % SHT_LANES;
+}
+
+// Bytes of a triangle of n rows; UINT64_MAX when that overflows.
+uint64_t sht__tiles_bytes(uint64_t n);
+// Zeros. Errors: SHT_MEMORY.
+sht_status sht__tiles_open(uint64_t n, sht__tiles *out, sht_error *error);
+void sht__tiles_close(sht__tiles *tiles);
+// Writes the padding of tile (i, j): the identity.
+void sht__tile_pad(const sht__tiles *tiles, uint64_t i, uint64_t j);
+
+#endif

@@ -1,0 +1,112 @@
+// Costs beforehand: see estimate.h.
+#include "kernel/estimate.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "dense/cholesky.h"
+#include "kernel/problem.h"
+
+enum { REFINEMENT_VECTORS = 9, TEXT_BYTES = 32, KIB = 1024 };
+
+// Sum of products that stays at its largest value instead of overflowing.
+static void add(uint64_t *sum, uint64_t a, uint64_t b) {
+  uint64_t product = 0;
+  if (!sht_size_mul(a, b, &product) || !sht_size_add(*sum, product, sum)) {
+    *sum = UINT64_MAX;
+  }
+}
+
+static uint64_t threads_of(const sht_kernel_options *options) { return (uint64_t)sht_pool_threads(options->pool); }
+
+// Bytes for n training examples; what does not grow with n is small beside it.
+static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
+                          const sht_kernel_options *options, const sht__feature_map *map) {
+  const uint64_t rows = sht__tile_rows(n) * SHT_TILE;
+  const uint64_t test_rows = test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0;
+  const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
+  const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
+  uint64_t sum = sht__tiles_bytes(n);
+  add(&sum, rows + test_rows, map->block * sizeof(float));
+  add(&sum, rows, REFINEMENT_VECTORS * columns * sizeof(double));
+  add(&sum, 3 * rows + test_rows, padded * sizeof(double));
+  add(&sum, threads_of(options), (2 * (uint64_t)SHT_TILE_SIZE + map->scratch) * sizeof(double));
+  if (options->leave_one_out) {
+    add(&sum, threads_of(options) * rows, SHT_TILE * sizeof(float));
+  }
+  if (options->spectrum_steps > 0) {
+    add(&sum, rows, (options->spectrum_steps + 1) * sizeof(double));
+  }
+  return sum;
+}
+
+sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                                    const sht_kernel_options *options, sht_kernel_estimate *out, sht_error *error) {
+  sht__feature_map map;
+  SHT_TRY(sht__problem_describe(train, options, &map, error));
+  const double n = (double)train->count, width = (double)map.width, ridges = options->ridge_count;
+  const double test_count = test != NULL ? (double)test->count : 0;
+  *out = (sht_kernel_estimate){.bytes = bytes_for(train->count, train, test, options, &map)};
+  bool streamed = map.blocks > 1;
+  out->folder_bytes = (streamed ? 3 : 1) * sht__tiles_bytes(train->count);
+  out->feature_flops = (n + test_count) * map.flops;
+  out->gram_flops = ridges * n * n * width;
+  out->factor_flops = ridges * sht__cholesky_flops(train->count);
+  out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
+  out->product_flops = streamed ? n * (map.flops + 4 * width * (double)train->outputs) : n * n * width;
+  if (options->sigma_rule == SHT_SIGMA_SEARCH && options->kind != SHT_KERNEL_LINEAR) {
+    uint64_t part = options->search_examples > 0 && options->search_examples < train->count ? options->search_examples
+                                                                                            : train->count;
+    double p = (double)part;
+    out->search_flops = SHT_KERNEL_SEARCH_STEPS * (2 * sht__cholesky_flops(part) + 6 * p * p * width);
+  }
+  return SHT_OK;
+}
+
+// Bytes that may still be taken without swapping; UINT64_MAX when not known.
+static uint64_t free_memory(void) {
+  char line[256];
+  uint64_t found = UINT64_MAX;
+  FILE *file = fopen("/proc/meminfo", "re");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+    uint64_t kib = 0;
+    if (sscanf(line, "MemAvailable: %" SCNu64 " kB", &kib) == 1) {
+      found = kib * KIB;
+    }
+  }
+  if (file != NULL) {
+    (void)fclose(file);
+  }
+  return found;
+}
+
+sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                                      const sht_kernel_options *options, sht_error *error) {
+  sht__feature_map map;
+  SHT_TRY(sht__problem_describe(train, options, &map, error));
+  uint64_t have = options->memory_max > 0 ? options->memory_max : free_memory();
+  uint64_t need = bytes_for(train->count, train, test, options, &map);
+  if (need <= have) {
+    return SHT_OK;
+  }
+  uint64_t low = 0, high = train->count;  // the largest number that fits lies in low .. high - 1
+  while (high - low > 1) {
+    uint64_t middle = low + (high - low) / 2;
+    *(bytes_for(middle, train, test, options, &map) <= have ? &low : &high) = middle;
+  }
+  char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES];
+  return SHT_FAIL(error, SHT_MEMORY,
+                  "%s training examples take %s of memory and %s are %s; %s examples would fit: use fewer, or a larger "
+                  "machine",
+                  sht_text_count(train->count, a, sizeof a), sht_text_bytes(need, b, sizeof b),
+                  sht_text_bytes(have, c, sizeof c), options->memory_max > 0 ? "allowed" : "free",
+                  sht_text_count(low, d, sizeof d));
+}
+
+uint64_t sht__peak_memory(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * KIB : 0;
+}

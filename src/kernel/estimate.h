@@ -1,0 +1,15 @@
+// What a solution takes, before it is begun.
+#ifndef SHT_KERNEL_ESTIMATE_H
+#define SHT_KERNEL_ESTIMATE_H
+
+#include "shatter/kernel.h"
+
+// Refuses what does not fit into options->memory_max, or into what the machine has free: SHT_MEMORY, saying how many
+// examples would fit.
+sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                                      const sht_kernel_options *options, sht_error *error);
+
+// Largest resident memory of this process so far, in bytes.
+uint64_t sht__peak_memory(void);
+
+#endif

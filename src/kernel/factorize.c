@@ -1,0 +1,175 @@
+// Filling and factoring: see factorize.h.
+#include "kernel/factorize.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/work.h"
+
+enum { ATTEMPTS = 12, NOTE_BYTES = 256 };
+
+// A pivot that is smaller than this part of the matrix's own diagonal element consists of rounding errors.
+static const float PIVOT_FLOOR = 1e-7F;
+// The first jitter, in units of sqrt(n) eps times the largest diagonal element: the size (as an operator) of a matrix
+// of independent rounding errors; and the factor from one attempt to the next.
+static const double FIRST_JITTER = 4, NEXT_JITTER = 8;
+
+typedef struct attempt {
+  sht__gram *gram;
+  sht__saved *saved;
+  double checkpoint_seconds;
+  sht__tiles *tiles;
+  float *diagonal;   // [N * 256]
+  uint64_t columns;  // that are factored already
+  double jitter;
+  sht__factor_report *report;
+} attempt;
+
+static void note(const attempt *a, const char *sentence) {
+  if (a->gram->work->noted != NULL) {
+    a->gram->work->noted(a->gram->work->context, sentence);
+  }
+}
+
+static sht_status save_gram(void *context, uint64_t done, sht_error *error) {
+  attempt *a = context;
+  return sht__saved_add_gram(a->saved, a->tiles, done, done == a->gram->map.blocks, a->checkpoint_seconds, error);
+}
+
+// The inner products of streamed features: from the file, from the file on, or from the start.
+static sht_status stream(attempt *a, sht_error *error) {
+  uint64_t first = 0;
+  memset(a->tiles->data, 0, sht__tiles_bytes(a->tiles->n));
+  if (a->saved != NULL && a->saved->gram_blocks > 0) {
+    bool sound = false;
+    SHT_TRY(sht__saved_load_gram(a->saved, a->tiles, &sound, error));
+    first = a->saved->gram_blocks;
+  }
+  SHT_TRY(sht__gram_accumulate(a->gram, first, a->saved != NULL ? save_gram : NULL, a, a->tiles, error));
+  return a->gram->train.squares == NULL ? sht__side_measure_tiles(&a->gram->train, a->tiles, error) : SHT_OK;
+}
+
+// Columns of the factor that were saved, and K in the rest.
+static sht_status fill(attempt *a, sht_error *error) {
+  double start = sht__work_clock();
+  if (a->gram->streamed) {
+    SHT_TRY(stream(a, error));
+  }
+  if (a->saved != NULL) {
+    uint64_t promised = a->saved->columns;
+    SHT_TRY(sht__saved_load_columns(a->saved, a->tiles, error));
+    a->columns = a->saved->columns;
+    if (a->gram->streamed && a->columns < promised) {  // what was read of the first bad column has replaced K there
+      SHT_TRY(stream(a, error));
+      SHT_TRY(sht__saved_load_columns(a->saved, a->tiles, error));
+    }
+  }
+  if (!a->gram->streamed) {
+    SHT_TRY(sht__gram_fill(a->gram, a->columns, a->tiles, error));
+  }
+  sht__gram_diagonal(a->gram, a->diagonal);
+  sht__gram_finish(a->gram, a->jitter, a->columns, a->tiles);
+  a->report->gram_seconds += sht__work_clock() - start;
+  return SHT_OK;
+}
+
+static sht_status save_columns(void *context, uint64_t first, uint64_t last, sht_error *error) {
+  attempt *a = context;
+  return sht__saved_add_columns(a->saved, a->tiles, first, last, error);
+}
+
+// Share of the factorisation's work that lies before column of tiles `columns`.
+static double share_before(const sht__tiles *tiles, uint64_t columns) {
+  double done = 0, total = 0;
+  for (uint64_t j = 0; j < tiles->count; j++) {
+    double cost = (double)(tiles->count - j) * (double)(j + 1);
+    total += cost;
+    done += j < columns ? cost : 0;
+  }
+  return done / total;
+}
+
+static sht_status factor(attempt *a, sht__cholesky_result *result, sht_error *error) {
+  sht__cholesky_options options = {.first = a->columns, .diagonal = a->diagonal, .floor = PIVOT_FLOOR};
+  if (a->saved != NULL) {
+    options.batch_seconds = a->checkpoint_seconds > 0 ? a->checkpoint_seconds : 1e-3;
+    options.saved = save_columns;
+    options.context = a;
+  }
+  double start = sht__work_clock();
+  SHT_TRY(sht__cholesky_factor(a->tiles, &options, a->gram->pool, a->gram->work, result, error));
+  a->report->factor_seconds += sht__work_clock() - start;
+  a->report->factored_flops +=
+      (share_before(a->tiles, result->columns) - share_before(a->tiles, a->columns)) * sht__cholesky_flops(a->tiles->n);
+  a->report->resumed_columns = a->columns;
+  return SHT_OK;
+}
+
+static double next_jitter(const attempt *a) {
+  double largest = 0;
+  for (uint64_t i = 0; i < a->tiles->n; i++) {
+    largest = a->diagonal[i] > largest ? a->diagonal[i] : largest;
+  }
+  double first = FIRST_JITTER * ldexp(1, -24) * sqrt((double)a->tiles->n) * largest;
+  return a->jitter == 0 ? first : NEXT_JITTER * a->jitter;
+}
+
+static sht_status check_finite(const attempt *a, sht_error *error) {
+  for (uint64_t i = 0; i < a->tiles->n; i++) {
+    if (!isfinite(a->diagonal[i])) {
+      return SHT_FAIL(error, SHT_DATA,
+                      "the kernel of example %llu with itself is too large for fp32; scale the inputs, or take a "
+                      "larger sigma or a smaller degree",
+                      (unsigned long long)i);
+    }
+  }
+  return SHT_OK;
+}
+
+static sht_status try_again(attempt *a, const sht__cholesky_result *result, sht_error *error) {
+  char sentence[NOTE_BYTES];
+  a->jitter = next_jitter(a);
+  a->columns = 0;
+  (void)snprintf(sentence, sizeof sentence,
+                 "fp32 cannot factor the matrix (pivot %llu of %llu is lost in rounding errors): again with %.2g added "
+                 "to the diagonal, as preconditioner for the matrix itself",
+                 (unsigned long long)result->failed_row + 1, (unsigned long long)a->tiles->n, a->jitter);
+  note(a, sentence);
+  return a->saved != NULL ? sht__saved_start(a->saved, a->jitter, error) : SHT_OK;
+}
+
+static sht_status run(attempt *a, sht_error *error) {
+  for (int i = 0; i < ATTEMPTS; i++) {
+    sht__cholesky_result result;
+    SHT_TRY(fill(a, error));
+    SHT_TRY(check_finite(a, error));
+    SHT_TRY(factor(a, &result, error));
+    a->report->jitter = a->jitter;
+    a->report->smallest_pivot = result.smallest_pivot;
+    if (result.complete) {
+      return SHT_OK;
+    }
+    SHT_TRY(try_again(a, &result, error));
+  }
+  return SHT_FAIL(error, SHT_DATA,
+                  "the kernel matrix cannot be factored: even %g on its diagonal does not make it positive definite in "
+                  "fp32; scale the inputs, or choose another kernel",
+                  a->jitter);
+}
+
+sht_status sht__factorize(sht__gram *gram, sht__saved *saved, double checkpoint_seconds, sht__tiles *tiles,
+                          sht__factor_report *out, sht_error *error) {
+  attempt a = {.gram = gram,
+               .saved = saved,
+               .checkpoint_seconds = checkpoint_seconds,
+               .tiles = tiles,
+               .jitter = saved != NULL ? saved->jitter : 0,
+               .report = out};
+  *out = (sht__factor_report){0};
+  SHT_TRY(SHT_ALLOC(&a.diagonal, tiles->count * SHT_TILE, "the diagonal of the kernel matrix", error));
+  sht_status status = run(&a, error);
+  sht_free(a.diagonal);
+  return status;
+}

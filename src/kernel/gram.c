@@ -1,0 +1,191 @@
+// The triangle of the kernel matrix in fp32: see gram.h.
+#include "kernel/gram.h"
+
+#include <stdatomic.h>
+
+#include "base/memory.h"
+#include "base/work.h"
+
+// Features that are multiplied at once, so that what is read lies in the cache: sums are taken over so many.
+enum { CHUNK = 256 };
+
+typedef struct job {
+  const sht__gram *gram;
+  const sht__panels *panels;  // of the block at hand
+  sht__tiles *tiles;
+  uint64_t column;     // first column of tiles
+  double done_before;  // of `total`
+  double total;
+  atomic_ullong done;  // tiles
+  atomic_bool stop;
+} job;
+
+double sht__gram_flops(uint64_t n, uint64_t width) { return (double)n * (double)n * (double)width; }
+
+// tile += the inner products of examples 256 i .. with examples 256 j ...
+static void add_products(const sht__block_kernels *kernels, const sht__panels *panels, uint64_t i, uint64_t j,
+                         float *tile) {
+  for (uint64_t first = 0; first < panels->width; first += CHUNK) {
+    uint64_t count = panels->width - first < CHUNK ? panels->width - first : CHUNK;
+    for (uint64_t q = 0; q < SHT_TILE_PANELS; q++) {
+      const float *b = sht__panel_at(panels, j * SHT_TILE_PANELS + q) + first * SHT_LANES;
+      for (uint64_t p = i == j ? q : 0; p < SHT_TILE_PANELS; p++) {
+        const float *a = sht__panel_at(panels, i * SHT_TILE_PANELS + p) + first * SHT_LANES;
+        kernels->multiply(tile + p * SHT_PANEL + q * SHT_BLOCK, a, b, count, 1);
+      }
+    }
+  }
+}
+
+static void clear(float *tile) {
+  for (size_t e = 0; e < SHT_TILE_SIZE; e++) {
+    tile[e] = 0;
+  }
+}
+
+static void apply(const sht__gram *gram, uint64_t i, uint64_t j, float *tile) {
+  for (uint64_t p = 0; p < SHT_TILE_PANELS; p++) {
+    sht__kernel_apply(&gram->function, gram->kernels, tile + p * SHT_PANEL,
+                      gram->train.squares + (i * SHT_TILE_PANELS + p) * SHT_LANES, gram->train.squares + j * SHT_TILE,
+                      SHT_TILE);
+  }
+}
+
+static void tell(job *work, unsigned long long done) {
+  if (sht__work_tell(work->gram->work, "kernel matrix", work->done_before + (double)done, work->total)) {
+    atomic_store(&work->stop, true);
+  }
+}
+
+static void fill_tile(void *context, size_t task, int worker) {
+  job *work = context;
+  uint64_t i, j;
+  if (atomic_load(&work->stop)) {
+    return;
+  }
+  sht__tile_locate(work->tiles, work->column, task, &i, &j);
+  float *tile = sht__tile_at(work->tiles, i, j);
+  if (!work->gram->streamed) {
+    clear(tile);
+  }
+  add_products(work->gram->kernels, work->panels, i, j, tile);
+  if (!work->gram->streamed) {
+    apply(work->gram, i, j, tile);
+  }
+  unsigned long long done = atomic_fetch_add(&work->done, 1) + 1;
+  if (worker == 0) {
+    tell(work, done);
+  }
+}
+
+static sht_status run(job *work, sht_error *error) {
+  size_t tasks = 0;
+  for (uint64_t j = work->column; j < work->tiles->count; j++) {
+    tasks += (size_t)(work->tiles->count - j);
+  }
+  work->total = work->total == 0 ? (double)tasks : work->total;
+  sht_pool_run(work->gram->pool, tasks, fill_tile, work);
+  return atomic_load(&work->stop) ? SHT_FAIL(error, SHT_STOPPED, "stopped while filling the kernel matrix") : SHT_OK;
+}
+
+sht_status sht__gram_fill(const sht__gram *gram, uint64_t column, sht__tiles *tiles, sht_error *error) {
+  job work = {.gram = gram, .panels = &gram->train.panels, .tiles = tiles, .column = column};
+  return run(&work, error);
+}
+
+sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__block_saver saver, void *context,
+                                sht__tiles *tiles, sht_error *error) {
+  const double count = (double)(tiles->count * (tiles->count + 1) / 2);
+  for (uint64_t block = first; block < gram->map.blocks; block++) {
+    sht__panels panels;
+    uint64_t left = gram->map.width - block * gram->map.block;
+    SHT_TRY(sht__panels_open(gram->train.n, left < gram->map.block ? left : gram->map.block, &panels, error));
+    job work = {.gram = gram, .panels = &panels, .tiles = tiles};
+    work.done_before = (double)block * count;
+    work.total = (double)gram->map.blocks * count;
+    sht_status status = sht__panels_fill(&panels, &gram->map, gram->train.split, block, gram->pool, gram->work, error);
+    if (status == SHT_OK) {
+      status = run(&work, error);
+    }
+    sht__panels_close(&panels);
+    SHT_TRY(status);
+    if (saver != NULL) {
+      SHT_TRY(saver(context, block + 1, error));
+    }
+  }
+  return SHT_OK;
+}
+
+void sht__gram_finish(const sht__gram *gram, double jitter, uint64_t column, sht__tiles *tiles) {
+  for (uint64_t j = column; j < tiles->count; j++) {
+    float *diagonal = sht__tile_at(tiles, j, j);
+    for (size_t r = 0; r < SHT_TILE; r++) {
+      float *element = &diagonal[sht__tile_place(r, r)];
+      *element = (float)(*element + (gram->ridge + jitter));
+    }
+    sht__tile_pad(tiles, tiles->count - 1, j);
+  }
+}
+
+void sht__gram_diagonal(const sht__gram *gram, float *out) {
+  const uint64_t n = gram->train.n;
+  for (uint64_t i = 0; i < sht__tile_rows(n) * SHT_TILE; i++) {
+    double value = i < n ? sht__kernel_diagonal(&gram->function, gram->train.squares_f64[i]) + gram->ridge : 1;
+    out[i] = value > 0 ? (float)value : 1;
+  }
+}
+
+static sht_status open_squares(sht__side *side, sht_error *error) {
+  uint64_t rows = sht__tile_rows(side->n) * SHT_TILE;
+  SHT_TRY(SHT_ALLOC(&side->squares, rows, "squared lengths", error));
+  return SHT_ALLOC(&side->squares_f64, rows, "squared lengths", error);
+}
+
+// Squared lengths of the 32 examples of a panel: the diagonal of the panel's product with itself, in the same order of
+// sums as the products of tiles, so that equal examples are at distance zero exactly.
+static void measure_panel(void *context, size_t panel, int worker) {
+  (void)worker;
+  sht__side *side = context;
+  const sht__block_kernels *kernels = sht__block_choose();
+  const float *features = sht__panel_at(&side->panels, panel);
+  float products[SHT_BLOCK] __attribute__((aligned(64))) = {0};
+  double products_f64[SHT_BLOCK] __attribute__((aligned(64))) = {0};
+  double wide[SHT__CHUNK_F64 * SHT_LANES] __attribute__((aligned(64)));
+  for (uint64_t first = 0; first < side->panels.width; first += CHUNK) {
+    uint64_t left = side->panels.width - first;
+    const float *chunk = features + first * SHT_LANES;
+    kernels->multiply(products, chunk, chunk, left < CHUNK ? left : CHUNK, 1);
+  }
+  for (uint64_t first = 0; first < side->panels.width; first += SHT__CHUNK_F64) {
+    uint64_t left = side->panels.width - first, count = left < SHT__CHUNK_F64 ? left : SHT__CHUNK_F64;
+    kernels->widen(features + first * SHT_LANES, wide, count * SHT_LANES);
+    kernels->multiply_f64(products_f64, wide, wide, count, SHT_LANES);
+  }
+  for (size_t r = 0; r < SHT_LANES; r++) {
+    side->squares[panel * SHT_LANES + r] = products[r * SHT_LANES + r];
+    side->squares_f64[panel * SHT_LANES + r] = products_f64[r * SHT_LANES + r];
+  }
+}
+
+sht_status sht__side_measure(sht__side *side, sht_pool *pool, sht_error *error) {
+  SHT_TRY(open_squares(side, error));
+  sht_pool_run(pool, (size_t)(sht__tile_rows(side->n) * SHT_TILE_PANELS), measure_panel, side);
+  return SHT_OK;
+}
+
+sht_status sht__side_measure_tiles(sht__side *side, const sht__tiles *tiles, sht_error *error) {
+  SHT_TRY(open_squares(side, error));
+  for (uint64_t i = 0; i < side->n; i++) {
+    uint64_t j = i / SHT_TILE, r = i % SHT_TILE;
+    side->squares[i] = sht__tile_at(tiles, j, j)[sht__tile_place(r, r)];
+    side->squares_f64[i] = side->squares[i];
+  }
+  return SHT_OK;
+}
+
+void sht__side_close(sht__side *side) {
+  sht__panels_close(&side->panels);
+  sht_free(side->squares);
+  sht_free(side->squares_f64);
+  *side = (sht__side){0};
+}

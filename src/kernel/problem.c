@@ -1,0 +1,191 @@
+// Getting a problem ready: see problem.h.
+#include "kernel/problem.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { DEGREE_MAX = 16, EXAMPLES_MAX = 1 << 24, OUTPUTS_MAX = 65536 };
+
+static sht_status check_examples(const sht_kernel_examples *e, const char *which, sht_error *error) {
+  if (e->count == 0 || e->count > EXAMPLES_MAX) {
+    return SHT_FAIL(error, SHT_CONFIG, "%" PRIu64 " %s examples; expected 1 to %d", e->count, which, EXAMPLES_MAX);
+  }
+  for (uint64_t i = 0; e->images == NULL && i < e->count * e->width; i++) {
+    if (!isfinite(e->inputs[i])) {
+      return SHT_FAIL(error, SHT_DATA, "%s inputs: value %" PRIu64 " of example %" PRIu64 " is not a finite number",
+                      which, i % e->width, i / e->width);
+    }
+  }
+  for (uint64_t i = 0; e->labels == NULL && i < e->count * e->outputs; i++) {
+    if (!isfinite(e->targets[i])) {
+      return SHT_FAIL(error, SHT_DATA, "%s targets: value %" PRIu64 " of example %" PRIu64 " is not a finite number",
+                      which, i % e->outputs, i / e->outputs);
+    }
+  }
+  for (uint64_t i = 0; e->labels != NULL && i < e->count; i++) {
+    if (e->labels[i] >= e->outputs) {
+      return SHT_FAIL(error, SHT_DATA, "%s example %" PRIu64 " has label %u; expected below %" PRIu64, which, i,
+                      (unsigned)e->labels[i], e->outputs);
+    }
+  }
+  return SHT_OK;
+}
+
+static sht_status check_pair(const sht_kernel_examples *train, const sht_kernel_examples *test, sht_error *error) {
+  bool same = (train->images == NULL) == (test->images == NULL) && (train->labels == NULL) == (test->labels == NULL) &&
+              train->outputs == test->outputs;
+  if (same && train->images != NULL) {
+    const sht_split *a = train->images, *b = test->images;
+    same = a->height == b->height && a->width == b->width && a->channels == b->channels;
+  } else if (same) {
+    same = train->width == test->width;
+  }
+  return same ? SHT_OK
+              : SHT_FAIL(error, SHT_CONFIG,
+                         "training and test examples differ in kind, features or outputs; expected "
+                         "the same of both");
+}
+
+static sht_status check_numbers(const sht_kernel_options *o, sht_error *error) {
+  if (o->sigma_rule == SHT_SIGMA_GIVEN && !(o->sigma > 0 && isfinite(o->sigma))) {
+    return SHT_FAIL(error, SHT_CONFIG, "sigma %g; expected a number above 0", o->sigma);
+  }
+  if (o->kind == SHT_KERNEL_POLYNOMIAL && (o->degree < 1 || o->degree > DEGREE_MAX || !(o->offset >= 0))) {
+    return SHT_FAIL(error, SHT_CONFIG, "degree %" PRIu32 ", offset %g; expected 1 to %d, and at least 0", o->degree,
+                    o->offset, DEGREE_MAX);
+  }
+  if (o->ridge_count < 1 || o->ridge_count > SHT_KERNEL_RIDGES_MAX) {
+    return SHT_FAIL(error, SHT_CONFIG, "%" PRIu32 " ridges; expected 1 to %d", o->ridge_count, SHT_KERNEL_RIDGES_MAX);
+  }
+  for (uint32_t r = 0; r < o->ridge_count; r++) {
+    if (!(o->ridges[r] >= 0 && isfinite(o->ridges[r]))) {
+      return SHT_FAIL(error, SHT_CONFIG, "ridge %g; expected a number of at least 0", o->ridges[r]);
+    }
+  }
+  if (!(o->tolerance > 0 && o->tolerance < 1) || o->iterations_max < 1) {
+    return SHT_FAIL(error, SHT_CONFIG,
+                    "tolerance %g in %" PRIu32
+                    " iterations; expected above 0 and below 1, in 1 or "
+                    "more",
+                    o->tolerance, o->iterations_max);
+  }
+  return SHT_OK;
+}
+
+sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                              const sht_kernel_options *options, sht_error *error) {
+  SHT_TRY(check_numbers(options, error));
+  if (train->outputs < 1 || train->outputs > OUTPUTS_MAX) {
+    return SHT_FAIL(error, SHT_CONFIG, "%" PRIu64 " outputs; expected 1 to %d", train->outputs, OUTPUTS_MAX);
+  }
+  SHT_TRY(check_examples(train, "training", error));
+  if (test != NULL) {
+    SHT_TRY(check_pair(train, test, error));
+    SHT_TRY(check_examples(test, "test", error));
+  }
+  sht__feature_map map;
+  SHT_TRY(sht__problem_describe(train, options, &map, error));
+  if (map.blocks > 1 && options->kind != SHT_KERNEL_LINEAR) {
+    return SHT_FAIL(error, SHT_CONFIG,
+                    "features %s are streamed, which goes with the linear kernel alone; use --kernel linear",
+                    options->features);
+  }
+  return SHT_OK;
+}
+
+sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_kernel_options *options,
+                                 sht__feature_map *out, sht_error *error) {
+  if (train->images != NULL) {
+    sht_status status = sht__features_describe(options->features, train->images, out, error);
+    sht__feature_map shape = *out;
+    sht__features_close(out);
+    *out = (sht__feature_map){.width = shape.width,
+                              .block = shape.block,
+                              .blocks = shape.blocks,
+                              .flops = shape.flops,
+                              .scratch = shape.scratch};
+    return status;
+  }
+  *out = (sht__feature_map){.width = train->width, .block = train->width, .blocks = 1};
+  if (options->features != NULL && strcmp(options->features, "none") != 0) {
+    return SHT_FAIL(error, SHT_CONFIG, "features %s are made from images; arrays are taken as they are",
+                    options->features);
+  }
+  return SHT_OK;
+}
+
+static sht_status open_side(sht__problem *problem, const sht_kernel_examples *examples, sht__side *side,
+                            sht_error *error) {
+  const sht__gram *gram = &problem->gram;
+  side->n = examples->count;
+  side->split = examples->images;
+  if (gram->streamed) {
+    return SHT_OK;
+  }
+  SHT_TRY(sht__panels_open(side->n, gram->map.width, &side->panels, error));
+  if (examples->images != NULL) {
+    SHT_TRY(sht__panels_fill(&side->panels, &gram->map, side->split, 0, gram->pool, gram->work, error));
+  } else {
+    sht__panels_copy(&side->panels, examples->inputs);
+  }
+  return sht__side_measure(side, gram->pool, error);
+}
+
+// One-hot columns and one of ones; or the targets, their mean taken out when they are centred.
+static void set_targets(sht__problem *problem) {
+  const sht_kernel_examples *train = problem->train;
+  const uint64_t n = train->count, m = problem->outputs;
+  for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t k = 0; k < m; k++) {
+      bool classes = train->labels != NULL;
+      double value = classes ? train->labels[i] == k : train->targets[i * m + k];
+      problem->y[k * n + i] = value;
+      problem->mean[k] += problem->options->centre ? value / (double)n : 0;
+    }
+    if (train->labels != NULL) {
+      problem->y[m * n + i] = 1;
+    }
+  }
+  for (uint64_t k = 0; k < m && train->labels == NULL; k++) {
+    for (uint64_t i = 0; i < n; i++) {
+      problem->y[k * n + i] -= problem->mean[k];
+    }
+  }
+}
+
+sht_status sht__problem_open(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                             const sht_kernel_options *options, sht__problem *out, sht_error *error) {
+  *out = (sht__problem){.train = train, .test = test, .options = options, .outputs = train->outputs};
+  SHT_TRY(sht__problem_check(train, test, options, error));
+  out->work = options->work != NULL ? *options->work : (sht_work){0};
+  out->columns = out->outputs + (train->labels != NULL ? 1 : 0);
+  sht__gram *gram = &out->gram;
+  *gram = (sht__gram){.pool = options->pool, .work = &out->work, .kernels = sht__block_choose()};
+  gram->function = (sht__kernel_function){
+      .kind = options->kind, .sigma = options->sigma, .offset = options->offset, .degree = options->degree};
+  if (train->images != NULL) {
+    SHT_TRY(sht__features_open(options->features, train->images, options->seed, &gram->map, error));
+  } else {
+    SHT_TRY(sht__problem_describe(train, options, &gram->map, error));
+  }
+  gram->streamed = gram->map.blocks > 1;
+  SHT_TRY(open_side(out, train, &gram->train, error));
+  if (test != NULL) {
+    SHT_TRY(open_side(out, test, &out->test_side, error));
+  }
+  SHT_TRY(SHT_ALLOC(&out->y, out->columns * train->count, "targets", error));
+  SHT_TRY(SHT_ALLOC(&out->mean, out->outputs, "means of targets", error));
+  set_targets(out);
+  return SHT_OK;
+}
+
+void sht__problem_close(sht__problem *problem) {
+  sht__features_close(&problem->gram.map);
+  sht__side_close(&problem->gram.train);
+  sht__side_close(&problem->test_side);
+  sht_free(problem->y);
+  sht_free(problem->mean);
+}

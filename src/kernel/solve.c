@@ -1,0 +1,347 @@
+// Solving a kernel problem from end to end: see shatter/kernel.h.
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/work.h"
+#include "dense/conjugate.h"
+#include "dense/lanczos.h"
+#include "kernel/estimate.h"
+#include "kernel/factorize.h"
+#include "kernel/identity.h"
+#include "kernel/measure.h"
+#include "kernel/problem.h"
+#include "kernel/sigma.h"
+
+// What one ridge's solution is made with.
+typedef struct solver {
+  sht__problem *problem;
+  sht__tiles *tiles;
+  sht__triangle triangle;
+  sht__saved *saved;  // NULL: nothing is saved
+  sht_kernel_solution *out;
+  double *x, *left;  // [columns][n]
+  double *a;         // [m][n]
+  double *outputs;   // [m][n]
+} solver;
+
+void sht_kernel_options_default(sht_kernel_options *options) {
+  *options = (sht_kernel_options){
+      .kind = SHT_KERNEL_GAUSSIAN,
+      .sigma_rule = SHT_SIGMA_MEDIAN,
+      .offset = 1,
+      .degree = 3,
+      .ridge_count = 1,
+      .spectrum_steps = 16,
+      .tolerance = 1e-10,
+      .iterations_max = 100,
+      .search_examples = 4000,
+      .seed = 1,
+      .checkpoint_seconds = 60,
+  };
+}
+
+static void add_phase(sht_kernel_solution *solution, const char *name, double seconds, double flops) {
+  sht_kernel_phase *phase = &solution->phases[solution->phase_count++];
+  (void)snprintf(phase->name, sizeof phase->name, "%s", name);
+  phase->seconds = seconds;
+  phase->gflops = seconds > 0 ? flops / seconds * 1e-9 : 0;
+  phase->bytes = sht__peak_memory();
+}
+
+static sht_status open_solver(sht__problem *problem, sht__tiles *tiles, sht_kernel_solution *out, solver *s,
+                              sht_error *error) {
+  const uint64_t n = problem->train->count, m = problem->outputs;
+  *s = (solver){.problem = problem, .tiles = tiles, .out = out};
+  SHT_TRY(SHT_ALLOC(&s->x, problem->columns * n, "solutions", error));
+  SHT_TRY(SHT_ALLOC(&s->left, problem->columns * n, "residuals", error));
+  SHT_TRY(SHT_ALLOC(&s->a, m * n, "coefficients", error));
+  SHT_TRY(SHT_ALLOC(&s->outputs, m * n, "outputs", error));
+  SHT_TRY(SHT_ALLOC(&out->coefficients, m * n, "coefficients", error));
+  SHT_TRY(SHT_ALLOC(&out->norms.outputs, m, "norms", error));
+  uint64_t test = problem->test != NULL ? problem->test->count : 0;
+  SHT_TRY(SHT_ALLOC(&out->predictions, m * test, "predictions", error));
+  return sht__triangle_open(tiles, problem->gram.pool, &s->triangle, error);
+}
+
+static void close_solver(solver *s) {
+  void *const blocks[] = {s->x, s->left, s->a, s->outputs};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    sht_free(blocks[i]);
+  }
+  sht__triangle_close(&s->triangle);
+}
+
+static sht_status factorize(solver *s, sht_error *error) {
+  sht__problem *problem = s->problem;
+  sht__factor_report report;
+  SHT_TRY(sht__factorize(&problem->gram, s->saved, problem->options->checkpoint_seconds, s->tiles, &report, error));
+  s->out->jitter = report.jitter;
+  s->out->smallest_pivot = report.smallest_pivot;
+  const double flops = sht__gram_flops(problem->train->count, problem->gram.map.width);
+  add_phase(s->out, "gram", report.gram_seconds, report.resumed_columns == 0 && report.jitter == 0 ? flops : 0);
+  add_phase(s->out, "factorisation", report.factor_seconds, report.factored_flops);
+  return SHT_OK;
+}
+
+// [m][n] into [n][m].
+static void turn(const double *from, uint64_t m, uint64_t n, double *to) {
+  for (uint64_t k = 0; k < m; k++) {
+    for (uint64_t i = 0; i < n; i++) {
+      to[i * m + k] = from[k * n + i];
+    }
+  }
+}
+
+// The largest |residual| / |y| of the outputs that were asked for, and whether each is small: not that of the column of
+// ones, when nothing needs it.
+static void judge(const solver *s, double norm) {
+  const uint64_t n = s->problem->train->count;
+  const uint64_t needed = s->problem->options->centre ? s->problem->columns : s->problem->outputs;
+  s->out->converged = true;
+  for (uint64_t c = 0; c < needed; c++) {
+    double rest = 0, target = 0, length = 0;
+    for (uint64_t i = 0; i < n; i++) {
+      rest += s->left[c * n + i] * s->left[c * n + i];
+      target += s->problem->y[c * n + i] * s->problem->y[c * n + i];
+      length += s->x[c * n + i] * s->x[c * n + i];
+    }
+    double share = target > 0 ? sqrt(rest / target) : 0;
+    bool small = share <= s->problem->options->tolerance || sqrt(rest) <= ldexp(norm, -53) * sqrt(length);
+    s->out->converged = s->out->converged && small;
+    s->out->residual = share > s->out->residual || isnan(share) ? share : s->out->residual;
+  }
+}
+
+static void remark_on_convergence(const solver *s) {
+  sht_kernel_solution *out = s->out;
+  if (out->converged) {
+    return;
+  }
+  const sht__problem *problem = s->problem;
+  bool narrow = problem->gram.function.kind == SHT_KERNEL_LINEAR && problem->gram.map.width < problem->train->count;
+  char reason[192];
+  (void)snprintf(reason, sizeof reason,
+                 narrow ? "a linear kernel of %" PRIu64 " features has at most that rank, below the number of examples"
+                        : "the matrix is singular or too ill-conditioned (%" PRIu64 " features)",
+                 problem->gram.map.width);
+  (void)snprintf(out->remark, sizeof out->remark,
+                 "Not solved: a residual of %.2g is left after %" PRIu32
+                 " products with K; %s. A --ridge above 0 makes "
+                 "the system solvable; --iterations allows more of them.",
+                 out->residual, out->iterations, reason);
+}
+
+static sht_status refine(solver *s, sht_error *error) {
+  sht__problem *problem = s->problem;
+  const double start = sht__work_clock();
+  sht__system system = {.n = problem->train->count,
+                        .columns = problem->columns,
+                        .multiply = sht__gram_multiply,
+                        .context = &problem->gram,
+                        .preconditioner = &s->triangle,
+                        .tolerance = problem->options->tolerance,
+                        .iterations_max = problem->options->iterations_max};
+  sht__convergence found;
+  SHT_TRY(sht__conjugate_solve(&system, problem->y, s->x, s->left, &found, error));
+  s->out->iterations = found.iterations;
+  judge(s, found.norm);
+  remark_on_convergence(s);
+  sht__measure_coefficients(problem, s->x, s->a);
+  turn(s->a, problem->outputs, problem->train->count, s->out->coefficients);
+  sht__measure_fit(problem, s->a, s->left, s->outputs);
+  s->out->train_error = sht__measure_error(problem->train, NULL, s->outputs);
+  add_phase(s->out, "solution", sht__work_clock() - start, 0);
+  return sht__measure_norms(problem, s->x, s->a, &s->out->norms, error);
+}
+
+static sht_status predict(solver *s, sht_error *error) {
+  sht__problem *problem = s->problem;
+  const sht_kernel_examples *test = problem->test;
+  s->out->test_error = s->out->other_test_error = (double)NAN;
+  if (test == NULL) {
+    return SHT_OK;
+  }
+  const double start = sht__work_clock();
+  const uint64_t m = problem->outputs;
+  double *outputs = NULL;
+  SHT_TRY(SHT_ALLOC(&outputs, m * test->count, "predictions", error));
+  sht_status status = sht__gram_predict(&problem->gram, &problem->test_side, s->a, outputs, m, error);
+  for (uint64_t k = 0; k < m; k++) {
+    for (uint64_t i = 0; i < test->count; i++) {
+      outputs[k * test->count + i] += problem->mean[k];
+    }
+  }
+  if (status == SHT_OK) {
+    s->out->test_error = sht__measure_error(test, NULL, outputs);
+    if (test->other_labels != NULL) {
+      s->out->other_test_error = sht__measure_error(test, test->other_labels, outputs);
+    }
+    turn(outputs, m, test->count, s->out->predictions);
+  }
+  sht_free(outputs);
+  add_phase(s->out, "prediction", sht__work_clock() - start, 0);
+  return status;
+}
+
+static sht_status leave_one_out(solver *s, sht_error *error) {
+  sht__problem *problem = s->problem;
+  s->out->loo_error = (double)NAN;
+  if (!problem->options->leave_one_out) {
+    return SHT_OK;
+  }
+  if (s->out->jitter > 0) {
+    size_t used = strlen(s->out->remark);
+    (void)snprintf(s->out->remark + used, sizeof s->out->remark - used,
+                   "%sNo leave-one-out error: it needs a factor of the matrix itself, and this one has jitter.",
+                   used > 0 ? " " : "");
+    return SHT_OK;
+  }
+  const double start = sht__work_clock();
+  double *inverse = NULL;
+  SHT_TRY(SHT_ALLOC(&inverse, problem->train->count, "the inverse's diagonal", error));
+  sht_status status = sht__triangle_inverse_diagonal(&s->triangle, &problem->work, inverse, error);
+  if (status == SHT_OK) {
+    sht__measure_left_out(problem, s->a, inverse, s->outputs);
+    s->out->loo_error = sht__measure_error(problem->train, NULL, s->outputs);
+    add_phase(s->out, "leave-one-out", sht__work_clock() - start, sht__cholesky_flops(problem->train->count));
+  }
+  sht_free(inverse);
+  return status;
+}
+
+static sht_status estimate_spectrum(solver *s, sht_error *error) {
+  const sht_kernel_options *options = s->problem->options;
+  s->out->largest_eigenvalue = s->out->smallest_eigenvalue = (double)NAN;
+  if (options->spectrum_steps == 0) {
+    return SHT_OK;
+  }
+  const double start = sht__work_clock();
+  sht__spectrum ends;
+  SHT_TRY(sht__lanczos_ends(&s->triangle, options->spectrum_steps, options->seed, &s->problem->work, &ends, error));
+  s->out->largest_eigenvalue = ends.largest - s->out->jitter;
+  s->out->smallest_eigenvalue = ends.smallest - s->out->jitter;
+  add_phase(s->out, "spectrum", sht__work_clock() - start, 0);
+  return SHT_OK;
+}
+
+static sht_status run_steps(solver *s, sht_error *error) {
+  SHT_TRY(factorize(s, error));
+  SHT_TRY(refine(s, error));
+  SHT_TRY(predict(s, error));
+  SHT_TRY(leave_one_out(s, error));
+  return estimate_spectrum(s, error);
+}
+
+static sht_status open_saved(const sht__problem *problem, uint64_t tile_rows, uint32_t ridge, sht__saved *saved,
+                             sht_error *error) {
+  char identity[65], folder[4096];
+  const sht_kernel_options *options = problem->options;
+  SHT_TRY(sht__problem_identity(problem, identity, error));
+  (void)snprintf(folder, sizeof folder, "%s", options->folder);
+  if (options->ridge_count > 1) {  // a folder for each, so that a path does not overwrite its own progress
+    (void)snprintf(folder, sizeof folder, "%s/ridge-%" PRIu32, options->folder, ridge + 1);
+  }
+  uint64_t need = (problem->gram.streamed ? 3 : 1) * sht__tiles_bytes(problem->train->count);
+  return sht__saved_open(folder, identity, tile_rows, need, saved, error);
+}
+
+static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, uint32_t ridge, sht_kernel_solution *out,
+                              sht_error *error) {
+  solver s;
+  sht__saved saved = {0};
+  problem->gram.ridge = out->ridge = problem->options->ridges[ridge];
+  out->sigma = problem->gram.function.kind == SHT_KERNEL_LINEAR ? (double)NAN : problem->gram.function.sigma;
+  sht_status status = open_solver(problem, tiles, out, &s, error);
+  if (status == SHT_OK && problem->options->folder != NULL) {
+    status = open_saved(problem, tiles->count, ridge, &saved, error);
+    s.saved = &saved;
+  }
+  if (status == SHT_OK) {
+    status = run_steps(&s, error);
+  }
+  sht__saved_close(&saved);
+  close_solver(&s);
+  return status;
+}
+
+static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sht_error *error) {
+  sht__tiles tiles;
+  sht_status status = sht__tiles_open(problem->train->count, &tiles, error);
+  for (uint32_t r = 0; status == SHT_OK && r < problem->options->ridge_count; r++) {
+    result->solution_count = r + 1;
+    if (problem->options->ridges[r] == 0) {
+      status = sht__problem_check_duplicates(problem->train, error);
+    }
+    if (status == SHT_OK) {
+      status = solve_ridge(problem, &tiles, r, &result->solutions[r], error);
+    }
+  }
+  sht__tiles_close(&tiles);
+  return status;
+}
+
+static sht_status run(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                      const sht_kernel_options *options, sht_kernel_result *result, sht_error *error) {
+  const double start = sht__work_clock();
+  sht__problem problem;
+  SHT_TRY(sht__problem_check(train, test, options, error));
+  SHT_TRY(sht__estimate_check_memory(train, test, options, error));
+  SHT_TRY(SHT_ALLOC(&result->solutions, options->ridge_count, "solutions", error));
+  sht_status status = sht__problem_open(train, test, options, &problem, error);
+  result->feature_seconds = sht__work_clock() - start;
+  if (status == SHT_OK) {
+    status = sht__sigma_choose(&problem, result, error);
+  }
+  if (status == SHT_OK) {
+    status = solve_all(&problem, result, error);
+  }
+  result->examples = train->count;
+  result->test_examples = test != NULL ? test->count : 0;
+  result->outputs = train->outputs;
+  result->features = problem.gram.map.width;
+  (void)snprintf(result->arithmetic, sizeof result->arithmetic, "%s", sht__block_choose()->name);
+  sht__problem_close(&problem);
+  result->seconds = sht__work_clock() - start;
+  result->peak_bytes = sht__peak_memory();
+  return status;
+}
+
+sht_status sht_kernel_solve(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                            const sht_kernel_options *options, sht_kernel_result **out, sht_error *error) {
+  *out = NULL;
+  sht_kernel_result *result = NULL;
+  SHT_TRY(SHT_ALLOC(&result, 1, "a result", error));
+  sht_status status = run(train, test, options, result, error);
+  if (status != SHT_OK) {
+    sht_kernel_result_close(result);
+    return status;
+  }
+  *out = result;
+  return SHT_OK;
+}
+
+void sht_kernel_result_close(sht_kernel_result *result) {
+  if (result == NULL) {
+    return;
+  }
+  for (uint32_t r = 0; r < result->solution_count; r++) {
+    sht_free(result->solutions[r].norms.outputs);
+    sht_free(result->solutions[r].coefficients);
+    sht_free(result->solutions[r].predictions);
+  }
+  sht_free(result->solutions);
+  sht_free(result);
+}
+
+void sht_kernel_forget(const char *folder) {
+  sht__saved saved = {0};
+  (void)snprintf(saved.folder, sizeof saved.folder, "%s", folder);
+  sht__saved_remove(&saved);
+  for (uint32_t r = 0; r < SHT_KERNEL_RIDGES_MAX; r++) {
+    (void)snprintf(saved.folder, sizeof saved.folder, "%s/ridge-%" PRIu32, folder, r + 1);
+    sht__saved_remove(&saved);
+  }
+}

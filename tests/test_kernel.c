@@ -1,0 +1,530 @@
+// Kernel machines against plain solutions in double, and what must not happen.
+//
+// The reference solves (K + ridge I) a = y by Cholesky in double with K from its definition; with condition numbers
+// below 1e6 its coefficients are good to 1e-9, and so must ours be: the residual is at most 1e-12.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+// cmocka needs the first four
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "base/pool.h"
+#include "dense/small.h"
+#include "shatter/kernel.h"
+
+enum { CLASSES = 3 };
+
+typedef struct sample {
+  sht_kernel_examples train, test;
+  float *inputs, *test_inputs;  // [n][d]
+  uint16_t *labels, *test_labels;
+  double *targets, *test_targets;  // [n][m]
+} sample;
+
+static void *take(uint64_t count, uint64_t size) {
+  void *block = NULL;
+  assert_int_equal(sht_alloc(&block, count, size, "a test's array", NULL), SHT_OK);
+  return block;
+}
+
+static sample make_sample(uint64_t n, uint64_t tests, uint64_t d, uint64_t outputs) {
+  sample s = {0};
+  sht_rng rng = sht_rng_make(11, SHT_PURPOSE_SHAPES);
+  s.inputs = take(n * d, sizeof(float));
+  s.test_inputs = take(tests * d, sizeof(float));
+  s.labels = take(n, sizeof(uint16_t));
+  s.test_labels = take(tests, sizeof(uint16_t));
+  s.targets = take(n * outputs, sizeof(double));
+  s.test_targets = take(tests * outputs, sizeof(double));
+  for (uint64_t i = 0; i < n * d; i++) {
+    s.inputs[i] = (float)sht_rng_unit(rng, 0, i, 0);
+  }
+  for (uint64_t i = 0; i < tests * d; i++) {
+    s.test_inputs[i] = (float)sht_rng_unit(rng, 1, i, 0);
+  }
+  for (uint64_t i = 0; i < n; i++) {
+    s.labels[i] = (uint16_t)sht_rng_below(rng, 2, i, 0, (uint32_t)outputs);
+    for (uint64_t k = 0; k < outputs; k++) {
+      s.targets[i * outputs + k] = sin(3 * s.inputs[i * d] + (double)k);
+    }
+  }
+  for (uint64_t i = 0; i < tests; i++) {
+    s.test_labels[i] = (uint16_t)sht_rng_below(rng, 3, i, 0, (uint32_t)outputs);
+    for (uint64_t k = 0; k < outputs; k++) {
+      s.test_targets[i * outputs + k] = sin(3 * s.test_inputs[i * d] + (double)k);
+    }
+  }
+  s.train = (sht_kernel_examples){.count = n, .inputs = s.inputs, .width = d, .labels = s.labels, .outputs = outputs};
+  s.test = (sht_kernel_examples){
+      .count = tests, .inputs = s.test_inputs, .width = d, .labels = s.test_labels, .outputs = outputs};
+  return s;
+}
+
+static void make_regression(sample *s) {
+  s->train.labels = s->test.labels = NULL;
+  s->train.targets = s->targets;
+  s->test.targets = s->test_targets;
+}
+
+static void free_sample(sample *s) {
+  void *const blocks[] = {s->inputs, s->test_inputs, s->labels, s->test_labels, s->targets, s->test_targets};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    sht_free(blocks[i]);
+  }
+}
+
+static sht_kernel_options plain_options(sht_kernel_kind kind, double sigma, double ridge) {
+  sht_kernel_options o;
+  sht_kernel_options_default(&o);
+  o.kind = kind;
+  o.sigma_rule = SHT_SIGMA_GIVEN;
+  o.sigma = sigma;
+  o.ridges[0] = ridge;
+  o.tolerance = 1e-12;
+  return o;
+}
+
+static double plain_kernel(const sht_kernel_options *o, const float *x, const float *z, uint64_t d) {
+  double product = 0, square = 0;
+  for (uint64_t f = 0; f < d; f++) {
+    product += (double)x[f] * (double)z[f];
+    square += ((double)x[f] - (double)z[f]) * ((double)x[f] - (double)z[f]);
+  }
+  switch (o->kind) {
+    case SHT_KERNEL_LINEAR:
+      return product;
+    case SHT_KERNEL_GAUSSIAN:
+      return exp(-square / (2 * o->sigma * o->sigma));
+    case SHT_KERNEL_LAPLACIAN:
+      return exp(-sqrt(square) / o->sigma);
+    default:
+      return pow(product / (o->sigma * o->sigma) + o->offset, o->degree);
+  }
+}
+
+static double target_of(const sht_kernel_examples *e, uint64_t i, uint64_t k) {
+  return e->labels != NULL ? e->labels[i] == k : e->targets[i * e->outputs + k];
+}
+
+// The factor of K + ridge I of the training examples without number `without` (UINT64_MAX: all): [n][n].
+static double *plain_factor(const sample *s, const sht_kernel_options *o, uint64_t without) {
+  const uint64_t n = s->train.count, d = s->train.width;
+  double *k = take(n * n, sizeof(double));
+  for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t j = 0; j < n; j++) {
+      bool out = i == without || j == without;
+      double value = out ? 0 : plain_kernel(o, s->inputs + i * d, s->inputs + j * d, d);
+      k[i * n + j] = value + (i == j ? (out ? 1 : o->ridges[0]) : 0);
+    }
+  }
+  assert_true(sht__small_factor(k, n));
+  return k;
+}
+
+// Coefficients of output k: [n]. Targets minus `mean`; that of `without` is 0.
+static void plain_solve(const sample *s, const double *factor, uint64_t k, double mean, uint64_t without, double *a) {
+  for (uint64_t i = 0; i < s->train.count; i++) {
+    a[i] = i == without ? 0 : target_of(&s->train, i, k) - mean;
+  }
+  sht__small_solve(factor, s->train.count, a);
+}
+
+static double plain_mean(const sample *s, uint64_t k) {
+  double sum = 0;
+  for (uint64_t i = 0; i < s->train.count; i++) {
+    sum += target_of(&s->train, i, k);
+  }
+  return sum / (double)s->train.count;
+}
+
+static double plain_value(const sample *s, const sht_kernel_options *o, const double *a, const float *x) {
+  double sum = 0;
+  for (uint64_t j = 0; j < s->train.count; j++) {
+    sum += a[j] * plain_kernel(o, x, s->inputs + j * s->train.width, s->train.width);
+  }
+  return sum;
+}
+
+static sht_kernel_result *solve(const sample *s, const sht_kernel_options *o) {
+  sht_kernel_result *result = NULL;
+  sht_error error = {0};
+  if (sht_kernel_solve(&s->train, &s->test, o, &result, &error) != SHT_OK) {
+    fail_msg("%s", error.message);
+  }
+  return result;
+}
+
+// Coefficients, predictions and norms of one kernel.
+static void check_kernel(const sample *s, const sht_kernel_options *o) {
+  const uint64_t n = s->train.count, m = s->train.outputs;
+  sht_kernel_result *result = solve(s, o);
+  const sht_kernel_solution *found = &result->solutions[0];
+  assert_true(found->converged && found->residual <= 1e-12 && found->jitter == 0);
+  double *factor = plain_factor(s, o, UINT64_MAX), *a = take(n, sizeof(double)), total = 0;
+  for (uint64_t k = 0; k < m; k++) {
+    double mean = o->centre ? plain_mean(s, k) : 0, square = 0, largest = 0;
+    plain_solve(s, factor, k, mean, UINT64_MAX, a);
+    for (uint64_t i = 0; i < n; i++) {
+      largest = fmax(largest, fabs(a[i]));
+      square += a[i] * plain_value(s, o, a, s->inputs + i * s->train.width);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+      assert_true(fabs(found->coefficients[i * m + k] - a[i]) <= 1e-8 * largest);
+    }
+    for (uint64_t t = 0; t < s->test.count; t++) {
+      double wanted = plain_value(s, o, a, s->test_inputs + t * s->train.width) + mean;
+      assert_true(fabs(found->predictions[t * m + k] - wanted) <= 1e-7);
+    }
+    assert_true(fabs(found->norms.outputs[k] - sqrt(square)) <= 1e-7 * sqrt(square));
+    total += square;
+  }
+  assert_true(fabs(found->norms.solution - sqrt(total)) <= 1e-7 * sqrt(total));
+  sht_free(factor);
+  sht_free(a);
+  sht_kernel_result_close(result);
+}
+
+static void test_kernels(void **state) {
+  (void)state;
+  sample s = make_sample(300, 40, 9, CLASSES);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.4, 0);
+  check_kernel(&s, &o);
+  o.centre = true;
+  o.ridges[0] = 0.1;
+  check_kernel(&s, &o);
+  make_regression(&s);
+  check_kernel(&s, &o);
+  o = plain_options(SHT_KERNEL_LAPLACIAN, 1, 0);
+  check_kernel(&s, &o);
+  o = plain_options(SHT_KERNEL_LINEAR, 1, 0.5);
+  check_kernel(&s, &o);
+  o = plain_options(SHT_KERNEL_POLYNOMIAL, 2, 0.5);
+  o.degree = 3;
+  check_kernel(&s, &o);
+  free_sample(&s);
+}
+
+// 33 outputs take two groups of right-hand sides; all other codings of the targets against their definition.
+static void test_codings(void **state) {
+  (void)state;
+  sample s = make_sample(270, 5, 6, 33);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.3, 0.2);
+  check_kernel(&s, &o);
+  const uint64_t n = s.train.count;
+  sht_kernel_result *result = solve(&s, &o);
+  const sht_kernel_norms *norms = &result->solutions[0].norms;
+  double *factor = plain_factor(&s, &o, UINT64_MAX), *a = take(n, sizeof(double)), sums[4] = {0};
+  for (int coding = 0; coding < 4; coding++) {
+    for (uint64_t k = 0; k < (coding == 3 ? 1 : s.train.outputs); k++) {
+      double mean = plain_mean(&s, k);
+      for (uint64_t i = 0; i < n; i++) {
+        double hot = s.labels[i] == k;
+        a[i] = coding == 0 ? hot : coding == 1 ? hot - mean : coding == 2 ? 2 * hot - 1 : s.labels[i];
+      }
+      sht__small_solve(factor, n, a);
+      for (uint64_t i = 0; i < n; i++) {
+        sums[coding] += a[i] * plain_value(&s, &o, a, s.inputs + i * s.train.width);
+      }
+    }
+  }
+  const double found[] = {norms->one_hot, norms->centred, norms->plus_minus, norms->label_number};
+  for (int coding = 0; coding < 4; coding++) {
+    assert_true(fabs(found[coding] - sqrt(sums[coding])) <= 1e-7 * sqrt(sums[coding]));
+  }
+  sht_free(factor);
+  sht_free(a);
+  sht_kernel_result_close(result);
+  free_sample(&s);
+}
+
+// The leave-one-out error against leaving each one out; training and test errors against predictions.
+static void test_leave_one_out(void **state) {
+  (void)state;
+  for (int regression = 0; regression < 2; regression++) {
+    sample s = make_sample(60, 30, 4, CLASSES);
+    sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.3, 0.05);
+    o.leave_one_out = true;
+    if (regression) {
+      make_regression(&s);
+    }
+    const uint64_t n = s.train.count;
+    sht_kernel_result *result = solve(&s, &o);
+    double *a = take(n, sizeof(double)), wrong = 0, squares = 0;
+    for (uint64_t i = 0; i < n; i++) {
+      double *factor = plain_factor(&s, &o, i), values[CLASSES];
+      uint64_t best = 0;
+      for (uint64_t k = 0; k < CLASSES; k++) {
+        plain_solve(&s, factor, k, 0, i, a);
+        a[i] = 0;
+        values[k] = plain_value(&s, &o, a, s.inputs + i * s.train.width);
+        best = values[k] > values[best] ? k : best;
+        squares += pow(values[k] - target_of(&s.train, i, k), 2) / (double)(n * CLASSES);
+      }
+      wrong += best != s.labels[i];
+      sht_free(factor);
+    }
+    double wanted = regression ? sqrt(squares) : wrong / (double)n;
+    assert_true(fabs(result->solutions[0].loo_error - wanted) <= (regression ? 1e-5 * wanted : 1e-12));
+    sht_free(a);
+    sht_kernel_result_close(result);
+    free_sample(&s);
+  }
+}
+
+// Every bit of coefficients and predictions at 1 to 8 threads.
+static void test_threads(void **state) {
+  (void)state;
+  sample s = make_sample(700, 300, 20, CLASSES);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 1, 1e-3);
+  sht_kernel_result *first = solve(&s, &o);
+  for (int threads = 1; threads <= 8; threads++) {
+    sht_pool *pool = NULL;
+    assert_int_equal(sht_pool_open(threads, &pool, NULL), SHT_OK);
+    o.pool = pool;
+    sht_kernel_result *other = solve(&s, &o);
+    assert_memory_equal(first->solutions[0].coefficients, other->solutions[0].coefficients, 700 * CLASSES * 8);
+    assert_memory_equal(first->solutions[0].predictions, other->solutions[0].predictions, 300 * CLASSES * 8);
+    sht_kernel_result_close(other);
+    sht_pool_close(pool);
+  }
+  sht_kernel_result_close(first);
+  free_sample(&s);
+}
+
+// A matrix that fp32 cannot factor (smooth kernel, condition 1e10 and more) is still solved, with jitter that is told
+// and does not change the solution: residual of K itself.
+static void test_breakdown(void **state) {
+  (void)state;
+  sample s = make_sample(200, 10, 3, CLASSES);
+  make_regression(&s);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.6, 1e-7);
+  o.tolerance = 1e-9;
+  o.iterations_max = 2000;
+  o.leave_one_out = true;
+  sht_kernel_result *result = solve(&s, &o);
+  const sht_kernel_solution *found = &result->solutions[0];
+  assert_true(found->jitter > 0 && found->converged && found->residual <= 1e-9);
+  assert_true(isnan(found->loo_error) && strstr(found->remark, "leave-one-out") != NULL);
+  double *factor = plain_factor(&s, &o, UINT64_MAX), *a = take(200, sizeof(double));
+  plain_solve(&s, factor, 0, 0, UINT64_MAX, a);
+  for (uint64_t t = 0; t < s.test.count; t++) {
+    assert_true(fabs(found->predictions[t * CLASSES] - plain_value(&s, &o, a, s.test_inputs + t * 3)) < 1e-6);
+  }
+  sht_free(factor);
+  sht_free(a);
+  sht_kernel_result_close(result);
+  free_sample(&s);
+}
+
+// Equal examples: with equal targets the same function as without the second of them, although K is singular; with
+// different targets a sentence that names them; with different targets and a ridge a solution.
+static void test_duplicates(void **state) {
+  (void)state;
+  sample s = make_sample(50, 5, 4, CLASSES);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.2, 0);
+  o.tolerance = 1e-10;
+  memcpy(s.inputs + 49 * 4, s.inputs + 7 * 4, 4 * sizeof(float));
+  s.labels[49] = s.labels[7];
+  sht_kernel_result *result = solve(&s, &o);
+  s.train.count = 49;
+  sht_kernel_result *without = solve(&s, &o);
+  s.train.count = 50;
+  assert_true(result->solutions[0].converged && result->solutions[0].jitter > 0);
+  assert_true(result->solutions[0].train_error == 0 && without->solutions[0].jitter == 0);
+  for (uint64_t i = 0; i < 5 * CLASSES; i++) {
+    assert_true(fabs(result->solutions[0].predictions[i] - without->solutions[0].predictions[i]) < 1e-8);
+  }
+  double norm = without->solutions[0].norms.solution;
+  assert_true(fabs(result->solutions[0].norms.solution - norm) < 1e-8 * norm);
+  sht_kernel_result_close(without);
+  sht_kernel_result_close(result);
+  s.labels[49] = (uint16_t)((s.labels[7] + 1) % CLASSES);
+  sht_error error = {0};
+  assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_DATA);
+  assert_non_null(strstr(error.message, "examples 7 and 49"));
+  o.ridges[0] = 0.1;
+  result = solve(&s, &o);
+  assert_true(result->solutions[0].converged);
+  sht_kernel_result_close(result);
+  free_sample(&s);
+}
+
+// A linear kernel of 4 features cannot interpolate 50 examples: an outcome with a remark, not an error.
+static void test_not_solvable(void **state) {
+  (void)state;
+  sample s = make_sample(50, 5, 4, CLASSES);
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0);
+  sht_kernel_result *result = solve(&s, &o);
+  assert_false(result->solutions[0].converged);
+  assert_non_null(strstr(result->solutions[0].remark, "rank"));
+  sht_kernel_result_close(result);
+  free_sample(&s);
+}
+
+// One example; more classes than examples; no test examples.
+static void test_tiny(void **state) {
+  (void)state;
+  sample s = make_sample(1, 3, 4, 50);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 1, 0);
+  check_kernel(&s, &o);
+  free_sample(&s);
+  s = make_sample(12, 3, 4, 50);
+  check_kernel(&s, &o);
+  sht_kernel_result *result = NULL;
+  assert_int_equal(sht_kernel_solve(&s.train, NULL, &o, &result, NULL), SHT_OK);
+  assert_true(isnan(result->solutions[0].test_error) && result->solutions[0].train_error == 0);
+  sht_kernel_result_close(result);
+  free_sample(&s);
+}
+
+static void expect(const sample *s, const sht_kernel_options *o, sht_status status, const char *words) {
+  sht_kernel_result *result = NULL;
+  sht_error error = {0};
+  assert_int_equal(sht_kernel_solve(&s->train, &s->test, o, &result, &error), status);
+  assert_null(result);
+  assert_non_null(strstr(error.message, words));
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  sample s = make_sample(30, 3, 4, CLASSES);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 1, 0);
+  s.inputs[17] = (float)NAN;
+  expect(&s, &o, SHT_DATA, "value 1 of example 4");
+  s.inputs[17] = 0;
+  s.test_inputs[3] = (float)INFINITY;
+  expect(&s, &o, SHT_DATA, "test inputs");
+  s.test_inputs[3] = 0;
+  s.labels[9] = CLASSES;
+  expect(&s, &o, SHT_DATA, "example 9 has label 3");
+  s.labels[9] = 0;
+  make_regression(&s);
+  s.targets[5] = (double)NAN;
+  expect(&s, &o, SHT_DATA, "training targets");
+  s.targets[5] = 0;
+  o.sigma = 0;
+  expect(&s, &o, SHT_CONFIG, "sigma");
+  o.sigma = 1;
+  o.memory_max = 100000;
+  expect(&s, &o, SHT_MEMORY, "examples would fit");
+  o.memory_max = 0;
+  o.features = "gabor";
+  expect(&s, &o, SHT_CONFIG, "images");
+  o.features = NULL;
+  for (int i = 0; i < 30 * 4; i++) {
+    s.inputs[i] = 1e25F;
+  }
+  for (int i = 0; i < 30 * CLASSES; i++) {
+    s.targets[i] = 1;
+  }
+  o.kind = SHT_KERNEL_POLYNOMIAL;
+  expect(&s, &o, SHT_DATA, "too large for fp32");
+  free_sample(&s);
+}
+
+// The median and the search end with a width near the best one, and the search's leave-one-out error is exact: it is
+// the one that a solution at that width has.
+static void test_sigma(void **state) {
+  (void)state;
+  sample s = make_sample(300, 50, 3, CLASSES);
+  for (uint64_t i = 0; i < 300; i++) {
+    s.labels[i] = s.inputs[i * 3] > 0.6F ? 2 : s.inputs[i * 3] > 0.3F;
+  }
+  sht_kernel_options o = plain_options(SHT_KERNEL_LAPLACIAN, 0, 0);
+  o.sigma_rule = SHT_SIGMA_SEARCH;
+  o.leave_one_out = true;
+  o.tolerance = 1e-6;
+  sht_kernel_result *result = solve(&s, &o);
+  double best = 1;
+  assert_int_equal(result->trial_count, SHT_KERNEL_SEARCH_STEPS);
+  for (uint32_t t = 0; t < result->trial_count; t++) {
+    best = fmin(best, result->trials[t].loo_error);
+  }
+  assert_true(result->solutions[0].loo_error == best);
+  assert_true(best < 0.1);
+  sht_kernel_result_close(result);
+  free_sample(&s);
+}
+
+typedef struct stopper {
+  int polls_left;
+} stopper;
+
+static bool stop(void *context) {
+  stopper *s = context;
+  return s->polls_left-- <= 0;
+}
+
+// Stopped again and again after a while, each time going on from what was saved: the same bits as in one go.
+static void check_resume(const sht_kernel_examples *train, sht_kernel_options o, int step) {
+  char folder[] = "/tmp/test_kernel_XXXXXX";
+  assert_non_null(mkdtemp(folder));
+  sht_kernel_result *whole = NULL, *parts = NULL;
+  assert_int_equal(sht_kernel_solve(train, NULL, &o, &whole, NULL), SHT_OK);
+  stopper s = {0};
+  sht_work work = {.context = &s, .stop_requested = stop};
+  o.folder = folder;
+  o.checkpoint_seconds = 0;
+  o.work = &work;
+  int stops = 0;
+  for (int polls = 3; parts == NULL; polls += step) {
+    s.polls_left = polls;
+    sht_status status = sht_kernel_solve(train, NULL, &o, &parts, NULL);
+    assert_true(status == SHT_OK || status == SHT_STOPPED);
+    stops += status == SHT_STOPPED;
+  }
+  assert_true(stops > 3);
+  assert_memory_equal(whole->solutions[0].coefficients, parts->solutions[0].coefficients,
+                      train->count * train->outputs * sizeof(double));
+  o.ridges[0] = 0.123;  // another problem in the same folder
+  sht_kernel_result *none = NULL;
+  sht_error error = {0};
+  s.polls_left = 1000000;
+  assert_int_equal(sht_kernel_solve(train, NULL, &o, &none, &error), SHT_CONFIG);
+  assert_non_null(strstr(error.message, "another problem"));
+  sht_kernel_forget(folder);
+  assert_int_equal(access(folder, F_OK), -1);
+  sht_kernel_result_close(whole);
+  sht_kernel_result_close(parts);
+}
+
+static void test_resume(void **state) {
+  (void)state;
+  sample s = make_sample(1100, 1, 10, CLASSES);
+  check_resume(&s.train, plain_options(SHT_KERNEL_GAUSSIAN, 0.5, 0), 3);
+  free_sample(&s);
+}
+
+// Streamed features: the same, and the same solution as the linear kernel of features that were made before.
+static void test_streamed_resume(void **state) {
+  (void)state;
+  sht_dataset *data = NULL;
+  sht_dataset_options options = {.seed = 3};
+  assert_int_equal(sht_dataset_open("shapes:300,10", &options, &data, NULL), SHT_OK);
+  sht_kernel_examples train = {
+      .count = 300, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
+  o.features = "randconv:130";
+  o.tolerance = 1e-9;
+  check_resume(&train, o, 7);
+  sht_dataset_close(data);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_kernels),       cmocka_unit_test(test_codings),      cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_leave_one_out), cmocka_unit_test(test_breakdown),    cmocka_unit_test(test_duplicates),
+      cmocka_unit_test(test_tiny),          cmocka_unit_test(test_not_solvable), cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_sigma),         cmocka_unit_test(test_resume),       cmocka_unit_test(test_streamed_resume),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+#!/usr/bin/python3
+"""shatter kernel against SciPy's Cholesky in double: predictions, norms, leave-one-out; and as a script meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+try:
+    import numpy
+    from scipy import linalg
+except ImportError:
+    print("SKIP: numpy and scipy are not installed (apt-get install python3-scipy)")
+    sys.exit(77)
+
+SHATTER = os.environ.get("SHATTER", "build/shatter")
+FAILURES = []
+
+
+def run(*words):
+    return subprocess.run([SHATTER, "kernel", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=280)
+
+
+def check(name, good, shown=""):
+    print(f"{'ok' if good else 'FAILED'}: {name}", flush=True)
+    if not good:
+        FAILURES.append(name)
+        print(shown)
+
+
+def squares(x, z):
+    return numpy.maximum((x * x).sum(1)[:, None] + (z * z).sum(1)[None] - 2 * x @ z.T, 0)
+
+
+def make_arrays(folder, n):
+    random = numpy.random.default_rng(1)
+    x = random.random((n, 40)).astype(numpy.float32)
+    z = random.random((500, 40)).astype(numpy.float32)
+    y = numpy.stack([numpy.sin(4 * x[:, 0]) + x[:, 1], random.standard_normal(n)], 1)
+    t = numpy.stack([numpy.sin(4 * z[:, 0]) + z[:, 1], numpy.zeros(500)], 1)
+    for name, array in [("x", x), ("y", y), ("z", z), ("t", t)]:
+        numpy.save(os.path.join(folder, name + ".npy"), array)
+    return x.astype(float), y, z.astype(float), t
+
+
+def array_words(folder):
+    return [word for flag, name in [("inputs", "x"), ("targets", "y"), ("test-inputs", "z"), ("test-targets", "t")]
+            for word in ("--" + flag, os.path.join(folder, name + ".npy"))]
+
+
+def check_against_scipy(folder):
+    x, y, z, t = make_arrays(folder, 2000)
+    for kernel, words, function in [
+            ("gaussian", ["--sigma", "0.8"], lambda a, b: numpy.exp(-squares(a, b) / (2 * 0.8 ** 2))),
+            ("laplacian", ["--sigma", "2"], lambda a, b: numpy.exp(-numpy.sqrt(squares(a, b)) / 2)),
+            ("polynomial", ["--sigma", "3", "--degree", "4", "--ridge", "0.01"],
+             lambda a, b: (a @ b.T / 9 + 1) ** 4)]:
+        output = os.path.join(folder, kernel)
+        answer = run(*array_words(folder), "--kernel", kernel, *words, "-o", output, "--arrays", "--json",
+                     "--leave-one-out", "--tolerance", "1e-12", "--iterations", "500")
+        result = json.loads(answer.stdout)
+        k = function(x, x) + (0.01 if "--ridge" in words else 0) * numpy.eye(len(x))
+        factor = linalg.cho_factor(k, lower=True)
+        a = linalg.cho_solve(factor, y)
+        wanted = function(z, x) @ a
+        found = numpy.load(os.path.join(output, "predictions.npy"))
+        off = abs(found - wanted).max() / abs(wanted).max()
+        check(f"{kernel}: predictions as SciPy's", result["converged"] and off < 1e-6, (off, result))
+        ridge = 0.01 if "--ridge" in words else 0
+        norm = numpy.sqrt((a * (y - ridge * a)).sum())
+        check(f"{kernel}: norm to 1e-6", abs(result["norm"] / norm - 1) < 1e-6, (norm, result["norm"]))
+        check(f"{kernel}: test error", abs(result["error"] - numpy.sqrt(((wanted - t) ** 2).mean())) < 1e-6, result)
+        left_out = a / linalg.inv(k).diagonal()[:, None]
+        loo = numpy.sqrt((left_out ** 2).mean())
+        good = result["loo_error"] is None or abs(result["loo_error"] / loo - 1) < 1e-3
+        check(f"{kernel}: leave-one-out as the inverse says", good, (loo, result["loo_error"]))
+        ends = linalg.eigvalsh(k)[[0, -1]]
+        check(f"{kernel}: largest eigenvalue", abs(result["largest_eigenvalue"] / ends[1] - 1) < 1e-3, (ends, result))
+        check(f"{kernel}: progress is taken away", sorted(os.listdir(output)) == [
+            "coefficients.npy", "predictions.npy", "result.json"], os.listdir(output))
+
+
+def check_labels():
+    words = ["--data", "shapes:600,200", "--sigma", "median"]
+    for labels in ["true", "random", "corrupt:0.5"]:
+        result = json.loads(run(*words, "--labels", labels, "--json").stdout)
+        check(f"{labels} labels are interpolated", result["train_error"] == 0 and result["converged"], result)
+        corrupted = result["corrupted_test_error"]
+        check(f"{labels}: error against corrupted test labels", (corrupted is None) == (labels == "true"), result)
+    first = run(*words, "--pixels", "shuffled", "--json").stdout
+    result, plain = json.loads(first), json.loads(run(*words, "--json").stdout)
+    check("a kernel of distances does not see one permutation of the pixels",
+          abs(result["norm"] / plain["norm"] - 1) < 1e-6 and result["error"] == plain["error"], (result, plain))
+    path = json.loads(run(*words, "--ridge", "0,0.1,10", "--json").stdout)
+    norms = [solution["norm"] for solution in path["solutions"]]
+    check("a path of ridges: the norm falls", norms == sorted(norms, reverse=True) and len(norms) == 3, path)
+
+
+def check_mistakes(folder):
+    bad = os.path.join(folder, "bad.npy")
+    numpy.save(bad, numpy.array([[1.0, 2], [numpy.nan, 4]]))
+    numpy.save(os.path.join(folder, "two.npy"), numpy.array([1.0, 2]))
+    two = os.path.join(folder, "two.npy")
+    for words, code, wanted in [
+            (["--kernel", "gausian"], 2, "gaussian"), (["--sigma", "-1"], 2, "sigma"), (["--simga", "1"], 2, "--sigma"),
+            (["--ridge", "x"], 2, "ridge"), (["--features", "gabr"], 2, "gabor"), (["--arrays"], 2, "-o"),
+            (["--sigma", "1", "--gamma", "1"], 2, "one of them"), (["--inputs", bad], 2, "pairs"),
+            (["--inputs", bad, "--targets", two], 65, "value 0 of example 1"),
+            (["--inputs", two, "--targets", os.path.join(folder, "t.npy")], 65, "as many targets"),
+            (["--data", "mnits"], 66, "mnist"), (["--memory", "5"], 71, "would fit")]:
+        answer = run(*words)
+        check(" ".join(words) + ": told", answer.returncode == code and wanted in answer.stderr, answer)
+
+
+def check_interrupts(folder):
+    """Ctrl-C, then SIGKILL, then to the end: the same bits as in one go."""
+    words = ["--data", "shapes:3500,50", "--sigma", "4", "--checkpoint-seconds", "0", "--arrays", "--spectrum", "0",
+             "--json", "-o"]
+    parts, whole = os.path.join(folder, "parts"), os.path.join(folder, "whole")
+    for number, code in [(signal.SIGINT, 130), (signal.SIGKILL, -9)]:
+        process = subprocess.Popen([SHATTER, "kernel", *words, parts], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        columns = columns_in(parts)
+        while process.poll() is None and columns_in(parts) < min(columns + 3, 12):
+            time.sleep(0.01)
+        process.send_signal(number)
+        process.communicate()
+        check(f"signal {int(number)} ends with {code}", process.returncode == code, process.returncode)
+        check("some columns are saved", columns_in(parts) > 0)
+    check("the end is reached", run(*words, parts).returncode == 0)
+    check("in one go", run(*words, whole).returncode == 0)
+    for name in ["coefficients.npy", "predictions.npy"]:
+        same = open(os.path.join(parts, name), "rb").read() == open(os.path.join(whole, name), "rb").read()
+        check(f"{name}: the same bits", same)
+
+
+def columns_in(folder):
+    try:
+        with open(os.path.join(folder, "progress.json")) as file:
+            return json.load(file)["columns"]
+    except FileNotFoundError:
+        return 0
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        check_against_scipy(folder)
+        check_labels()
+        check_mistakes(folder)
+        check_interrupts(folder)
+    print(f"{len(FAILURES)} failed")
+    return 1 if FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
