@@ -162,6 +162,12 @@ static inline int graph_concat(graph_builder *b, int count, const int *from) {
   return graph_last(b);
 }
 
+static inline int graph_shift(graph_builder *b, int from, uint32_t units) {
+  sht_node *node = graph_add_node(b, SHT_OP_SHIFT, "shift", from, (sht_shape){units, 1, 1});
+  node->bias = graph_add_tensor(b, "shift", 1, (uint32_t[4]){units}, false);
+  return graph_last(b);
+}
+
 static inline const sht_graph *graph_finish(graph_builder *b) {
   b->graph.nodes = b->nodes;
   b->graph.parameters = b->tensors;

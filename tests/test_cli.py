@@ -31,7 +31,8 @@ def small(store, *words):
 def check_help():
     overview = run("--help")
     check("--help answers on standard output", overview.returncode == 0 and "train" in overview.stdout, overview)
-    for verb in ["train", "run", "runs", "resume", "rerun", "demo", "bench", "doctor", "report", "data show", "model show"]:
+    for verb in ["train", "run", "runs", "resume", "rerun", "demo", "bench", "doctor", "report", "data show", "model show",
+                 "express", "linear"]:
         answer = run(*verb.split(), "--help")
         check(f"{verb} --help", answer.returncode == 0 and f"shatter {verb}" in answer.stdout, answer)
 

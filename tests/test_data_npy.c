@@ -27,6 +27,17 @@ static uint64_t make_npy(unsigned char *out, const char *dictionary, const void 
   return length + data_size;
 }
 
+// An array of two elements, made and parsed; file: [512], which the array points into.
+static sht_npy parse_pair(unsigned char *file, const char *type, const void *data, uint64_t data_size) {
+  char dictionary[128];
+  sht_npy array;
+  (void)snprintf(dictionary, sizeof dictionary, "{'descr': '%s', 'fortran_order': False, 'shape': (2,), }", type);
+  const uint64_t size = make_npy(file, dictionary, data, data_size);
+  assert_int_equal(sht__npy_parse("x.npy", file, size, &array, NULL), SHT_OK);
+  assert_int_equal(array.count, 2);
+  return array;
+}
+
 static void integers_of_every_type(void **state) {
   (void)state;
   static const struct {
@@ -44,16 +55,34 @@ static void integers_of_every_type(void **state) {
       {"<u8", {7, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 16, {7, INT64_MAX}},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    char dictionary[128];
     unsigned char file[512];
-    (void)snprintf(dictionary, sizeof dictionary, "{'descr': '%s', 'fortran_order': False, 'shape': (2,), }",
-                   rows[i].type);
-    uint64_t size = make_npy(file, dictionary, rows[i].bytes, rows[i].size);
-    sht_npy array;
-    assert_int_equal(sht__npy_parse("x.npy", file, size, &array, NULL), SHT_OK);
-    assert_int_equal(array.count, 2);
+    const sht_npy array = parse_pair(file, rows[i].type, rows[i].bytes, rows[i].size);
     assert_true(sht__npy_integer(&array, 0) == rows[i].values[0]);
     assert_true(sht__npy_integer(&array, 1) == rows[i].values[1]);
+  }
+}
+
+// Half, single and double precision: bit patterns of IEEE 754.
+static void numbers_of_every_type(void **state) {
+  (void)state;
+  static const struct {
+    const char *type;
+    unsigned char bytes[16];
+    uint64_t size;
+    double values[2];
+  } rows[] = {
+      {"<f2", {0x00, 0x3c, 0x01, 0x80}, 4, {1, -0x1p-24}},
+      {">f2", {0x7b, 0xff, 0xc0, 0x01}, 4, {65504, -2 - 0x1p-9}},
+      {"<f4", {0, 0, 0x80, 0x3f, 1, 0, 0, 0}, 8, {1, 0x1p-149}},
+      {">f4", {0xc0, 0x49, 0x0f, 0xdb, 0, 0, 0, 0}, 8, {-0x1.921fb6p1, 0}},
+      {"<f8", {0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 1, 0, 0, 0, 0, 0, 0, 0}, 16, {1, 0x1p-1074}},
+      {"|i1", {0xff, 0x80}, 2, {-1, -128}},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    unsigned char file[512];
+    const sht_npy array = parse_pair(file, rows[i].type, rows[i].bytes, rows[i].size);
+    assert_true(sht__npy_number(&array, 0) == rows[i].values[0]);
+    assert_true(sht__npy_number(&array, 1) == rows[i].values[1]);
   }
 }
 
@@ -131,9 +160,8 @@ static void what_is_written_is_read(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(integers_of_every_type),
-      cmocka_unit_test(every_truncation_is_refused),
-      cmocka_unit_test(bent_headers_are_refused),
+      cmocka_unit_test(integers_of_every_type),      cmocka_unit_test(numbers_of_every_type),
+      cmocka_unit_test(every_truncation_is_refused), cmocka_unit_test(bent_headers_are_refused),
       cmocka_unit_test(what_is_written_is_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

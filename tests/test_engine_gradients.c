@@ -181,6 +181,21 @@ static void gradients_are_derivatives(void **state) {
   }
 }
 
+// What the reference alone has, and so is not among the cases of all engines.
+static int case_shift(graph_builder *b, int from) {
+  return graph_relu(b, graph_shift(b, graph_linear(b, from, 1, true), 7));
+}
+
+static void shift_has_gradients(void **state) {
+  (void)state;
+  static const engine_case shift = {.name = "shift", .shape = {3, 3, 2}, .build = case_shift, .network = true};
+  fixture f;
+  fixture_open(&f, &shift);
+  tally t = check_all(&f);
+  assert_true(t.checked > 100 && t.left_out * 10 <= t.checked);
+  fixture_close(&f);
+}
+
 // The check finds a gradient that is off by a hundred-thousandth.
 static void wrong_gradient_is_found(void **state) {
   (void)state;
@@ -201,6 +216,7 @@ static void wrong_gradient_is_found(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(gradients_are_derivatives),
+      cmocka_unit_test(shift_has_gradients),
       cmocka_unit_test(wrong_gradient_is_found),
   };
   return cmocka_run_group_tests_name("gradients by finite differences", tests, NULL, NULL);

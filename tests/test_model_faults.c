@@ -102,6 +102,10 @@ static void top_level(void **state) {
 static void items_and_options(void **state) {
   (void)state;
   static const row rows[] = {
+      {"layers:\n  - shift: {units: 4}\n" TAIL,
+       1,
+       {"m.yaml:2:5: layer \"shift\": shift takes one value, not 3x28x28", "put \"linear: {units: 1}\" before it"}},
+      {"layers:\n  - linear: {units: 1}\n  - shift\n" TAIL, 1, {"m.yaml:3:5: layer \"shift\": needs \"units\""}},
       {"layers:\n  - conv:\n    filters: 3\n" TAIL,
        1,
        {"m.yaml:2:5: layer 1: a layer is one kind with its options, not a mapping with several keys"}},

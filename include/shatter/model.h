@@ -23,6 +23,7 @@ typedef enum sht_op {
   SHT_OP_DROPOUT,  // training: x * mask / (1 - p)
   SHT_OP_ADD,      // sum of inputs of one shape
   SHT_OP_CONCAT,   // inputs joined in channels
+  SHT_OP_SHIFT,    // y_j = x - s_j: one value to several, each less a shift of its own
 } sht_op;
 
 enum { SHT_NODE_INPUTS_MAX = 8, SHT_NAME_MAX = 64 };
@@ -49,7 +50,7 @@ typedef struct sht_node {
   float lrn_bias, lrn_alpha, lrn_beta;
   float dropout;       // probability of dropping
   int weight;          // index into parameters, -1: none. CONV and LINEAR weight; BATCHNORM scale
-  int bias;            // index into parameters, -1: none. CONV and LINEAR bias; BATCHNORM shift
+  int bias;            // index into parameters, -1: none. CONV and LINEAR bias; BATCHNORM shift; SHIFT [C]
   int64_t statistics;  // BATCHNORM: offset of running mean [C], then running variance [C], in statistics; else -1
   int line;            // in the model's file, for messages
 } sht_node;

@@ -128,6 +128,32 @@ static void build_linear(sht__layer *layer) {
   }
 }
 
+// One value to `units` values: what a dense layer with fixed ones would do, without storing the ones.
+static void build_shift(sht__layer *layer) {
+  uint32_t units = 0;
+  bool good = read_units(layer, &units);
+  sht__init_rule init = {.kind = SHT_INIT_UNIFORM, .value = 1};
+  const sht__yaml_node *given = sht__layer_option(layer, "init");
+  good = (given == NULL || sht__init_read(given, layer->who, layer->builder->faults, &init)) && good;
+  sht_shape in = sht__layer_input(layer, 0);
+  if (!good || !is_known(in)) {
+    return;
+  }
+  if (in.channels != 1 || in.height != 1 || in.width != 1) {
+    char shape[SHT_NAME_MAX];
+    SHT__LAYER_FAULT(layer, NULL, "put \"linear: {units: 1}\" before it",
+                     "shift takes one value, not %s (channels x height x width)",
+                     sht__shape_print(in, shape, sizeof shape));
+    return;
+  }
+  int shift = sht__builder_add_parameter(layer, "shift", 1, &units);
+  if (shift >= 0) {
+    sht__init_apply(&init, 1, units, &layer->builder->graph->parameters[shift]);
+    sht__layer_node(layer)->bias = shift;
+    sht__layer_node(layer)->out = (sht_shape){units, 1, 1};
+  }
+}
+
 static void build_batchnorm(sht__layer *layer) {
   sht_graph *graph = layer->builder->graph;
   sht_node *node = sht__layer_node(layer);
@@ -284,6 +310,7 @@ static void build_concat(sht__layer *layer) {
 static const char *const conv_keys[] = {COMMON, "filters", "kernel",    "stride",       "padding",
                                         "bias", "init",    "bias-init", "weight-decay", NULL};
 static const char *const linear_keys[] = {COMMON, "units", "bias", "init", "bias-init", "weight-decay", NULL};
+static const char *const shift_keys[] = {COMMON, "units", "init", NULL};
 static const char *const batchnorm_keys[] = {COMMON, "scale", "epsilon", "decay", "weight-decay", NULL};
 static const char *const plain_keys[] = {COMMON, NULL};
 static const char *const maxpool_keys[] = {COMMON, "kernel", "stride", "padding", NULL};
@@ -302,10 +329,11 @@ static const sht__layer_kind kinds[] = {
     {"dropout", SHT_OP_DROPOUT, 1, 1, dropout_keys, build_dropout},
     {"add", SHT_OP_ADD, 2, SHT_NODE_INPUTS_MAX, plain_keys, build_add},
     {"concat", SHT_OP_CONCAT, 2, SHT_NODE_INPUTS_MAX, plain_keys, build_concat},
+    {"shift", SHT_OP_SHIFT, 1, 1, shift_keys, build_shift},
 };
 
 static const char *const kind_names[] = {"conv", "linear",  "batchnorm", "relu",   "maxpool", "avgpool",
-                                         "lrn",  "dropout", "add",       "concat", NULL};
+                                         "lrn",  "dropout", "add",       "concat", "shift",   NULL};
 
 const char *const *sht__layer_kind_names(void) { return kind_names; }
 

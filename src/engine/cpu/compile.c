@@ -139,6 +139,9 @@ static sht_status plan_forward(cpu_plan *plan, int node, sht_error *error) {
     case SHT_OP_CONCAT:
       cpu_concat_forward(plan, node);
       break;
+    case SHT_OP_SHIFT:
+      return SHT_FAIL(error, SHT_UNAVAILABLE, "the engine 'cpu' has no shift (layer '%s'); use --device ref",
+                      plan->graph->nodes[node].name);
   }
   return SHT_OK;
 }
@@ -146,6 +149,7 @@ static sht_status plan_forward(cpu_plan *plan, int node, sht_error *error) {
 static void plan_backward(cpu_plan *plan, int node) {
   switch (plan->graph->nodes[node].op) {
     case SHT_OP_INPUT:
+    case SHT_OP_SHIFT:  // refused by plan_forward
       break;
     case SHT_OP_CONV:
       cpu_conv_backward(plan, node);

@@ -83,6 +83,44 @@ INLINE void transform_filter_gradient(const vf *in, int from, vf *out, int to) {
   out[2 * to] = (1.0f / 6) * sum2 - sum1 + in[5 * from];
 }
 
+// ---- two-dimensional ones
+
+typedef void transform(const vf *in, int from, vf *out, int to);
+
+// in [side][side] -> its 36 points, `stride` floats apart.
+INLINE void spread_tile(const vf *in, int side, transform *along, float *points, uint64_t stride) {
+  vf half[INPUT_SIDE * INPUT_SIDE], row[INPUT_SIDE];
+  UNROLL
+  for (int c = 0; c < side; c++) {
+    along(in + c, side, half + c, side);
+  }
+  UNROLL
+  for (int r = 0; r < INPUT_SIDE; r++) {
+    along(half + r * side, 1, row, 1);
+    UNROLL
+    for (int c = 0; c < INPUT_SIDE; c++) {
+      store(points, ((uint64_t)r * INPUT_SIDE + (uint64_t)c) * stride, false, row[c]);
+    }
+  }
+}
+
+// 36 points, `stride` floats apart, -> out [side][side].
+INLINE void gather_tile(const float *points, uint64_t stride, transform *along, int side, vf *out) {
+  vf column[INPUT_SIDE], half[INPUT_SIDE * INPUT_SIDE];
+  UNROLL
+  for (int c = 0; c < INPUT_SIDE; c++) {
+    UNROLL
+    for (int r = 0; r < INPUT_SIDE; r++) {
+      column[r] = load(points, ((uint64_t)r * INPUT_SIDE + (uint64_t)c) * stride, false);
+    }
+    along(column, 1, half + c, INPUT_SIDE);
+  }
+  UNROLL
+  for (int r = 0; r < side; r++) {
+    along(half + r * INPUT_SIDE, 1, out + r * side, 1);
+  }
+}
+
 // ---- tiles
 
 typedef struct tile_place {
@@ -123,57 +161,29 @@ INLINE float *spread_at(const cpu_spread *s, uint32_t point, uint32_t block, uin
   return s->data + point * cpu_spread_stride(s->blocks, s->room, V) + ((uint64_t)block * s->room + tile) * V;
 }
 
-static void winograd_input(const cpu_array *x, const cpu_tiles *tiles, uint32_t first, uint32_t count,
-                           const cpu_spread *to) {
-  const uint64_t plane = (uint64_t)tiles->height * tiles->width * V;
+// Tiles of x [height][width] into the transformed domain.
+INLINE void spread_tiles(const cpu_array *x, const cpu_tiles *tiles, uint32_t height, uint32_t width, uint32_t pad,
+                         int side, transform *along, uint32_t first, uint32_t count, const cpu_spread *to) {
+  const uint64_t plane = (uint64_t)height * width * V;
   const uint64_t stride = cpu_spread_stride(to->blocks, to->room, V);
   for (uint32_t t = 0; t < count; t++) {
-    tile_place at = place_of(tiles, first + t, (int32_t)tiles->pad);
+    tile_place at = place_of(tiles, first + t, (int32_t)pad);
     for (uint32_t b = 0; b < to->blocks; b++) {
-      vf d[CPU_WINOGRAD_POINTS], half[CPU_WINOGRAD_POINTS], spread[INPUT_SIDE];
-      load_tile((const float *)image_of(x, at.image) + b * plane, tiles->height, tiles->width, at, INPUT_SIDE, d);
-      UNROLL
-      for (int c = 0; c < INPUT_SIDE; c++) {
-        transform_input(d + c, INPUT_SIDE, half + c, INPUT_SIDE);
-      }
-      float *out = spread_at(to, 0, b, t);
-      UNROLL
-      for (int r = 0; r < INPUT_SIDE; r++) {
-        transform_input(half + r * INPUT_SIDE, 1, spread, 1);
-        UNROLL
-        for (int c = 0; c < INPUT_SIDE; c++) {
-          store(out, ((uint64_t)r * INPUT_SIDE + (uint64_t)c) * stride, false, spread[c]);
-        }
-      }
+      vf tile[INPUT_SIDE * INPUT_SIDE];
+      load_tile((const float *)image_of(x, at.image) + b * plane, height, width, at, side, tile);
+      spread_tile(tile, side, along, spread_at(to, 0, b, t), stride);
     }
   }
 }
 
+static void winograd_input(const cpu_array *x, const cpu_tiles *tiles, uint32_t first, uint32_t count,
+                           const cpu_spread *to) {
+  spread_tiles(x, tiles, tiles->height, tiles->width, tiles->pad, INPUT_SIDE, transform_input, first, count, to);
+}
+
 static void winograd_gradient(const cpu_array *dy, const cpu_tiles *tiles, uint32_t first, uint32_t count,
                               const cpu_spread *to) {
-  const uint64_t plane = (uint64_t)tiles->out_height * tiles->out_width * V;
-  const uint64_t stride = cpu_spread_stride(to->blocks, to->room, V);
-  for (uint32_t t = 0; t < count; t++) {
-    tile_place at = place_of(tiles, first + t, 0);
-    for (uint32_t b = 0; b < to->blocks; b++) {
-      vf y[OUTPUT_SIDE * OUTPUT_SIDE], half[INPUT_SIDE * OUTPUT_SIDE], spread[INPUT_SIDE];
-      load_tile((const float *)image_of(dy, at.image) + b * plane, tiles->out_height, tiles->out_width, at, OUTPUT_SIDE,
-                y);
-      UNROLL
-      for (int c = 0; c < OUTPUT_SIDE; c++) {
-        transform_gradient(y + c, OUTPUT_SIDE, half + c, OUTPUT_SIDE);
-      }
-      float *out = spread_at(to, 0, b, t);
-      UNROLL
-      for (int r = 0; r < INPUT_SIDE; r++) {
-        transform_gradient(half + r * OUTPUT_SIDE, 1, spread, 1);
-        UNROLL
-        for (int c = 0; c < INPUT_SIDE; c++) {
-          store(out, ((uint64_t)r * INPUT_SIDE + (uint64_t)c) * stride, false, spread[c]);
-        }
-      }
-    }
-  }
+  spread_tiles(dy, tiles, tiles->out_height, tiles->out_width, 0, OUTPUT_SIDE, transform_gradient, first, count, to);
 }
 
 INLINE void store_tile(float *plane, const cpu_tiles *tiles, tile_place at, const vf *y, vf bias, bool relu) {
@@ -196,20 +206,8 @@ static void winograd_output(const cpu_spread *from, const cpu_tiles *tiles, uint
   for (uint32_t t = 0; t < count; t++) {
     tile_place at = place_of(tiles, first + t, 0);
     for (uint32_t b = 0; b < from->blocks; b++) {
-      vf column[INPUT_SIDE], half[OUTPUT_SIDE * INPUT_SIDE], out[OUTPUT_SIDE * OUTPUT_SIDE];
-      const float *in = spread_at(from, 0, b, t);
-      UNROLL
-      for (int c = 0; c < INPUT_SIDE; c++) {
-        UNROLL
-        for (int r = 0; r < INPUT_SIDE; r++) {
-          column[r] = load(in, ((uint64_t)r * INPUT_SIDE + (uint64_t)c) * stride, false);
-        }
-        transform_output(column, 1, half + c, INPUT_SIDE);
-      }
-      UNROLL
-      for (int r = 0; r < OUTPUT_SIDE; r++) {
-        transform_output(half + r * INPUT_SIDE, 1, out + r * OUTPUT_SIDE, 1);
-      }
+      vf out[OUTPUT_SIDE * OUTPUT_SIDE];
+      gather_tile(spread_at(from, 0, b, t), stride, transform_output, OUTPUT_SIDE, out);
       store_tile((float *)image_of(y, at.image) + b * plane, tiles, at, out,
                  bias == NULL ? splat(0) : load(bias, (uint64_t)b * V, false), relu);
     }
@@ -229,23 +227,6 @@ INLINE uint64_t filter_place(uint32_t blocks, uint64_t depth, uint32_t block, ui
   return (first * depth + k * vectors + (block - first)) * V;
 }
 
-// g [3][3] -> its 36 points, `stride` floats apart.
-INLINE void spread_filter(const vf *g, float *u, uint64_t stride) {
-  vf half[INPUT_SIDE * FILTER_SIDE], spread[INPUT_SIDE];
-  UNROLL
-  for (int c = 0; c < FILTER_SIDE; c++) {
-    transform_filter(g + c, FILTER_SIDE, half + c, FILTER_SIDE);
-  }
-  UNROLL
-  for (int r = 0; r < INPUT_SIDE; r++) {
-    transform_filter(half + r * FILTER_SIDE, 1, spread, 1);
-    UNROLL
-    for (int c = 0; c < INPUT_SIDE; c++) {
-      store(u, ((uint64_t)r * INPUT_SIDE + (uint64_t)c) * stride, false, spread[c]);
-    }
-  }
-}
-
 static void winograd_filters(const float *held, uint32_t in_blocks, uint32_t out_blocks, float *u) {
   const uint64_t depth = (uint64_t)in_blocks * V;
   const uint64_t stride = depth * out_blocks * V;
@@ -256,7 +237,7 @@ static void winograd_filters(const float *held, uint32_t in_blocks, uint32_t out
       for (uint64_t f = 0; f < FILTER_AREA; f++) {
         g[f] = load(held, ((o * depth + i) * FILTER_AREA + f) * V, false);
       }
-      spread_filter(g, u + filter_place(out_blocks, depth, o, i), stride);
+      spread_tile(g, FILTER_SIDE, transform_filter, u + filter_place(out_blocks, depth, o, i), stride);
     }
   }
 }
@@ -285,7 +266,8 @@ static void winograd_turned_filters(const float *held, uint32_t in_blocks, uint3
         for (uint64_t f = 0; f < FILTER_AREA; f++) {
           g[f] = load(turned, (k * FILTER_AREA + f) * V, false);
         }
-        spread_filter(g, u + filter_place(in_blocks, depth, i, o * (uint64_t)V + k), stride);
+        spread_tile(g, FILTER_SIDE, transform_filter, u + filter_place(in_blocks, depth, i, o * (uint64_t)V + k),
+                    stride);
       }
     }
   }
@@ -293,41 +275,55 @@ static void winograd_turned_filters(const float *held, uint32_t in_blocks, uint3
 
 // ---- products
 
+INLINE void clear_sums(vf (*sums)[PANEL_MAX], int vectors) {
+  UNROLL
+  for (int r = 0; r < TILE_ROWS; r++) {
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+      sums[r][v] = splat(0);
+    }
+  }
+}
+
+// sums [TILE_ROWS][vectors] += x[r * x_step] w[v * w_step ..]
+INLINE void add_products(vf (*sums)[PANEL_MAX], const float *x, uint64_t x_step, const float *w, uint64_t w_step,
+                         int vectors) {
+  vf panel[PANEL_MAX];
+  UNROLL
+  for (int v = 0; v < vectors; v++) {
+    panel[v] = load(w, (uint64_t)v * w_step, false);
+  }
+  UNROLL
+  for (int r = 0; r < TILE_ROWS; r++) {
+    vf value = splat(x[(uint64_t)r * x_step]);
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+      sums[r][v] += value * panel[v];
+    }
+  }
+}
+
+INLINE void store_sums(vf (*sums)[PANEL_MAX], float *to, uint64_t row_step, uint64_t vector_step, int vectors) {
+  UNROLL
+  for (int r = 0; r < TILE_ROWS; r++) {
+    UNROLL
+    for (int v = 0; v < vectors; v++) {
+      store(to, (uint64_t)r * row_step + (uint64_t)v * vector_step, false, sums[r][v]);
+    }
+  }
+}
+
 // to [TILE_ROWS][vectors] = rows of x times a panel of u. x: first row, blocks `x_block` floats apart.
 INLINE void multiply_rows(const float *x, uint64_t x_block, uint32_t x_blocks, const float *u, float *to,
                           uint64_t to_block, int vectors) {
-  vf acc[TILE_ROWS][PANEL_MAX];
-  UNROLL
-  for (int r = 0; r < TILE_ROWS; r++) {
-    UNROLL
-    for (int v = 0; v < vectors; v++) {
-      acc[r][v] = splat(0);
-    }
-  }
+  vf sums[TILE_ROWS][PANEL_MAX];
+  clear_sums(sums, vectors);
   for (uint32_t b = 0; b < x_blocks; b++, x += x_block) {
     for (int k = 0; k < V; k++, u += vectors * V) {
-      vf w[PANEL_MAX];
-      UNROLL
-      for (int v = 0; v < vectors; v++) {
-        w[v] = load(u, (uint64_t)v * V, false);
-      }
-      UNROLL
-      for (int r = 0; r < TILE_ROWS; r++) {
-        vf value = splat(x[r * V + k]);
-        UNROLL
-        for (int v = 0; v < vectors; v++) {
-          acc[r][v] += value * w[v];
-        }
-      }
+      add_products(sums, x + k, V, u, V, vectors);
     }
   }
-  UNROLL
-  for (int r = 0; r < TILE_ROWS; r++) {
-    UNROLL
-    for (int v = 0; v < vectors; v++) {
-      store(to, (uint64_t)v * to_block + (uint64_t)r * V, false, acc[r][v]);
-    }
-  }
+  store_sums(sums, to, V, to_block, vectors);
 }
 
 static void winograd_multiply(const cpu_spread *x, const float *u, const cpu_spread *y, uint32_t count) {
@@ -360,36 +356,12 @@ static void winograd_multiply(const cpu_spread *x, const float *u, const cpu_spr
 
 // to [TILE_ROWS][vectors] = sum over tiles of x (TILE_ROWS lanes of a block) times d (vectors blocks).
 INLINE void correlate_rows(const float *x, const float *d, uint64_t d_block, uint32_t tiles, float *to, int vectors) {
-  vf acc[TILE_ROWS][PANEL_MAX];
-  UNROLL
-  for (int r = 0; r < TILE_ROWS; r++) {
-    UNROLL
-    for (int v = 0; v < vectors; v++) {
-      acc[r][v] = splat(0);
-    }
-  }
+  vf sums[TILE_ROWS][PANEL_MAX];
+  clear_sums(sums, vectors);
   for (uint32_t t = 0; t < tiles; t++, x += V, d += V) {
-    vf w[PANEL_MAX];
-    UNROLL
-    for (int v = 0; v < vectors; v++) {
-      w[v] = load(d, (uint64_t)v * d_block, false);
-    }
-    UNROLL
-    for (int r = 0; r < TILE_ROWS; r++) {
-      vf value = splat(x[r]);
-      UNROLL
-      for (int v = 0; v < vectors; v++) {
-        acc[r][v] += value * w[v];
-      }
-    }
+    add_products(sums, x, 1, d, d_block, vectors);
   }
-  UNROLL
-  for (int r = 0; r < TILE_ROWS; r++) {
-    UNROLL
-    for (int v = 0; v < vectors; v++) {
-      store(to, ((uint64_t)r * (uint64_t)vectors + (uint64_t)v) * V, false, acc[r][v]);
-    }
-  }
+  store_sums(sums, to, (uint64_t)vectors * V, V, vectors);
 }
 
 // The 36 points of one block of inputs and a panel of outputs -> buffer [36][V][vectors][V].
@@ -404,24 +376,13 @@ INLINE void correlate_block(const cpu_spread *x, uint32_t in_block, const cpu_sp
   }
 }
 
-// buffer's points, `stride` floats apart, -> to [3][3][V]
-INLINE void gather_filter(const float *buffer, uint64_t stride, float *to) {
-  vf column[INPUT_SIDE], half[FILTER_SIDE * INPUT_SIDE], row[FILTER_SIDE];
+// Points of a filter's gradient, `stride` floats apart, -> to [3][3][V]
+INLINE void gather_filter(const float *points, uint64_t stride, float *to) {
+  vf g[FILTER_AREA];
+  gather_tile(points, stride, transform_filter_gradient, FILTER_SIDE, g);
   UNROLL
-  for (int c = 0; c < INPUT_SIDE; c++) {
-    UNROLL
-    for (int r = 0; r < INPUT_SIDE; r++) {
-      column[r] = load(buffer, ((uint64_t)r * INPUT_SIDE + (uint64_t)c) * stride, false);
-    }
-    transform_filter_gradient(column, 1, half + c, INPUT_SIDE);
-  }
-  UNROLL
-  for (int r = 0; r < FILTER_SIDE; r++) {
-    transform_filter_gradient(half + r * INPUT_SIDE, 1, row, 1);
-    UNROLL
-    for (int c = 0; c < FILTER_SIDE; c++) {
-      store(to, ((uint64_t)r * FILTER_SIDE + (uint64_t)c) * V, false, row[c]);
-    }
+  for (uint64_t f = 0; f < FILTER_AREA; f++) {
+    store(to, f * V, false, g[f]);
   }
 }
 

@@ -20,6 +20,7 @@ const sht__ref_op *sht__ref_op_of(sht_op op) {
       [SHT_OP_DROPOUT] = &sht__ref_dropout,
       [SHT_OP_ADD] = &sht__ref_add,
       [SHT_OP_CONCAT] = &sht__ref_concat,
+      [SHT_OP_SHIFT] = &sht__ref_shift,
   };
   return (size_t)op < sizeof table / sizeof table[0] ? table[op] : NULL;
 }

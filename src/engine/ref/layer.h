@@ -69,6 +69,6 @@ bool sht__ref_scratch_like_output(const sht__ref_layer *layer, uint64_t batch, u
 void sht__ref_batchnorm_settle(const sht__ref_layer *layer);
 
 extern const sht__ref_op sht__ref_conv, sht__ref_linear, sht__ref_batchnorm, sht__ref_relu, sht__ref_maxpool,
-    sht__ref_avgpool, sht__ref_lrn, sht__ref_dropout, sht__ref_add, sht__ref_concat;
+    sht__ref_avgpool, sht__ref_lrn, sht__ref_dropout, sht__ref_add, sht__ref_concat, sht__ref_shift;
 
 #endif

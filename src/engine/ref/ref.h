@@ -40,6 +40,12 @@ double sht__ref_loss(sht__ref *ref, const uint16_t *labels, bool gradient, uint3
 // dy of layer 0 being the derivative with respect to the input.
 void sht__ref_backward(sht__ref *ref);
 
+// exact.c, on an engine that sht_engine_open opened as "ref" with FP64:
+// parameters [P] in the graph's order and layout.
+void sht__ref_put_doubles(sht_engine *engine, const double *parameters);
+// Evaluation mode on x [n][H][W][C], n at most B: y [n][K].
+void sht__ref_apply(sht_engine *engine, const double *x, uint32_t n, double *y);
+
 sht_status sht__ref_train(sht_engine *engine, const sht_pipeline *train, uint32_t epoch, uint64_t first, uint64_t count,
                           const sht_step_rates *rates, sht_step_metrics *metrics, uint64_t *done, sht_error *error);
 sht_status sht__ref_gradient(sht_engine *engine, const sht_pipeline *data, const uint32_t *examples, uint32_t n,

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""shatter express and shatter linear as a person and a script meet them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SHATTER = os.environ["SHATTER"]
+FAILURES = []
+
+EXPRESS_KEYS = {
+    "represented", "points", "dims", "merged", "indistinct", "units", "weights", "depth", "width", "c1", "c2",
+    "precision", "direction", "gaps", "fraction", "fractions", "fraction_errors", "error_exact", "engine_points",
+    "error_engine", "error_single", "target_largest", "smallest_eigenvalue", "smallest_singular", "iterations", "norm",
+    "weight_largest", "weight_bound", "cancellation", "projection_rounding", "seconds_build", "seconds_check", "output"}
+LINEAR_KEYS = {
+    "settled", "examples", "dims", "test_examples", "classes", "largest_eigenvalue", "smallest_eigenvalue",
+    "learning_rate", "sigma", "hessian", "interpolants", "curve", "output"}
+
+
+def run(*words):
+    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=250)
+
+
+def check(name, good, shown=""):
+    print(f"{'ok' if good else 'FAILED'}: {name}")
+    if not good:
+        FAILURES.append(name)
+        print(shown)
+
+
+def check_express():
+    answer = run("express", "--n", "100", "--d", "5", "--json")
+    check("express --json has the documented keys", set(json.loads(answer.stdout)) == EXPRESS_KEYS, answer)
+    text = run("express", "--n", "100", "--d", "5")
+    check("express says so in a sentence", text.stdout.startswith("Represented: a network of depth 2 and width 100 "
+                                                                  "with 205 weights"), text)
+    single = run("express", "--n", "20000", "--d", "5", "--precision", "fp32", "--json")
+    check("what is not represented is exit code 1",
+          single.returncode == 1 and json.loads(single.stdout)["represented"] is False, single)
+
+
+def check_mistakes():
+    for words, code, wanted in [
+            (["express", "--n", "10", "--depth", "3"], 2, "3 is not covered"),
+            (["express", "--n", "10", "--data", "shapes"], 2, "one sample at a time"),
+            (["express", "--points", "x.npy"], 2, "go together"),
+            (["express", "--n", "10", "--precision", "bf16"], 2, "fp64 or fp32"),
+            (["express", "--n", "100000", "--d", "1"], 65, "are equal but have the targets"),
+            (["express", "--n", "10", "--fraction", "x"], 2, "takes a number"),
+            (["express", "--n", "10", "--depht", "4"], 2, "did you mean --depth"),
+            (["linear", "--data", "shapes", "--train-size", "3000"], 2, "fewer examples than dimensions"),
+            (["linear", "--data", "shapes", "--sigma", "-1"], 2, "must be above 0")]:
+        answer = run(*words)
+        check(f"{' '.join(words)}: told, exit {code}",
+              answer.returncode == code and wanted in answer.stderr and answer.stdout == "", answer)
+
+
+def check_linear(folder):
+    words = ["linear", "--data", "shapes:50,100", "--epochs", "30", "--json"]
+    one, eight = run(*words, "--threads", "1"), run(*words, "--threads", "8", "-o", folder)
+    check("linear --json has the documented keys", set(json.loads(one.stdout)) == LINEAR_KEYS, one)
+    same = '"output": null' in one.stdout
+    same = same and one.stdout.replace('"output": null', f'"output": "{folder}"') == eight.stdout
+    check("the same at any number of threads", same, eight)
+    check("files on request", sorted(os.listdir(folder)) == ["curve.csv", "descent.npy", "interpolants.csv",
+                                                             "minimum-norm.npy"])
+
+
+def check_interrupt():
+    process = subprocess.Popen([SHATTER, "linear", "--data", "shapes:100,100", "--epochs", "1000000", "--settled", "0"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    check("Ctrl-C stops with 130 and a sentence", process.returncode == 130 and "stopped on request" in err, (out, err))
+
+
+def check_shift_elsewhere(folder):
+    model = os.path.join(folder, "model.yaml")
+    open(model, "w").write("layers: [{linear: {units: 1}}, {shift: {units: 4}}, relu, {linear: {units: classes}}]\n")
+    words = ["train", "--model", model, "--data", "shapes:200,20", "--epochs", "1", "--store", folder]
+    refused = run(*words)
+    check("shift is refused by the engine cpu by name",
+          refused.returncode == 69 and "has no shift (layer 'shift')" in refused.stderr, refused)
+    trained = run(*words, "--device", "ref")
+    check("and trained by the engine ref", trained.returncode == 0, trained)
+
+
+check_express()
+check_mistakes()
+check_interrupt()
+with tempfile.TemporaryDirectory() as place:
+    check_linear(os.path.join(place, "linear"))
+    check_shift_elsewhere(place)
+print(f"{len(FAILURES)} failures")
+sys.exit(1 if FAILURES else 0)
