@@ -48,7 +48,7 @@ typedef struct sht_kernel_options {
   bool leave_one_out;         // exact, from the diagonal of the inverse: another factorisation's time for each ridge
   uint32_t spectrum_steps;    // of Lanczos; 0: no estimate
   double tolerance;           // on the residual |y - (K + ridge I) a| / |y| of each output: 1e-10. A residual that
-                              // rounding a to double alone may leave (2^-53 |K| |a|) is always good enough
+                              // rounding in a product in double may leave (2^-50 |K| |a|) is always good enough
   uint32_t iterations_max;    // products with K
   uint64_t search_examples;   // of SEARCH: size of the subsample
   uint64_t memory_max;        // bytes; 0: what the machine has free

@@ -91,7 +91,7 @@ static void turn(state *s) {
 // The residual of column c that counts as none.
 static double target_of(const state *s, const double *x, uint64_t c) {
   const uint64_t n = s->system->n;
-  double rounding = ldexp(s->norm, -53) * sqrt(sht__dot(x + c * n, x + c * n, n));
+  double rounding = ldexp(s->norm, -50) * sqrt(sht__dot(x + c * n, x + c * n, n));
   return s->target[c] > rounding ? s->target[c] : rounding;
 }
 

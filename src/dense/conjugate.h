@@ -24,11 +24,11 @@ typedef struct sht__system {
 } sht__system;
 
 typedef struct sht__convergence {
-  bool converged;       // every column: |y - K x| <= max(tolerance |y|, 2^-53 norm |x|)
+  bool converged;       // every column: |y - K x| <= max(tolerance |y|, 2^-50 norm |x|)
   uint32_t iterations;  // products with K
   double residual;      // the largest |y - K x| / |y|, from a product with the final x
-  double norm;          // of K, from below: the largest |K p| / |p| met. Rounding x to double alone may change K x by
-                        // 2^-53 norm |x|: a smaller residual cannot be asked for
+  double norm;          // of K, from below: the largest |K p| / |p| met. Rounding in a product with x may change it by
+                        // 2^-50 norm |x|: a smaller residual cannot be asked for
 } sht__convergence;
 
 // y, x: [columns][n]; x is written. left: [columns][n], y - K x at the end. Not reaching the tolerance is an outcome.

@@ -109,7 +109,7 @@ static void judge(const solver *s, double norm) {
       length += s->x[c * n + i] * s->x[c * n + i];
     }
     double share = target > 0 ? sqrt(rest / target) : 0;
-    bool small = share <= s->problem->options->tolerance || sqrt(rest) <= ldexp(norm, -53) * sqrt(length);
+    bool small = share <= s->problem->options->tolerance || sqrt(rest) <= ldexp(norm, -50) * sqrt(length);
     s->out->converged = s->out->converged && small;
     s->out->residual = share > s->out->residual || isnan(share) ? share : s->out->residual;
   }
