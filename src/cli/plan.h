@@ -20,7 +20,7 @@ sht_status sht__plan_summary(const sht_cli *cli, const sht_schedule *schedule, c
 // All of it as one object; folder NULL: a plan alone.
 sht_status sht__plan_answer(sht_cli *cli, const sht_schedule *schedule, const char *folder, sht_error *error);
 // Figures and tables into the folder.
-sht_status sht__plan_report(const sht_cli *cli, const sht_schedule *schedule, const char *folder,
+sht_status sht__plan_report(sht_cli *cli, const sht_schedule *schedule, const char *folder,
                             void (*noted)(void *context, const char *sentence), sht_error *error);
 
 // A job script for Slurm: an array of tasks that share the runs that are left.

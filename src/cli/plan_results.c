@@ -114,7 +114,7 @@ sht_status sht__plan_answer(sht_cli *cli, const sht_schedule *schedule, const ch
   return sht__answer_print(cli, &json, error);
 }
 
-sht_status sht__plan_report(const sht_cli *cli, const sht_schedule *schedule, const char *folder,
+sht_status sht__plan_report(sht_cli *cli, const sht_schedule *schedule, const char *folder,
                             void (*noted)(void *context, const char *sentence), sht_error *error) {
   uint64_t count = schedule->experiment->run_count;
   sht_run *runs = NULL;
@@ -124,8 +124,7 @@ sht_status sht__plan_report(const sht_cli *cli, const sht_schedule *schedule, co
       runs[i] = schedule->slots[i].run;
     }
   }
-  // The context is only read: whether remarks are wanted.
-  sht_status status = sht_experiment_report(schedule->experiment, runs, folder, noted, (void *)(uintptr_t)cli, error);
+  sht_status status = sht_experiment_report(schedule->experiment, runs, folder, noted, cli, error);
   sht_free(runs);
   return status;
 }

@@ -8,7 +8,7 @@
 #include "cli/terminal.h"
 #include "shatter/error.h"
 
-enum { SHT_TABLE_COLUMNS_MAX = 16 };
+enum { SHT_TABLE_COLUMNS_MAX = 32 };
 
 typedef struct sht_table {
   const char *alignment;  // a letter a column: "lrr"

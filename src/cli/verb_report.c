@@ -82,10 +82,11 @@ static sht_status print_sheet(const sht__sheet *sheet, sht_error *error) {
   sht_table table;
   sht_terminal terminal = sht__terminal_of(stdout);
   char alignment[SHT_TABLE_COLUMNS_MAX + 1] = "l";
+  size_t used = 1;
   for (size_t c = 0; c < sheet->column_count; c++) {
-    (void)strcat(alignment, sheet->has_paper[c] ? "rrr" : "r");
+    used += (size_t)snprintf(alignment + used, sizeof alignment - used, "%s", sheet->has_paper[c] ? "rrr" : "r");
   }
-  (void)strcat(alignment, "l");
+  (void)snprintf(alignment + used, sizeof alignment - used, "l");
   SHT_TRY(sht__table_open(&table, alignment, error));
   sht__table_add(&table, "RUN");
   for (size_t c = 0; c < sheet->column_count; c++) {

@@ -210,7 +210,7 @@ static sht_status plan_page(const gallery *g, uint32_t cells, sheet *page, sht_e
 }
 
 static sht_status draw_page(gallery *g, uint32_t cells, const char *path, sht_error *error) {
-  sheet page;
+  sheet page = {0};
   SHT_TRY(plan_page(g, cells, &page, error));
   uint64_t bytes = (uint64_t)page.width * page.height * BYTES_A_PIXEL;
   SHT_TRY(SHT_ALLOC(&page.rgb, bytes, "picture", error));

@@ -166,6 +166,7 @@ static int64_t mean_of(const uint8_t *levels, uint64_t positions, uint32_t chann
   for (uint64_t i = 0; i < positions; i++) {
     sum += levels[i * channels];
   }
+  // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): an image has at least one position
   return (int64_t)(((sum << 16) + positions / 2) / positions);
 }
 

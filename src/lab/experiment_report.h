@@ -58,7 +58,7 @@ void sht__sweep_find(sht__plot *plot);
 void sht__sheet_find(sht__sheet *sheet);
 
 // The page. writer of sht__text_export; results: a sht__results.
-sht_status sht__experiment_page(FILE *out, const void *results, sht_error *error);
+sht_status sht__experiment_page(FILE *out, const void *what, sht_error *error);
 // Its last part: how each run is made again, and where they were made.
 sht_status sht__experiment_runs_html(FILE *out, const sht__results *results, sht_error *error);
 

@@ -173,6 +173,9 @@ static void find_slowdown(const summary *s, sht__plot *plot) {
       }
     }
   }
+  if (series == NULL) {
+    return;  // nothing came to an end
+  }
   (void)snprintf(plot->finding, sizeof plot->finding,
                  "%s takes at most %s times as long as with true labels (%.200s, %s random)",
                  has_gaps(plot) ? "Where it came to an end, fitting" : "Fitting",

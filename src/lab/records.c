@@ -62,7 +62,8 @@ static void add_parts(sht_json *json, const char *key, const double *values, uin
     size_t length = strlen(text);
     (void)snprintf(text + length, sizeof text - length, i == 0 ? "%s" : ", %s", number);
   }
-  (void)strcat(text, "]");
+  size_t length = strlen(text);
+  (void)snprintf(text + length, sizeof text - length, "]");
   sht_json_add_raw(json, key, text);
 }
 

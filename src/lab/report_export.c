@@ -36,7 +36,7 @@ static sht_status fill_row(const sht__report_run *run, sht__sheet *sheet, size_t
 sht_status sht__report_sheet(const sht__report *report, sht__sheet *out, sht_error *error) {
   *out = (sht__sheet){.name = "runs", .id = "runs", .finding = "Accuracy of each run beside the paper's"};
   out->column_count = sizeof columns / sizeof columns[0];
-  for (size_t i = 0; i < out->column_count; i++) {
+  for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
     (void)sht__quantity_find(columns[i], &out->columns[i]);
   }
   SHT_TRY(sht__sheet_open(out, report->run_count, error));

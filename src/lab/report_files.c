@@ -12,7 +12,7 @@ char *sht__file_name(const char *name, char *out, size_t size) {
   for (; *name != '\0' && used + 1 < size; name++) {
     bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9') ||
                  *name == '_' || (*name == '.' && used > 0);
-    out[used++] = plain ? *name : '-';
+    out[used++] = (char)(plain ? *name : '-');
   }
   out[used] = '\0';
   if (used == 0) {

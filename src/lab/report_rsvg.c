@@ -9,8 +9,6 @@
 #include "lab/files.h"
 #include "lab/report_files.h"
 
-extern char **environ;
-
 // Starts the program without a shell and waits for it.
 static sht_status run_program(char *const *arguments, sht_error *error) {
   pid_t child = 0;

@@ -89,7 +89,7 @@ static void project_rows(void *context, size_t task, int worker) {
 
 static sht_status run_pass(pass *p, sht_pool *pool, const char *stage, const sht_theory_observer *observer,
                            sht_error *error) {
-  const uint64_t chunk = ROWS * TASKS_AT_ONCE;
+  const uint64_t chunk = (uint64_t)ROWS * TASKS_AT_ONCE;
   for (p->first_row = 0; p->first_row < p->sample->count; p->first_row += chunk) {
     const uint64_t left = p->sample->count - p->first_row;
     const uint64_t rows = left < chunk ? left : chunk;

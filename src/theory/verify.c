@@ -122,7 +122,7 @@ static uint32_t batch_for(const sht_graph *graph, uint64_t points) {
   for (int i = 0; i < graph->node_count; i++) {
     values += sht__ref_volume(graph->nodes[i].out);
   }
-  uint64_t batch = batch_values / values;
+  uint64_t batch = batch_values / (values > 0 ? values : 1);
   batch = batch > points ? points : batch;
   return batch < 1 ? 1 : (uint32_t)batch;
 }
