@@ -51,6 +51,8 @@ def check_mistakes():
             (["express", "--points", "x.npy"], 2, "go together"),
             (["express", "--n", "10", "--precision", "bf16"], 2, "fp64 or fp32"),
             (["express", "--n", "100000", "--d", "1"], 65, "are equal but have the targets"),
+            (["express", "--n", "10", "--engine-points", "0"], 2, "points through the engine"),
+            (["express", "--n", "10", "--precision", "fp32", "--engine-points", "0"], 2, "points through the engine"),
             (["express", "--n", "10", "--fraction", "x"], 2, "takes a number"),
             (["express", "--n", "10", "--depht", "4"], 2, "did you mean --depth"),
             (["linear", "--data", "shapes", "--train-size", "3000"], 2, "fewer examples than dimensions"),

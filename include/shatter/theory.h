@@ -54,7 +54,7 @@ typedef struct sht_express_options {
   uint32_t tries;    // directions to choose from, 1 .. SHT_EXPRESS_TRIES_MAX
   double fraction;   // b_j lies this far from x_(j-1) to x_j, in (0,1); NaN: chosen by measured error
   double tolerance;  // largest error, as a share of the largest |target|, that counts as represented
-  uint64_t engine_points;  // how many go through the engine
+  uint64_t engine_points;  // how many go through the engine, 1 or more
   uint64_t seed;
   int threads;         // 0: all cores
   const char *folder;  // where model.yaml and weights.safetensors are written, and read back for the check; NULL: none
