@@ -116,6 +116,47 @@ def check_mistakes(folder):
         check(" ".join(words) + ": told", answer.returncode == code and wanted in answer.stderr, answer)
 
 
+def check_unsolved(folder):
+    """Five features, 200 examples, no ridge: no solution; never worse than the function 0, and said so."""
+    random = numpy.random.default_rng(0)
+    x, y = random.random((200, 5)).astype(numpy.float32), random.standard_normal((200, 2))
+    for name, array in [("few-x", x), ("few-y", y)]:
+        numpy.save(os.path.join(folder, name + ".npy"), array)
+    words = ["--inputs", os.path.join(folder, "few-x.npy"), "--targets", os.path.join(folder, "few-y.npy"), "--kernel",
+             "linear"]
+    answer = run(*words, "--json")
+    result = json.loads(answer.stdout)
+    rest = y - x @ numpy.linalg.lstsq(x.astype(float), y, rcond=None)[0]
+    least = (numpy.linalg.norm(rest, axis=0) / numpy.linalg.norm(y, axis=0)).max()
+    check("no solution: exit 1, an iterate not worse than 0",
+          answer.returncode == 1 and not result["converged"] and least - 1e-9 < result["residual"] <= 1,
+          (least, answer))
+    check("no solution: no smallest eigenvalue, no condition",
+          result["smallest_eigenvalue"] is None and result["condition"] is None, result)
+    text = run(*words).stdout
+    check("no solution: the first line says it", "NOT SOLVED" in text.splitlines()[0] and "--iterations" not in text,
+          text)
+    answer = run(*words, "--ridge", "1")
+    check("with a ridge: solved, exit 0", answer.returncode == 0 and "NOT SOLVED" not in answer.stdout, answer)
+
+
+def check_ill_conditioned(folder):
+    """Condition 1e8 and more, ridge 0: what SciPy solves in double converges here as well."""
+    random = numpy.random.default_rng(0)
+    x = random.random((400, 3)).astype(numpy.float32)
+    y = random.standard_normal((400, 1))
+    for name, array in [("ill-x", x), ("ill-y", y)]:
+        numpy.save(os.path.join(folder, name + ".npy"), array)
+    for sigma in ["0.15", "0.2", "0.22"]:
+        answer = run("--inputs", os.path.join(folder, "ill-x.npy"), "--targets", os.path.join(folder, "ill-y.npy"),
+                     "--sigma", sigma, "--iterations", "2000", "--json")
+        result = json.loads(answer.stdout)
+        k = numpy.exp(-squares(x.astype(float), x.astype(float)) / (2 * float(sigma) ** 2))
+        condition = numpy.linalg.cond(k)
+        check(f"sigma {sigma}, condition {condition:.1e}: converges", answer.returncode == 0 and result["converged"]
+              and result["residual"] < 1e-6, answer)
+
+
 def check_interrupts(folder):
     """Ctrl-C, then SIGKILL, then to the end: the same bits as in one go."""
     words = ["--data", "shapes:3500,50", "--sigma", "4", "--checkpoint-seconds", "0", "--arrays", "--spectrum", "0",
@@ -150,6 +191,8 @@ def main():
         check_against_scipy(folder)
         check_labels()
         check_mistakes(folder)
+        check_unsolved(folder)
+        check_ill_conditioned(folder)
         check_interrupts(folder)
     print(f"{len(FAILURES)} failed")
     return 1 if FAILURES else 0
