@@ -104,13 +104,17 @@ def check_mistakes(folder):
     bad = os.path.join(folder, "bad.npy")
     numpy.save(bad, numpy.array([[1.0, 2], [numpy.nan, 4]]))
     numpy.save(os.path.join(folder, "two.npy"), numpy.array([1.0, 2]))
-    two = os.path.join(folder, "two.npy")
+    two, large, near = (os.path.join(folder, name + ".npy") for name in ["two", "large", "near"])
+    numpy.save(large, numpy.array([[1.0, 1e39], [2, 3]]))
+    numpy.save(near, numpy.array([[1000000.0, 1.01], [1000000.01, 1.01]]))
     for words, code, wanted in [
             (["--kernel", "gausian"], 2, "gaussian"), (["--sigma", "-1"], 2, "sigma"), (["--simga", "1"], 2, "--sigma"),
             (["--ridge", "x"], 2, "ridge"), (["--features", "gabr"], 2, "gabor"), (["--arrays"], 2, "-o"),
             (["--sigma", "1", "--gamma", "1"], 2, "one of them"), (["--inputs", bad], 2, "pairs"),
             (["--inputs", bad, "--targets", two], 65, "value 0 of example 1"),
             (["--inputs", two, "--targets", os.path.join(folder, "t.npy")], 65, "as many targets"),
+            (["--inputs", large, "--targets", two], 65, "value 1 of example 0 is 1e+39"),
+            (["--inputs", near, "--targets", two, "--ridge", "1", "--sigma", "1"], 0, "makes examples 0 and 1 equal"),
             (["--data", "mnits"], 66, "mnist"), (["--memory", "5"], 71, "would fit")]:
         answer = run(*words)
         check(" ".join(words) + ": told", answer.returncode == code and wanted in answer.stderr, answer)
