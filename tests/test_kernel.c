@@ -608,15 +608,51 @@ static void test_streamed_resume(void **state) {
   sht_dataset_close(data);
 }
 
+// What a path of ridges takes beforehand: arithmetic, files and results of each ridge; the memory that is promised
+// covers what is really held, also with many outputs.
+static void test_estimate(void **state) {
+  (void)state;
+  sht_dataset *data = NULL;
+  sht_dataset_options options = {.seed = 3};
+  assert_int_equal(sht_dataset_open("shapes:300,10", &options, &data, NULL), SHT_OK);
+  sht_kernel_examples train = {
+      .count = 300, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
+  sht_kernel_estimate one, three;
+  o.features = "randconv:130";
+  assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &one, NULL), SHT_OK);
+  o.ridge_count = 3;
+  assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
+  assert_true(three.folder_bytes == 3 * one.folder_bytes && three.feature_flops == 3 * one.feature_flops);
+  assert_true(three.gram_flops == 3 * one.gram_flops);
+  assert_true(three.bytes == one.bytes + 2 * 300 * data->classes * sizeof(double));
+  sht_dataset_close(data);
+  sample s = make_sample(2000, 100, 5, 400);
+  make_regression(&s);
+  o = plain_options(SHT_KERNEL_GAUSSIAN, 0.2, 1);
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &one, NULL), SHT_OK);
+  const uint64_t triangle = (uint64_t)8 * 9 / 2 * 256 * 256 * sizeof(float);
+  assert_true(one.bytes >= triangle + (9 + 3 + 1) * 400 * (uint64_t)2000 * sizeof(double));
+  free_sample(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kernels),     cmocka_unit_test(test_codings),
-      cmocka_unit_test(test_threads),     cmocka_unit_test(test_leave_one_out),
-      cmocka_unit_test(test_breakdown),   cmocka_unit_test(test_breakdown_without_ridge),
-      cmocka_unit_test(test_weak_pivots), cmocka_unit_test(test_duplicates),
-      cmocka_unit_test(test_tiny),        cmocka_unit_test(test_not_solvable),
-      cmocka_unit_test(test_refusals),    cmocka_unit_test(test_sigma),
-      cmocka_unit_test(test_resume),      cmocka_unit_test(test_streamed_resume),
+      cmocka_unit_test(test_estimate),
+      cmocka_unit_test(test_kernels),
+      cmocka_unit_test(test_codings),
+      cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_leave_one_out),
+      cmocka_unit_test(test_breakdown),
+      cmocka_unit_test(test_breakdown_without_ridge),
+      cmocka_unit_test(test_weak_pivots),
+      cmocka_unit_test(test_duplicates),
+      cmocka_unit_test(test_tiny),
+      cmocka_unit_test(test_not_solvable),
+      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_sigma),
+      cmocka_unit_test(test_resume),
+      cmocka_unit_test(test_streamed_resume),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,8 +79,8 @@ typedef struct sht_kernel_examples {
 typedef struct sht_kernel_phase {
   char name[32];  // "features", "gram", "factorisation", "solution", "leave-one-out", "spectrum", "prediction"
   double seconds;
-  double gflops;   // of useful arithmetic a second, where it is counted; else 0
-  uint64_t bytes;  // that the phase held at once
+  double gflops;        // of useful arithmetic a second, where it is counted; else 0
+  uint64_t peak_bytes;  // resident memory of the process at its highest until the phase ended, earlier phases included
 } sht_kernel_phase;
 
 enum { SHT_KERNEL_PHASES_MAX = 12 };
@@ -146,7 +146,8 @@ typedef struct sht_kernel_result {
 // What a call will take. The arithmetic leaves the steps of the refinement out: their number is not known beforehand.
 typedef struct sht_kernel_estimate {
   uint64_t bytes;         // of memory at once
-  uint64_t folder_bytes;  // of files at once
+  uint64_t folder_bytes;  // of files at once: each ridge keeps its own
+  // Streamed features are made, and their inner products added up, for every ridge anew.
   double search_flops, feature_flops, gram_flops, factor_flops, loo_flops;
   double product_flops;  // of one product with K in double
 } sht_kernel_estimate;

@@ -48,7 +48,7 @@ static sht_status add_phases(sht_json *json, const sht_kernel_solution *s, sht_e
     sht_json_add_text(&item, "phase", s->phases[p].name);
     sht_json_add_number(&item, "seconds", s->phases[p].seconds);
     sht_json_add_number(&item, "gflops", s->phases[p].gflops > 0 ? s->phases[p].gflops : (double)NAN);
-    sht_json_add_count(&item, "peak_bytes", s->phases[p].bytes);
+    sht_json_add_count(&item, "peak_bytes_so_far", s->phases[p].peak_bytes);
     status = sht__list_add(&list, &item, error);
   }
   sht_status closed = sht__list_close(&list, json, "phases", error);

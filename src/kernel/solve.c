@@ -50,7 +50,7 @@ static void add_phase(sht_kernel_solution *solution, const char *name, double se
   (void)snprintf(phase->name, sizeof phase->name, "%s", name);
   phase->seconds = seconds;
   phase->gflops = seconds > 0 ? flops / seconds * 1e-9 : 0;
-  phase->bytes = sht__peak_memory();
+  phase->peak_bytes = sht__peak_memory();
 }
 
 static sht_status open_solver(sht__problem *problem, sht__tiles *tiles, sht_kernel_solution *out, solver *s,
@@ -267,7 +267,7 @@ static sht_status open_saved(const sht__problem *problem, uint64_t tile_rows, ui
   if (options->ridge_count > 1) {  // a folder for each, so that a path does not overwrite its own progress
     (void)snprintf(folder, sizeof folder, "%s/ridge-%" PRIu32, options->folder, ridge + 1);
   }
-  uint64_t need = (problem->gram.streamed ? 3 : 1) * sht__tiles_bytes(problem->train->count);
+  uint64_t need = (options->ridge_count - ridge) * sht__estimate_folder(problem->train->count, problem->gram.streamed);
   return sht__saved_open(folder, identity, tile_rows, need, saved, error);
 }
 
