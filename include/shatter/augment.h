@@ -54,7 +54,7 @@ typedef struct sht_augmentation {
   bool crop;          // window at a random place
   uint32_t padding;   // P: pixels around the image that the window may take in
   double flip;        // probability
-  double rotate;      // degrees, at most this much either way
+  double rotate;      // degrees, at most this much either way; images of up to 8,192 pixels a side
   double brightness;  // at most this much more or less, as a fraction of the range
   double contrast;    // factor from 1 - c to 1 + c
   double saturation;  // factor from 1 - s to 1 + s

@@ -14,7 +14,7 @@ typedef void (*sht_task)(void *context, size_t task, int worker);
 
 // threads: 0 means all cores that this process may use. The caller of sht_pool_run is worker 0.
 sht_status sht_pool_open(int threads, sht_pool **out, sht_error *error);
-void sht_pool_close(sht_pool *pool);  // NULL is allowed
+void sht_pool_close(sht_pool *pool);         // NULL is allowed
 int sht_pool_threads(const sht_pool *pool);  // NULL: 1
 
 // Runs all tasks and returns when they are done. Not re-entrant. pool NULL: runs them here, in order.

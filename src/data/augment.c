@@ -15,7 +15,7 @@ typedef struct kind {
   const char *meaning;  // of the number
 } kind;
 
-enum { CROP, FIRST_COLOUR = 3, KINDS = 7, PADDING_MAX = 64 };
+enum { CROP, FIRST_COLOUR = 3, KINDS = 7, PADDING_MAX = 64, ROTATED_SIDE_MAX = 8192 };
 
 static const kind kinds[KINDS] = {
     {"crop", 0, 0, PADDING_MAX, "pixels of padding, a whole number"},
@@ -170,6 +170,11 @@ static sht_status check_pixels(const sht_augmentation *how, const sht_randomizat
                     "crop, flip and rotate need images whose pixels lie in their places: a permutation that stays the "
                     "same from epoch to epoch leaves no place to move them to; keep brightness, contrast, saturation "
                     "and hue, or take --pixels true");
+  }
+  if (how->rotate > 0 && (split->height > ROTATED_SIDE_MAX || split->width > ROTATED_SIDE_MAX)) {
+    return SHT_FAIL(error, SHT_CONFIG,
+                    "rotate turns images of up to %d pixels a side, these have %u x %u; leave it out", ROTATED_SIDE_MAX,
+                    split->height, split->width);
   }
   if ((how->saturation > 0 || how->hue > 0) && split->channels != 3) {
     return SHT_FAIL(error, SHT_CONFIG,

@@ -180,6 +180,10 @@ static sht_status open_unstarted(sht_session *session, sht_session *before, sht_
     SHT_TRY(open_data(session, error));
   }
   SHT_TRY(open_graph(session, error));
+  uint64_t watched = 0;
+  SHT_TRY(sht__dynamics_parse(session->config.dynamics, &watched, error));
+  SHT_TRY(sht_augmentation_check(&session->augment, &session->randomization, &session->data->train,
+                                 session->graph->input.height, session->graph->input.width, error));
   session->steps_per_epoch = (session->data->train.count + session->config.batch - 1) / session->config.batch;
   sht_randomization labels_alone = session->randomization;
   labels_alone.pixels = SHT_PIXELS_TRUE;

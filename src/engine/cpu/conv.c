@@ -380,6 +380,8 @@ void cpu_conv_close(cpu_conv *conv) {
   sht_free(conv);
 }
 
+bool cpu_conv_is_winograd(const cpu_conv *conv) { return conv != NULL && conv->winograd != NULL; }
+
 uint64_t cpu_conv_weight_count(const cpu_conv *conv) { return conv->held_count; }
 
 // ---- operations

@@ -389,6 +389,14 @@ static sht_status put(sht_engine *base, sht_state state, const float *values, ui
   return status == SHT_OK ? check_run(engine, error) : status;
 }
 
+static bool has_winograd(const cpu_engine *engine) {
+  bool found = false;
+  for (int i = 0; i < engine->base.graph->node_count; i++) {
+    found = found || cpu_conv_is_winograd(engine->convs[i]);
+  }
+  return found;
+}
+
 static void describe(const sht_engine *base, sht_engine_info *info) {
   const cpu_engine *engine = (const cpu_engine *)base;
   const dnnl_version_t *v = dnnl_version();
@@ -397,8 +405,8 @@ static void describe(const sht_engine *base, sht_engine_info *info) {
   (void)snprintf(info->numerics, sizeof info->numerics,
                  "oneDNN %d.%d.%d isa %#x, loops %s%s, dense %s, shards of %d, %s", v->major, v->minor, v->patch,
                  (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
-                 engine->kernels->winograd && engine->precision == SHT_FP32 ? ", winograd" : "",
-                 cpu_dense_kernels_name(), CPU_SHARD_IMAGES, engine->precision == SHT_BF16 ? "bf16" : "fp32");
+                 has_winograd(engine) ? ", winograd" : "", cpu_dense_kernels_name(), CPU_SHARD_IMAGES,
+                 engine->precision == SHT_BF16 ? "bf16" : "fp32");
 }
 
 const sht_backend sht_backend_cpu = {

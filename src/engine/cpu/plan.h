@@ -102,6 +102,7 @@ void cpu_loss_forward(cpu_plan *plan);
 
 // conv.c, norm.c, linear.c: state of layers.
 void cpu_conv_close(cpu_conv *conv);
+bool cpu_conv_is_winograd(const cpu_conv *conv);                 // NULL: no
 uint64_t cpu_conv_weight_count(const cpu_conv *conv);            // floats held, with padding
 void cpu_conv_repack(cpu_engine *engine, int node, int worker);  // working weights from the master weights
 sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,

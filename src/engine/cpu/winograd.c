@@ -12,9 +12,9 @@ enum {
   TILE_SIDE = 4,
   FILTER_SIDE = 3,
   FILTER_AREA = 9,
-  BLOCK_TILES = 32,  // a multiple of ROOM_STEP
-  ROOM_STEP = 8,     // kernels.h: rooms are multiples of it
-  SIDE_MIN = 3,      // below it most of a tile is filling
+  BLOCK_TILES = 32,        // a multiple of ROOM_STEP
+  ROOM_STEP = 8,           // kernels.h: rooms are multiples of it
+  SCRATCH_MAX = 64 << 20,  // bytes that a shard's tiles may take: more than that no cache holds
 };
 
 struct cpu_winograd {
@@ -30,10 +30,18 @@ static uint32_t tiles_along(uint32_t length) { return (length + TILE_SIDE - 1) /
 
 static uint32_t shard_tiles(const cpu_tiles *tiles) { return CPU_SHARD_IMAGES * tiles->down * tiles->across; }
 
+// At most half of the products of the direct way, whose filling of tiles is not counted.
+static bool is_worth_it(uint64_t tiles, sht_shape out) {
+  return 2 * CPU_WINOGRAD_POINTS * tiles <= FILTER_AREA * (uint64_t)out.height * out.width;
+}
+
 bool cpu_winograd_fits(const cpu_engine *engine, const sht_node *node, sht_shape in) {
+  const uint64_t tiles = (uint64_t)tiles_along(node->out.height) * tiles_along(node->out.width);
+  const uint64_t floats = CPU_WINOGRAD_POINTS * CPU_SHARD_IMAGES * tiles * ((uint64_t)in.channels + node->out.channels);
   return engine->kernels->winograd && engine->precision == SHT_FP32 && node->kernel == FILTER_SIDE &&
          node->stride == 1 && node->pad_before < FILTER_SIDE && in.channels % engine->block == 0 &&
-         node->out.channels % engine->block == 0 && node->out.height >= SIDE_MIN && node->out.width >= SIDE_MIN;
+         node->out.channels % engine->block == 0 && is_worth_it(tiles, node->out) &&
+         floats * sizeof(float) <= SCRATCH_MAX;
 }
 
 // ---- memory

@@ -9,7 +9,8 @@
 
 typedef struct cpu_winograd cpu_winograd;
 
-// Whether the layer can be done so, and is faster than directly.
+// Whether the layer can be done so with at most half of the direct way's products: channels in whole vectors, an output
+// that tiles cover well, tiles that a cache holds.
 bool cpu_winograd_fits(const cpu_engine *engine, const sht_node *node, sht_shape in);
 
 // Asks for the workers' scratch memory. Errors: SHT_MEMORY; *out is closed by the caller in any case.
