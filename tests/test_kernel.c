@@ -325,6 +325,48 @@ static void test_breakdown(void **state) {
   free_sample(&s);
 }
 
+// The same without any ridge, condition about 1e10 and the targets of a smooth function: it converges, or it would say
+// the best iterate. Nothing is said of a smallest eigenvalue that jitter hides.
+static void test_breakdown_without_ridge(void **state) {
+  (void)state;
+  sample s = make_sample(200, 10, 3, CLASSES);
+  make_regression(&s);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.35, 0);
+  o.tolerance = 1e-9;
+  o.iterations_max = 3000;
+  sht_kernel_result *result = solve(&s, &o);
+  const sht_kernel_solution *found = &result->solutions[0];
+  assert_true(found->jitter > 0 && found->converged && found->residual <= 1e-6);
+  assert_true(isnan(found->smallest_eigenvalue) && found->largest_eigenvalue > 1 && found->eigenvalue_bound > 0);
+  double miss = 0;
+  for (uint64_t t = 0; t < 10; t++) {
+    miss = fmax(miss, fabs(found->predictions[t * CLASSES] - s.test_targets[t * CLASSES]));
+  }
+  assert_true(miss < 0.05);
+  sht_kernel_result_close(result);
+  o.iterations_max = 6;
+  result = solve(&s, &o);
+  assert_true(!result->solutions[0].converged && result->solutions[0].residual < 1);
+  assert_non_null(strstr(result->solutions[0].remark, "ran out"));
+  sht_kernel_result_close(result);
+  free_sample(&s);
+}
+
+// A factor near breakdown has no leave-one-out error that could be trusted: none is told, and the reason is.
+static void test_weak_pivots(void **state) {
+  (void)state;
+  sample s = make_sample(200, 10, 3, CLASSES);
+  make_regression(&s);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.6, 5e-5);
+  o.leave_one_out = true;
+  sht_kernel_result *result = solve(&s, &o);
+  const sht_kernel_solution *found = &result->solutions[0];
+  assert_true(found->converged && found->jitter == 0 && found->smallest_pivot < 8e-5);
+  assert_true(isnan(found->loo_error) && strstr(found->remark, "smallest pivot") != NULL);
+  sht_kernel_result_close(result);
+  free_sample(&s);
+}
+
 // Equal examples: with equal targets the same function as without the second of them, although K is singular; with
 // different targets a sentence that names them; with different targets and a ridge a solution.
 static void test_duplicates(void **state) {
@@ -358,6 +400,39 @@ static void test_duplicates(void **state) {
   free_sample(&s);
 }
 
+// Without a solution the best iterate is told: never worse than x = 0, and its residual, error and norm are those of
+// its coefficients. The codings that need the column of ones are not told.
+static void check_best_iterate(const sample *s, const sht_kernel_options *o) {
+  for (uint32_t most = 5; most <= 320; most *= 2) {
+    const uint64_t n = s->train.count;
+    sht_kernel_options some = *o;
+    some.iterations_max = most;
+    sht_kernel_result *result = solve(s, &some);
+    const sht_kernel_solution *found = &result->solutions[0];
+    double worst = 0, squares = 0;
+    assert_true(!found->converged && found->residual <= 1 && isnan(found->smallest_eigenvalue));
+    assert_true(isnan(found->norms.centred) && isnan(found->norms.plus_minus));
+    double *a = take(n, sizeof(double));
+    for (uint64_t k = 0; k < CLASSES; k++) {
+      double rest = 0, size = 0;
+      for (uint64_t i = 0; i < n; i++) {
+        a[i] = found->coefficients[i * CLASSES + k];
+      }
+      for (uint64_t i = 0; i < n; i++) {
+        double value = plain_value(s, o, a, s->inputs + i * s->train.width), target = target_of(&s->train, i, k);
+        rest += (target - value) * (target - value);
+        size += target * target;
+        squares += a[i] * value;
+      }
+      worst = fmax(worst, sqrt(rest / size));
+    }
+    assert_true(fabs(found->residual - worst) < 1e-6);
+    assert_true(fabs(found->norms.one_hot - sqrt(squares)) < 0.01 * sqrt(squares));  // coefficients of 1e6 cancel
+    sht_free(a);
+    sht_kernel_result_close(result);
+  }
+}
+
 // A linear kernel of 4 features cannot interpolate 50 examples: an outcome with a remark, not an error.
 static void test_not_solvable(void **state) {
   (void)state;
@@ -367,6 +442,7 @@ static void test_not_solvable(void **state) {
   assert_false(result->solutions[0].converged);
   assert_non_null(strstr(result->solutions[0].remark, "rank"));
   sht_kernel_result_close(result);
+  check_best_iterate(&s, &o);
   free_sample(&s);
 }
 
@@ -464,6 +540,18 @@ static bool stop(void *context) {
   return s->polls_left-- <= 0;
 }
 
+static void check_same_numbers(const sht_kernel_solution *a, const sht_kernel_solution *b) {
+  const double first[] = {a->jitter,     a->smallest_pivot,     a->residual,          a->train_error,
+                          a->iterations, a->largest_eigenvalue, a->eigenvalue_bound,  a->norms.solution,
+                          a->converged,  a->norms.centred,      a->norms.coefficients};
+  const double second[] = {b->jitter,     b->smallest_pivot,     b->residual,          b->train_error,
+                           b->iterations, b->largest_eigenvalue, b->eigenvalue_bound,  b->norms.solution,
+                           b->converged,  b->norms.centred,      b->norms.coefficients};
+  for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
+    assert_true(first[i] == second[i]);
+  }
+}
+
 // Stopped again and again after a while, each time going on from what was saved: the same bits as in one go.
 static void check_resume(const sht_kernel_examples *train, sht_kernel_options o, int step) {
   char folder[] = "/tmp/test_kernel_XXXXXX";
@@ -485,6 +573,7 @@ static void check_resume(const sht_kernel_examples *train, sht_kernel_options o,
   assert_true(stops > 3);
   assert_memory_equal(whole->solutions[0].coefficients, parts->solutions[0].coefficients,
                       train->count * train->outputs * sizeof(double));
+  check_same_numbers(&whole->solutions[0], &parts->solutions[0]);
   o.ridges[0] = 0.123;  // another problem in the same folder
   sht_kernel_result *none = NULL;
   sht_error error = {0};
@@ -519,12 +608,51 @@ static void test_streamed_resume(void **state) {
   sht_dataset_close(data);
 }
 
+// What a path of ridges takes beforehand: arithmetic, files and results of each ridge; the memory that is promised
+// covers what is really held, also with many outputs.
+static void test_estimate(void **state) {
+  (void)state;
+  sht_dataset *data = NULL;
+  sht_dataset_options options = {.seed = 3};
+  assert_int_equal(sht_dataset_open("shapes:300,10", &options, &data, NULL), SHT_OK);
+  sht_kernel_examples train = {
+      .count = 300, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
+  sht_kernel_estimate one, three;
+  o.features = "randconv:130";
+  assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &one, NULL), SHT_OK);
+  o.ridge_count = 3;
+  assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
+  assert_true(three.folder_bytes == 3 * one.folder_bytes && three.feature_flops == 3 * one.feature_flops);
+  assert_true(three.gram_flops == 3 * one.gram_flops);
+  assert_true(three.bytes == one.bytes + 2 * 300 * data->classes * sizeof(double));
+  sht_dataset_close(data);
+  sample s = make_sample(2000, 100, 5, 400);
+  make_regression(&s);
+  o = plain_options(SHT_KERNEL_GAUSSIAN, 0.2, 1);
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &one, NULL), SHT_OK);
+  const uint64_t triangle = (uint64_t)8 * 9 / 2 * 256 * 256 * sizeof(float);
+  assert_true(one.bytes >= triangle + (9 + 3 + 1) * 400 * (uint64_t)2000 * sizeof(double));
+  free_sample(&s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kernels),       cmocka_unit_test(test_codings),      cmocka_unit_test(test_threads),
-      cmocka_unit_test(test_leave_one_out), cmocka_unit_test(test_breakdown),    cmocka_unit_test(test_duplicates),
-      cmocka_unit_test(test_tiny),          cmocka_unit_test(test_not_solvable), cmocka_unit_test(test_refusals),
-      cmocka_unit_test(test_sigma),         cmocka_unit_test(test_resume),       cmocka_unit_test(test_streamed_resume),
+      cmocka_unit_test(test_estimate),
+      cmocka_unit_test(test_kernels),
+      cmocka_unit_test(test_codings),
+      cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_leave_one_out),
+      cmocka_unit_test(test_breakdown),
+      cmocka_unit_test(test_breakdown_without_ridge),
+      cmocka_unit_test(test_weak_pivots),
+      cmocka_unit_test(test_duplicates),
+      cmocka_unit_test(test_tiny),
+      cmocka_unit_test(test_not_solvable),
+      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_sigma),
+      cmocka_unit_test(test_resume),
+      cmocka_unit_test(test_streamed_resume),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,16 +104,61 @@ def check_mistakes(folder):
     bad = os.path.join(folder, "bad.npy")
     numpy.save(bad, numpy.array([[1.0, 2], [numpy.nan, 4]]))
     numpy.save(os.path.join(folder, "two.npy"), numpy.array([1.0, 2]))
-    two = os.path.join(folder, "two.npy")
+    two, large, near = (os.path.join(folder, name + ".npy") for name in ["two", "large", "near"])
+    numpy.save(large, numpy.array([[1.0, 1e39], [2, 3]]))
+    numpy.save(near, numpy.array([[1000000.0, 1.01], [1000000.01, 1.01]]))
     for words, code, wanted in [
             (["--kernel", "gausian"], 2, "gaussian"), (["--sigma", "-1"], 2, "sigma"), (["--simga", "1"], 2, "--sigma"),
             (["--ridge", "x"], 2, "ridge"), (["--features", "gabr"], 2, "gabor"), (["--arrays"], 2, "-o"),
             (["--sigma", "1", "--gamma", "1"], 2, "one of them"), (["--inputs", bad], 2, "pairs"),
             (["--inputs", bad, "--targets", two], 65, "value 0 of example 1"),
             (["--inputs", two, "--targets", os.path.join(folder, "t.npy")], 65, "as many targets"),
+            (["--inputs", large, "--targets", two], 65, "value 1 of example 0 is 1e+39"),
+            (["--inputs", near, "--targets", two, "--ridge", "1", "--sigma", "1"], 0, "makes examples 0 and 1 equal"),
             (["--data", "mnits"], 66, "mnist"), (["--memory", "5"], 71, "would fit")]:
         answer = run(*words)
         check(" ".join(words) + ": told", answer.returncode == code and wanted in answer.stderr, answer)
+
+
+def check_unsolved(folder):
+    """Five features, 200 examples, no ridge: no solution; never worse than the function 0, and said so."""
+    random = numpy.random.default_rng(0)
+    x, y = random.random((200, 5)).astype(numpy.float32), random.standard_normal((200, 2))
+    for name, array in [("few-x", x), ("few-y", y)]:
+        numpy.save(os.path.join(folder, name + ".npy"), array)
+    words = ["--inputs", os.path.join(folder, "few-x.npy"), "--targets", os.path.join(folder, "few-y.npy"), "--kernel",
+             "linear"]
+    answer = run(*words, "--json")
+    result = json.loads(answer.stdout)
+    rest = y - x @ numpy.linalg.lstsq(x.astype(float), y, rcond=None)[0]
+    least = (numpy.linalg.norm(rest, axis=0) / numpy.linalg.norm(y, axis=0)).max()
+    check("no solution: exit 1, an iterate not worse than 0",
+          answer.returncode == 1 and not result["converged"] and least - 1e-9 < result["residual"] <= 1,
+          (least, answer))
+    check("no solution: no smallest eigenvalue, no condition",
+          result["smallest_eigenvalue"] is None and result["condition"] is None, result)
+    text = run(*words).stdout
+    check("no solution: the first line says it", "NOT SOLVED" in text.splitlines()[0] and "--iterations" not in text,
+          text)
+    answer = run(*words, "--ridge", "1")
+    check("with a ridge: solved, exit 0", answer.returncode == 0 and "NOT SOLVED" not in answer.stdout, answer)
+
+
+def check_ill_conditioned(folder):
+    """Condition 1e8 and more, ridge 0: what SciPy solves in double converges here as well."""
+    random = numpy.random.default_rng(0)
+    x = random.random((400, 3)).astype(numpy.float32)
+    y = random.standard_normal((400, 1))
+    for name, array in [("ill-x", x), ("ill-y", y)]:
+        numpy.save(os.path.join(folder, name + ".npy"), array)
+    for sigma in ["0.15", "0.2", "0.22"]:
+        answer = run("--inputs", os.path.join(folder, "ill-x.npy"), "--targets", os.path.join(folder, "ill-y.npy"),
+                     "--sigma", sigma, "--iterations", "2000", "--json")
+        result = json.loads(answer.stdout)
+        k = numpy.exp(-squares(x.astype(float), x.astype(float)) / (2 * float(sigma) ** 2))
+        condition = numpy.linalg.cond(k)
+        check(f"sigma {sigma}, condition {condition:.1e}: converges", answer.returncode == 0 and result["converged"]
+              and result["residual"] < 1e-6, answer)
 
 
 def check_interrupts(folder):
@@ -150,6 +195,8 @@ def main():
         check_against_scipy(folder)
         check_labels()
         check_mistakes(folder)
+        check_unsolved(folder)
+        check_ill_conditioned(folder)
         check_interrupts(folder)
     print(f"{len(FAILURES)} failed")
     return 1 if FAILURES else 0

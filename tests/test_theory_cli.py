@@ -51,9 +51,12 @@ def check_mistakes():
             (["express", "--points", "x.npy"], 2, "go together"),
             (["express", "--n", "10", "--precision", "bf16"], 2, "fp64 or fp32"),
             (["express", "--n", "100000", "--d", "1"], 65, "are equal but have the targets"),
+            (["express", "--n", "10", "--engine-points", "0"], 2, "points through the engine"),
+            (["express", "--n", "10", "--precision", "fp32", "--engine-points", "0"], 2, "points through the engine"),
             (["express", "--n", "10", "--fraction", "x"], 2, "takes a number"),
             (["express", "--n", "10", "--depht", "4"], 2, "did you mean --depth"),
             (["linear", "--data", "shapes", "--train-size", "3000"], 2, "fewer examples than dimensions"),
+            (["linear", "--data", "shapes", "--train-size", "50", "--learning-rate", "1"], 2, "too large"),
             (["linear", "--data", "shapes", "--sigma", "-1"], 2, "must be above 0")]:
         answer = run(*words)
         check(f"{' '.join(words)}: told, exit {code}",
@@ -69,6 +72,18 @@ def check_linear(folder):
     check("the same at any number of threads", same, eight)
     check("files on request", sorted(os.listdir(folder)) == ["curve.csv", "descent.npy", "interpolants.csv",
                                                              "minimum-norm.npy"])
+
+
+def check_unsettled():
+    """Descent of three epochs is no interpolant: marked, and left out of the comparison of Hessians."""
+    words = ["linear", "--data", "shapes", "--train-size", "50", "--test-size", "20", "--epochs", "3"]
+    result = json.loads(run(*words, "--json").stdout)
+    settled = {row["name"]: row["settled"] for row in result["interpolants"]}
+    check("unsettled descents are marked", not settled["descent from zero"] and settled["minimum norm"], settled)
+    check("Hessians: three interpolants are compared", result["hessian"]["compared"] == 3
+          and result["hessian"]["difference"] < 1e-6, result["hessian"])
+    text = run(*words).stdout
+    check("and the text says so", "(on its way)" in text and "at 3 interpolants" in text, text)
 
 
 def check_interrupt():
@@ -94,6 +109,7 @@ def check_shift_elsewhere(folder):
 check_express()
 check_mistakes()
 check_interrupt()
+check_unsettled()
 with tempfile.TemporaryDirectory() as place:
     check_linear(os.path.join(place, "linear"))
     check_shift_elsewhere(place)

@@ -45,10 +45,10 @@ typedef struct sht_kernel_options {
   double ridges[SHT_KERNEL_RIDGES_MAX];  // lambda of K + lambda I, not multiplied by n; 0: interpolate
   uint32_t ridge_count;                  // 1 or more: a path, each solved by itself
   bool centre;                           // subtract the training targets' mean first, add it to predictions
-  bool leave_one_out;         // exact, from the diagonal of the inverse: another factorisation's time for each ridge
+  bool leave_one_out;  // by the formula, from the diagonal of the inverse: another factorisation's time for each ridge
   uint32_t spectrum_steps;    // of Lanczos; 0: no estimate
-  double tolerance;           // on the residual |y - (K + ridge I) a| / |y| of each output: 1e-10. A residual that
-                              // rounding in a product in double may leave (2^-50 |K| |a|) is always good enough
+  double tolerance;           // on the residual |y - (K + ridge I) a| / |y| of each output: 1e-10. What rounding in a
+                              // product in double leaves, 4 sqrt(n) 2^-53 |K| |a|, is always good enough (up to 1e-6)
   uint32_t iterations_max;    // products with K
   uint64_t search_examples;   // of SEARCH: size of the subsample
   uint64_t memory_max;        // bytes; 0: what the machine has free
@@ -79,8 +79,8 @@ typedef struct sht_kernel_examples {
 typedef struct sht_kernel_phase {
   char name[32];  // "features", "gram", "factorisation", "solution", "leave-one-out", "spectrum", "prediction"
   double seconds;
-  double gflops;   // of useful arithmetic a second, where it is counted; else 0
-  uint64_t bytes;  // that the phase held at once
+  double gflops;        // of useful arithmetic a second, where it is counted; else 0
+  uint64_t peak_bytes;  // resident memory of the process at its highest until the phase ended, earlier phases included
 } sht_kernel_phase;
 
 enum { SHT_KERNEL_PHASES_MAX = 12 };
@@ -88,13 +88,13 @@ enum { SHT_KERNEL_PHASES_MAX = 12 };
 // |f| in the kernel's space is sqrt(trace(A^T K A)); the codings differ in the targets alone (one-hot y; y minus its
 // mean; 2 y - 1; the label's number). Without ridge and jitter each is sqrt(trace(Y^T K^-1 Y)).
 typedef struct sht_kernel_norms {
-  double solution;  // of what was solved: the root of the sum over outputs of the squares
-  double *outputs;  // [m] of each output
-  double largest;   // of them
-  double mean;      // of them
-  double one_hot;   // NaN for regression, as are the next three
-  double centred;
-  double plus_minus;
+  double solution;      // of what was solved: the root of the sum over outputs of the squares
+  double *outputs;      // [m] of each output
+  double largest;       // of them
+  double mean;          // of them
+  double one_hot;       // NaN for regression, as are the next three
+  double centred;       // NaN also where the system with ones on the right, from which it follows, was not solved
+  double plus_minus;    // as centred
   double label_number;  // one output: 0, 1, ... K-1
   double coefficients;  // Frobenius norm of A
 } sht_kernel_norms;
@@ -111,8 +111,12 @@ typedef struct sht_kernel_solution {
   double train_error;       // share of wrong classes; regression: root of the mean squared error over all outputs
   double test_error;        // NaN without test examples
   double other_test_error;  // against other_labels; NaN: none
-  double loo_error;         // leave-one-out error, as train_error; NaN: not asked for, or not to be had (remark)
-  double largest_eigenvalue, smallest_eigenvalue;  // of K + ridge I, estimated (Lanczos on the factor); NaN: not asked
+  double loo_error;         // leave-one-out error, as train_error; NaN: not asked for, or not to be had (remark): what
+                     // is divided by, (K^-1)_ii, comes from the fp32 factor and is right to about sqrt(n) 2^-24 /
+                     // smallest_pivot, which must be at most 1%
+  double largest_eigenvalue, smallest_eigenvalue;  // of K + ridge I, estimated (Lanczos on the factor); NaN: not asked,
+                                                   // or (smallest) with jitter or not above the bound
+  double eigenvalue_bound;  // sqrt(n) 2^-24 of the largest: rounding in fp32, below which none can be told from 0
   sht_kernel_norms norms;
   sht_kernel_phase phases[SHT_KERNEL_PHASES_MAX];
   uint32_t phase_count;
@@ -142,7 +146,8 @@ typedef struct sht_kernel_result {
 // What a call will take. The arithmetic leaves the steps of the refinement out: their number is not known beforehand.
 typedef struct sht_kernel_estimate {
   uint64_t bytes;         // of memory at once
-  uint64_t folder_bytes;  // of files at once
+  uint64_t folder_bytes;  // of files at once: each ridge keeps its own
+  // Streamed features are made, and their inner products added up, for every ridge anew.
   double search_flops, feature_flops, gram_flops, factor_flops, loo_flops;
   double product_flops;  // of one product with K in double
 } sht_kernel_estimate;

@@ -54,7 +54,7 @@ typedef struct sht_express_options {
   uint32_t tries;    // directions to choose from, 1 .. SHT_EXPRESS_TRIES_MAX
   double fraction;   // b_j lies this far from x_(j-1) to x_j, in (0,1); NaN: chosen by measured error
   double tolerance;  // largest error, as a share of the largest |target|, that counts as represented
-  uint64_t engine_points;  // how many go through the engine
+  uint64_t engine_points;  // how many go through the engine, 1 or more
   uint64_t seed;
   int threads;         // 0: all cores
   const char *folder;  // where model.yaml and weights.safetensors are written, and read back for the check; NULL: none
@@ -133,6 +133,7 @@ typedef struct sht_interpolant {
   double test_error;
   double norm;        // |W|; of kernel functions sqrt(trace(A' K A)), their norm in the kernel's space
   double norm_ratio;  // to the smallest norm of an interpolant of its kind
+  bool settled;       // false: of descent that was still on its way
 } sht_interpolant;
 
 // The Hessian X' diag(beta) X / n of the loss log cosh(w'x - y), beta = 1 - tanh(w'x - y)^2, for each class.
@@ -140,7 +141,8 @@ typedef struct sht_linear_hessian {
   uint64_t rank;             // n, when the examples are independent to rounding
   uint64_t zeros;            // d - rank: the dimension of the set of optima
   double largest, smallest;  // eigenvalues at the minimum-norm solution that are not 0
-  double difference;         // largest |H - H'| / |H| of the minimum-norm solution and four other interpolants
+  double difference;         // largest |H - H'| / |H| of the minimum-norm solution and other interpolants
+  uint32_t compared;         // interpolants compared, W* included, at most 5: descents only with a residual below 1e-4
   double control;            // the same between the minimum-norm solution and W = 0, which does not interpolate
   double null_curvature;     // largest |H v| / largest over random unit vectors v that no example sees
 } sht_linear_hessian;
@@ -162,7 +164,8 @@ typedef struct sht_linear_result {
 } sht_linear_result;
 
 // Work: O(n^2 d) and an epoch O(n d K); memory: O(n d + n^2). The test set is cut to what random labels can be forced
-// on: its first (d - n) / 2 examples. Errors: SHT_CONFIG (more examples than dimensions), SHT_DATA (examples that are
+// on: its first (d - n) / 2 examples. Errors: SHT_CONFIG (more examples than dimensions; a learning rate with
+// which descent runs away), SHT_DATA (examples that are
 // not independent, named), SHT_MEMORY, SHT_STOPPED.
 sht_status sht_linear(const sht_dataset *data, const sht_linear_options *options, const sht_theory_observer *observer,
                       sht_linear_result *result, sht_error *error);

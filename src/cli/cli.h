@@ -38,7 +38,7 @@ typedef struct sht_verb {
   sht_status (*run)(sht_cli *cli, sht_error *error);
 } sht_verb;
 
-enum { SHT_CLI_ANY_NUMBER = 1 << 20, SHT_CLI_OPTIONS_MAX = 24, SHT_CLI_FLAGS_MAX = 64 };
+enum { SHT_CLI_ANY_NUMBER = 1 << 20, SHT_CLI_OPTIONS_MAX = 40, SHT_CLI_FLAGS_MAX = 64 };
 
 // An option of the configuration as given on the command line.
 typedef struct sht_cli_flag {

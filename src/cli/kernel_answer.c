@@ -48,7 +48,7 @@ static sht_status add_phases(sht_json *json, const sht_kernel_solution *s, sht_e
     sht_json_add_text(&item, "phase", s->phases[p].name);
     sht_json_add_number(&item, "seconds", s->phases[p].seconds);
     sht_json_add_number(&item, "gflops", s->phases[p].gflops > 0 ? s->phases[p].gflops : (double)NAN);
-    sht_json_add_count(&item, "peak_bytes", s->phases[p].bytes);
+    sht_json_add_count(&item, "peak_bytes_so_far", s->phases[p].peak_bytes);
     status = sht__list_add(&list, &item, error);
   }
   sht_status closed = sht__list_close(&list, json, "phases", error);
@@ -73,6 +73,7 @@ static sht_status add_solution(sht_json *json, const sht_kernel_solution *s, uin
   sht_json_add_number(json, "smallest_pivot", s->smallest_pivot);
   sht_json_add_number(json, "largest_eigenvalue", s->largest_eigenvalue);
   sht_json_add_number(json, "smallest_eigenvalue", s->smallest_eigenvalue);
+  sht_json_add_number(json, "eigenvalue_bound", s->eigenvalue_bound);
   sht_json_add_number(json, "condition", s->largest_eigenvalue / s->smallest_eigenvalue);
   SHT_TRY(add_norms(json, s, outputs, error));
   return add_phases(json, s, error);
@@ -203,8 +204,14 @@ static void print_numerics(const sht_kernel_solution *s) {
   if (s->jitter > 0) {
     (void)printf("; fp32 could not factor K, so %.2g was added to the diagonal of its preconditioner", s->jitter);
   }
-  if (!isnan(s->largest_eigenvalue)) {
+  if (!isnan(s->smallest_eigenvalue)) {
     (void)printf("; eigenvalues about %.3g to %.3g", s->smallest_eigenvalue, s->largest_eigenvalue);
+  } else if (!isnan(s->largest_eigenvalue) && s->jitter > 0) {
+    (void)printf("; largest eigenvalue about %.3g, the smallest is lost in the jitter (below about %.2g)",
+                 s->largest_eigenvalue, s->jitter);
+  } else if (!isnan(s->largest_eigenvalue)) {
+    (void)printf("; largest eigenvalue about %.3g, the smallest is lost in fp32's rounding (below about %.2g)",
+                 s->largest_eigenvalue, s->eigenvalue_bound);
   }
   (void)printf("\n");
   if (s->remark[0] != '\0') {
@@ -239,13 +246,22 @@ static void print_solution(const sht_kernel_task *task, const sht_kernel_solutio
   print_phases(s);
 }
 
+static bool is_solved(const sht_kernel_result *result) {
+  bool solved = true;
+  for (uint32_t r = 0; r < result->solution_count; r++) {
+    solved = solved && result->solutions[r].converged;
+  }
+  return solved;
+}
+
 static void print_text(const sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result) {
   char examples[WORD_BYTES], features[WORD_BYTES], bytes[WORD_BYTES], duration[WORD_BYTES];
-  (void)printf("%s kernel on %s of %s, %s examples of %s features, solved exactly\n",
-               sht_kernel_name(task->options.kind), task->options.features != NULL ? task->options.features : "pixels",
+  const char *outcome = is_solved(result) ? "solved to the tolerance" : "NOT SOLVED";
+  (void)printf("%s kernel on %s of %s, %s examples of %s features, %s\n", sht_kernel_name(task->options.kind),
+               task->options.features != NULL ? task->options.features : "pixels",
                task->data != NULL ? cli->config.data : sht__cli_text(cli, "inputs"),
                sht_text_count(result->examples, examples, sizeof examples),
-               sht_text_count(result->features, features, sizeof features));
+               sht_text_count(result->features, features, sizeof features), outcome);
   for (uint32_t t = 0; t < result->trial_count; t++) {
     char percent[WORD_BYTES];
     (void)printf("  sigma %.4g: leave-one-out error %s\n", result->trials[t].sigma,
@@ -273,5 +289,5 @@ sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const s
     print_text(cli, task, result);
   }
   sht_free(text);
-  return status;
+  return status == SHT_OK && !is_solved(result) ? SHT_NO : status;
 }

@@ -157,24 +157,97 @@ static sht_status take_data(const sht_cli *cli, sht_kernel_task *task, sht_error
   return corrupt_test_labels(task, &how, error);
 }
 
-// A table of doubles as floats. values: freed.
-static sht_status narrow(double *values, uint64_t count, float **out, sht_error *error) {
-  sht_status status = SHT_ALLOC(out, count, "inputs", error);
-  for (uint64_t i = 0; status == SHT_OK && i < count; i++) {
-    (*out)[i] = (float)values[i];
+typedef struct pair {
+  const double *wide;
+  uint64_t row, width;
+} pair;
+
+static int compare_rows(const void *a, const void *b) {
+  const pair *x = a, *y = b;
+  for (uint64_t f = 0; f < x->width; f++) {
+    float one = (float)x->wide[x->row * x->width + f], other = (float)y->wide[y->row * y->width + f];
+    if (one != other) {
+      return one < other ? -1 : 1;
+    }
+  }
+  return 0;
+}
+
+// Two rows that differ in double and are equal in fp32; false: none.
+static sht_status find_merged(const double *wide, uint64_t rows, uint64_t width, bool *found, uint64_t *first,
+                              uint64_t *second, sht_error *error) {
+  pair *order = NULL;
+  *found = false;
+  SHT_TRY(SHT_ALLOC(&order, rows, "an order of examples", error));
+  for (uint64_t i = 0; i < rows; i++) {
+    order[i] = (pair){.wide = wide, .row = i, .width = width};
+  }
+  qsort(order, rows, sizeof *order, compare_rows);
+  for (uint64_t i = 1; i < rows && !*found; i++) {
+    uint64_t a = order[i - 1].row, b = order[i].row;
+    *found = compare_rows(&order[i - 1], &order[i]) == 0 &&
+             memcmp(wide + a * width, wide + b * width, width * sizeof *wide) != 0;
+    *first = a < b ? a : b;
+    *second = a < b ? b : a;
+  }
+  sht_free(order);
+  return SHT_OK;
+}
+
+// Says on stderr what rounding to fp32 did; what is as it was needs no word.
+static sht_status tell_rounding(const char *file, const double *wide, uint64_t rows, uint64_t width, uint64_t changed,
+                                sht_error *error) {
+  uint64_t first = 0, second = 0;
+  bool merged = false;
+  if (changed == 0) {
+    return SHT_OK;
+  }
+  SHT_TRY(find_merged(wide, rows, width, &merged, &first, &second, error));
+  (void)fprintf(stderr, "%s: %" PRIu64 " of %" PRIu64 " values are rounded to fp32", file, changed, rows * width);
+  if (merged) {
+    (void)fprintf(stderr, ", which makes examples %" PRIu64 " and %" PRIu64 " equal: subtract what they have in common",
+                  first, second);
+  }
+  (void)fprintf(stderr, "\n");
+  return SHT_OK;
+}
+
+// A table [rows][width] of doubles as floats: what is too large is refused, what is rounded is told.
+static sht_status narrow(const sht_cli *cli, const char *file, const double *values, uint64_t rows, uint64_t width,
+                         float *out, sht_error *error) {
+  uint64_t changed = 0;
+  for (uint64_t i = 0; i < rows * width; i++) {
+    out[i] = (float)values[i];
+    if (isinf(out[i]) && isfinite(values[i])) {
+      return SHT_FAIL(error, SHT_DATA,
+                      "%s: value %" PRIu64 " of example %" PRIu64
+                      " is %g, more than fp32 holds (3.4e38); scale the "
+                      "inputs",
+                      file, i % width, i / width, values[i]);
+    }
+    changed += isfinite(values[i]) && (double)out[i] != values[i];
+  }
+  return cli->quiet ? SHT_OK : tell_rounding(file, values, rows, width, changed, error);
+}
+
+static sht_status take_inputs(const sht_cli *cli, const char *file, sht_kernel_examples *out, float **inputs,
+                              sht_error *error) {
+  double *values = NULL;
+  SHT_TRY(sht__npy_read_table(file, ARRAY_BYTES_MAX, &values, &out->count, &out->width, error));
+  sht_status status = SHT_ALLOC(inputs, out->count * out->width, "inputs", error);
+  if (status == SHT_OK) {
+    status = narrow(cli, file, values, out->count, out->width, *inputs, error);
   }
   sht_free(values);
   return status;
 }
 
 // One pair of files: inputs [n][d] and targets [n] or [n][m].
-static sht_status take_arrays(const char *inputs, const char *targets, int which, sht_kernel_task *task,
-                              sht_kernel_examples *out, sht_error *error) {
+static sht_status take_arrays(const sht_cli *cli, const char *inputs, const char *targets, int which,
+                              sht_kernel_task *task, sht_kernel_examples *out, sht_error *error) {
   uint64_t rows = 0;
-  double *values = NULL;
   *out = (sht_kernel_examples){0};
-  SHT_TRY(sht__npy_read_table(inputs, ARRAY_BYTES_MAX, &values, &out->count, &out->width, error));
-  SHT_TRY(narrow(values, out->count * out->width, &task->inputs[which], error));
+  SHT_TRY(take_inputs(cli, inputs, out, &task->inputs[which], error));
   SHT_TRY(sht__npy_read_table(targets, ARRAY_BYTES_MAX, &task->targets[which], &rows, &out->outputs, error));
   if (rows != out->count) {
     return SHT_FAIL(error, SHT_DATA,
@@ -193,9 +266,9 @@ static sht_status take_all_arrays(const sht_cli *cli, sht_kernel_task *task, sht
     return SHT_FAIL(error, SHT_USAGE,
                     "arrays come in pairs: --inputs with --targets, --test-inputs with --test-targets");
   }
-  SHT_TRY(take_arrays(inputs, targets, 0, task, &task->train, error));
+  SHT_TRY(take_arrays(cli, inputs, targets, 0, task, &task->train, error));
   task->has_test = test_inputs != NULL;
-  return task->has_test ? take_arrays(test_inputs, test_targets, 1, task, &task->test, error) : SHT_OK;
+  return task->has_test ? take_arrays(cli, test_inputs, test_targets, 1, task, &task->test, error) : SHT_OK;
 }
 
 sht_status sht__kernel_task_open(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {

@@ -131,7 +131,8 @@ static const sht_cli_option options[] = {
     {.name = "centre", .type = SHT_OPTION_BOOL, .help = "take the mean out of the targets, add it to predictions"},
     {.name = "leave-one-out",
      .type = SHT_OPTION_BOOL,
-     .help = "the exact leave-one-out error, which takes as long as the factorisation"},
+     .help = "the leave-one-out error by its formula (none where fp32 is too coarse for it), which takes as long as "
+             "the factorisation"},
     {.name = "spectrum",
      .type = SHT_OPTION_COUNT,
      .value_name = "N",
@@ -156,7 +157,10 @@ static const sht_cli_option options[] = {
      .type = SHT_OPTION_TEXT,
      .value_name = "SIZE",
      .help = "memory that may be used, such as 12G; otherwise what is free"},
-    {.name = "inputs", .type = SHT_OPTION_TEXT, .value_name = "FILE", .help = "NPY array [n][d] instead of --data"},
+    {.name = "inputs",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "FILE",
+     .help = "NPY array [n][d] instead of --data; rounded to fp32, which is told when it changes values"},
     {.name = "targets", .type = SHT_OPTION_TEXT, .value_name = "FILE", .help = "NPY array [n] or [n][m] to regress on"},
     {.name = "test-inputs", .type = SHT_OPTION_TEXT, .value_name = "FILE", .help = "the same for the test"},
     {.name = "test-targets", .type = SHT_OPTION_TEXT, .value_name = "FILE", .help = "the same for the test"},
@@ -180,7 +184,9 @@ const sht_verb sht__verb_kernel = {
         "One factorisation of K in fp32, then conjugate gradients in double against K computed anew from the data. "
         "Errors, norms under every coding of the targets, leave-one-out, spectrum. With --json: error, train_error, "
         "norm, norms, residual, converged, jitter, phases, seconds, peak_bytes; a path of ridges has a list, "
-        "solutions. Ctrl-C with -o: exit code 130, and the same command goes on.",
+        "solutions. Exit code 1: not solved (best iterate and the reason are told). Ctrl-C with -o: exit code 130, and "
+        "the "
+        "same command goes on.",
     .examples = examples,
     .config_options = "data labels pixels train-size test-size seed threads checkpoint-seconds data-dir",
     .options = options,

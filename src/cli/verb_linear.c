@@ -49,11 +49,11 @@ static void format_curve(FILE *out, const sht_linear_result *r) {
 }
 
 static void format_interpolants(FILE *out, const sht_linear_result *r) {
-  (void)fprintf(out, "interpolant,residual,train_error,test_error,norm,norm_ratio\n");
+  (void)fprintf(out, "interpolant,residual,train_error,test_error,norm,norm_ratio,settled\n");
   for (uint32_t i = 0; i < r->interpolant_count; i++) {
     const sht_interpolant *row = &r->interpolants[i];
-    (void)fprintf(out, "\"%s\",%.17g,%.17g,%.17g,%.17g,%.17g\n", row->name, row->residual, row->train_error,
-                  row->test_error, row->norm, row->norm_ratio);
+    (void)fprintf(out, "\"%s\",%.17g,%.17g,%.17g,%.17g,%.17g,%s\n", row->name, row->residual, row->train_error,
+                  row->test_error, row->norm, row->norm_ratio, row->settled ? "true" : "false");
   }
 }
 
@@ -132,6 +132,7 @@ static sht_status add_interpolants(sht_json *json, const sht_linear_result *r, s
     sht_json_add_number(&item, "test_error", row->test_error);
     sht_json_add_number(&item, "norm", row->norm);
     sht_json_add_number(&item, "norm_ratio", row->norm_ratio);
+    sht_json_add_bool(&item, "settled", row->settled);
     status = sht__list_add(&list, &item, error);
   }
   sht_status closed = sht__list_close(&list, json, "interpolants", error);
@@ -146,6 +147,7 @@ static sht_status add_hessian(sht_json *json, const sht_linear_hessian *h, sht_e
   sht_json_add_number(&item, "largest", h->largest);
   sht_json_add_number(&item, "smallest", h->smallest);
   sht_json_add_number(&item, "difference", h->difference);
+  sht_json_add_count(&item, "compared", h->compared);
   sht_json_add_number(&item, "control", h->control);
   sht_json_add_number(&item, "null_curvature", h->null_curvature);
   SHT_TRY(sht_json_finish(&item, &text, error));
@@ -225,12 +227,13 @@ static sht_status print_curve(const sht_linear_result *r, sht_error *error) {
 
 static void print_hessian(const sht_linear_result *r) {
   const sht_linear_hessian *h = &r->hessian;
-  (void)printf(
-      "\nThe Hessian at five interpolants differs by at most %.1e of itself (at W = 0: %.1e). Its rank is "
-      "%" PRIu64 " in %" PRIu64 " dimensions: %" PRIu64
-      " directions are flat (largest curvature seen there "
-      "%.1e of the largest), the others run from %.3g to %.3g.\n\n",
-      h->difference, h->control, h->rank, r->dims, h->zeros, h->null_curvature, h->smallest, h->largest);
+  (void)printf("\nThe Hessian at %" PRIu32
+               " interpolants differs by at most %.1e of itself (at W = 0: %.1e). Its rank is "
+               "%" PRIu64 " in %" PRIu64 " dimensions: %" PRIu64
+               " directions are flat (largest curvature seen there "
+               "%.1e of the largest), the others run from %.3g to %.3g.\n\n",
+               h->compared, h->difference, h->control, h->rank, r->dims, h->zeros, h->null_curvature, h->smallest,
+               h->largest);
 }
 
 static sht_status print_interpolants(const sht_linear_result *r, sht_error *error) {
@@ -243,7 +246,7 @@ static sht_status print_interpolants(const sht_linear_result *r, sht_error *erro
   }
   for (uint32_t i = 0; i < r->interpolant_count; i++) {
     const sht_interpolant *row = &r->interpolants[i];
-    sht__table_add(&table, "%s", row->name);
+    sht__table_add(&table, "%s%s", row->name, row->settled ? "" : " (on its way)");
     sht__table_add(&table, "%.1e", row->residual);
     sht__table_add_percent(&table, row->train_error);
     sht__table_add_percent(&table, row->test_error);

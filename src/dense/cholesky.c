@@ -132,10 +132,19 @@ static void mark_given_columns(job *work) {
     atomic_store_explicit(&work->done[t], 1, memory_order_relaxed);
   }
   for (uint64_t j = 0; j < work->tiles->count; j++) {
-    work->smallest[j] = 1;
+    work->smallest[j] = j < work->first ? work->options->smallest : 1;
     work->total += column_cost(work->tiles, j);
     atomic_fetch_add(&work->updates, j < work->first ? (unsigned long long)column_cost(work->tiles, j) : 0);
   }
+}
+
+// The smallest pivot of the columns before `last`; 1: none.
+static float smallest_before(const job *work, uint64_t last) {
+  float smallest = 1;
+  for (uint64_t j = 0; j < last; j++) {
+    smallest = work->smallest[j] < smallest ? work->smallest[j] : smallest;
+  }
+  return smallest;
 }
 
 static sht_status factor_columns(job *work, sht_pool *pool, sht__cholesky_result *result, sht_error *error) {
@@ -153,7 +162,7 @@ static sht_status factor_columns(job *work, sht_pool *pool, sht__cholesky_result
     uint64_t whole = whole_columns(work, work->first);
     result->columns = whole;
     if (work->options->saved != NULL && whole > work->first && !work->failed) {
-      SHT_TRY(work->options->saved(work->options->context, work->first, whole, error));
+      SHT_TRY(work->options->saved(work->options->context, work->first, whole, smallest_before(work, whole), error));
     }
     work->first = whole;
   }
@@ -163,10 +172,7 @@ static sht_status factor_columns(job *work, sht_pool *pool, sht__cholesky_result
 static sht_status finish(const job *work, sht__cholesky_result *result, sht_error *error) {
   result->complete = result->columns == work->tiles->count;
   result->failed_row = work->failed_row;
-  result->smallest_pivot = 1;
-  for (uint64_t j = 0; j < work->tiles->count; j++) {
-    result->smallest_pivot = work->smallest[j] < result->smallest_pivot ? work->smallest[j] : result->smallest_pivot;
-  }
+  result->smallest_pivot = smallest_before(work, work->tiles->count);
   if (!result->complete && !work->failed) {
     return SHT_FAIL(error, SHT_STOPPED, "the factorisation was stopped after %llu of %llu columns of tiles",
                     (unsigned long long)result->columns, (unsigned long long)work->tiles->count);

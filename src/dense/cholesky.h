@@ -15,11 +15,12 @@
 
 typedef struct sht__cholesky_options {
   uint64_t first;         // columns of tiles that are factored already
+  float smallest;         // pivot that `saved` told of them; without any not read
   const float *diagonal;  // [N * 256] the matrix's own diagonal, 1 in the padding: what pivots are measured by
   float floor;            // a pivot (relative to the diagonal) must be above it
   double batch_seconds;   // `saved` is called about this often; 0: once, at the end
-  // Columns first .. last-1 are final. NULL: none. A failure ends the factorisation.
-  sht_status (*saved)(void *context, uint64_t first, uint64_t last, sht_error *error);
+  // Columns first .. last-1 are final; smallest: pivot of all up to them. NULL: none. A failure ends the factorisation.
+  sht_status (*saved)(void *context, uint64_t first, uint64_t last, float smallest, sht_error *error);
   void *context;
 } sht__cholesky_options;
 
@@ -28,7 +29,7 @@ typedef struct sht__cholesky_result {
   bool complete;         // false: pivot number failed_row was not above the floor
   uint64_t failed_row;   // 0 .. n-1
   uint64_t columns;      // of tiles that are factored
-  float smallest_pivot;  // relative to the diagonal; of those met in this call
+  float smallest_pivot;  // relative to the diagonal
 } sht__cholesky_result;
 
 // Errors: SHT_STOPPED (the columns result->columns are whole and were saved), SHT_MEMORY, what `saved` returns.

@@ -131,6 +131,13 @@ static sht_status open_krylov(const sht__triangle *triangle, uint32_t steps, kry
   return SHT_ALLOC(&k->sides, SIDES * sht__sides_size(triangle->factor), "vectors of Lanczos", error);
 }
 
+static void close_krylov(krylov *k) {
+  void *const blocks[] = {k->basis, k->diagonal, k->below, k->image, k->sides};
+  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    sht_free(blocks[i]);
+  }
+}
+
 sht_status sht__lanczos_ends(const sht__triangle *triangle, uint32_t steps, uint64_t seed, const sht_work *work,
                              sht__spectrum *out, sht_error *error) {
   krylov k;
@@ -144,9 +151,18 @@ sht_status sht__lanczos_ends(const sht__triangle *triangle, uint32_t steps, uint
     status = run(&k, true, steps, seed, work, &inverse, error);
     out->smallest = 1 / inverse;
   }
-  void *const blocks[] = {k.basis, k.diagonal, k.below, k.image, k.sides};
-  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-    sht_free(blocks[i]);
+  close_krylov(&k);
+  return status;
+}
+
+sht_status sht__lanczos_largest(const sht__triangle *triangle, uint32_t steps, double *out, sht_error *error) {
+  static const sht_work silent = {0};
+  krylov k;
+  steps = steps < triangle->factor->n ? steps : (uint32_t)triangle->factor->n;
+  sht_status status = open_krylov(triangle, steps, &k, error);
+  if (status == SHT_OK) {
+    status = run(&k, false, steps, 0, &silent, out, error);
   }
+  close_krylov(&k);
   return status;
 }

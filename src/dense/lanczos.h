@@ -13,4 +13,7 @@ typedef struct sht__spectrum {
 sht_status sht__lanczos_ends(const sht__triangle *triangle, uint32_t steps, uint64_t seed, const sht_work *work,
                              sht__spectrum *out, sht_error *error);
 
+// The largest eigenvalue alone, from below. Errors: SHT_MEMORY.
+sht_status sht__lanczos_largest(const sht__triangle *triangle, uint32_t steps, double *out, sht_error *error);
+
 #endif

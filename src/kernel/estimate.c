@@ -10,7 +10,10 @@
 #include "dense/cholesky.h"
 #include "kernel/problem.h"
 
-enum { REFINEMENT_VECTORS = 9, TEXT_BYTES = 32, KIB = 1024 };
+// Doubles an example: of the refinement for each right-hand side (target, solution, residual twice, preconditioned,
+// direction, K direction, last residual, best); for each output (coefficients, outputs, what is turned); of 32 fp32
+// right-hand sides.
+enum { OF_COLUMN = 9, OF_OUTPUT = 3, OF_SIDES = 16, TEXT_BYTES = 32, KIB = 1024 };
 
 // Sum of products that stays at its largest value instead of overflowing.
 static void add(uint64_t *sum, uint64_t a, uint64_t b) {
@@ -31,7 +34,8 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
   uint64_t sum = sht__tiles_bytes(n);
   add(&sum, rows + test_rows, map->block * sizeof(float));
-  add(&sum, rows, REFINEMENT_VECTORS * columns * sizeof(double));
+  add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
+  add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
   add(&sum, 3 * rows + test_rows, padded * sizeof(double));
   add(&sum, threads_of(options), (2 * (uint64_t)SHT_TILE_SIZE + map->scratch) * sizeof(double));
   if (options->leave_one_out) {
@@ -43,6 +47,8 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   return sum;
 }
 
+uint64_t sht__estimate_folder(uint64_t n, bool streamed) { return (streamed ? 3 : 1) * sht__tiles_bytes(n); }
+
 sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_kernel_examples *test,
                                     const sht_kernel_options *options, sht_kernel_estimate *out, sht_error *error) {
   sht__feature_map map;
@@ -51,8 +57,8 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
   const double test_count = test != NULL ? (double)test->count : 0;
   *out = (sht_kernel_estimate){.bytes = bytes_for(train->count, train, test, options, &map)};
   bool streamed = map.blocks > 1;
-  out->folder_bytes = (streamed ? 3 : 1) * sht__tiles_bytes(train->count);
-  out->feature_flops = (n + test_count) * map.flops;
+  add(&out->folder_bytes, options->ridge_count, sht__estimate_folder(train->count, streamed));
+  out->feature_flops = (streamed ? ridges : 1) * (n + test_count) * map.flops;
   out->gram_flops = ridges * n * n * width;
   out->factor_flops = ridges * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;

@@ -15,6 +15,8 @@ static const float PIVOT_FLOOR = 1e-7F;
 // The first jitter, in units of sqrt(n) eps times the largest diagonal element: the size (as an operator) of a matrix
 // of independent rounding errors; and the factor from one attempt to the next.
 static const double FIRST_JITTER = 4, NEXT_JITTER = 8;
+// The smallest pivot, in units of sqrt(n) eps, of which rounding is at most a hundredth.
+static const double SOUND_PIVOT = 100;
 
 typedef struct attempt {
   sht__gram *gram;
@@ -75,9 +77,9 @@ static sht_status fill(attempt *a, sht_error *error) {
   return SHT_OK;
 }
 
-static sht_status save_columns(void *context, uint64_t first, uint64_t last, sht_error *error) {
+static sht_status save_columns(void *context, uint64_t first, uint64_t last, float smallest, sht_error *error) {
   attempt *a = context;
-  return sht__saved_add_columns(a->saved, a->tiles, first, last, error);
+  return sht__saved_add_columns(a->saved, a->tiles, first, last, smallest, error);
 }
 
 // Share of the factorisation's work that lies before column of tiles `columns`.
@@ -95,6 +97,7 @@ static sht_status factor(attempt *a, sht__cholesky_result *result, sht_error *er
   sht__cholesky_options options = {.first = a->columns, .diagonal = a->diagonal, .floor = PIVOT_FLOOR};
   if (a->saved != NULL) {
     options.batch_seconds = a->checkpoint_seconds > 0 ? a->checkpoint_seconds : 1e-3;
+    options.smallest = a->saved->smallest_pivot;
     options.saved = save_columns;
     options.context = a;
   }
@@ -172,4 +175,8 @@ sht_status sht__factorize(sht__gram *gram, sht__saved *saved, double checkpoint_
   sht_status status = run(&a, error);
   sht_free(a.diagonal);
   return status;
+}
+
+bool sht__pivots_are_sound(uint64_t n, double smallest_pivot) {
+  return smallest_pivot >= SOUND_PIVOT * sqrt((double)n) * ldexp(1, -24);
 }

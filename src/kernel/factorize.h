@@ -20,4 +20,9 @@ typedef struct sht__factor_report {
 sht_status sht__factorize(sht__gram *gram, sht__saved *saved, double checkpoint_seconds, sht__tiles *tiles,
                           sht__factor_report *out, sht_error *error);
 
+// Whether the inverse's diagonal of a factor of n rows can be trusted: fp32 rounds a pivot by about sqrt(n) 2^-24 of
+// the matrix's diagonal, so that of a smallest pivot p (relative to it) a share of about sqrt(n) 2^-24 / p is noise, at
+// most one per cent here.
+bool sht__pivots_are_sound(uint64_t n, double smallest_pivot);
+
 #endif

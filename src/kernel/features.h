@@ -37,7 +37,7 @@ sht_status sht__features_describe(const char *spec, const sht_split *train, sht_
 // Levels in [0,1], as they are: H W C features in one block.
 void sht__pixels_map(const sht_split *split, sht__feature_map *out);
 
-// Gabor wavelets (facts.md has the paper's figure; it does not say which bank): for each channel, wavelengths 4 and 8
+// Gabor wavelets (the paper does not say which bank it used): for each channel, wavelengths 4 and 8
 // pixels, 8 orientations, envelope exp(-(u^2 + v^2) / (2 (.56 wavelength)^2)), a complex wave made free of its mean and
 // of unit norm; the magnitude of the response (zeros outside the image), averaged over cells of 4 x 4 pixels.
 // Features: [cell row][cell column][channel][wavelength][orientation]: 784 for MNIST.

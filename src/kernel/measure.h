@@ -22,8 +22,9 @@ void sht__measure_left_out(const sht__problem *problem, const double *a, const d
 // Mean squared difference between outputs [m][n] and what the training examples were to have.
 double sht__measure_squared(const sht__problem *problem, const double *outputs);
 
-// Fills norms but for the pointer `outputs`, which has room for m. x: [columns][n], a: [m][n].
-sht_status sht__measure_norms(const sht__problem *problem, const double *x, const double *a, sht_kernel_norms *norms,
-                              sht_error *error);
+// Fills norms but for the pointer `outputs`, which has room for m. x, left: [columns][n], solutions and residuals;
+// a: [m][n]. ones_solved: false: the codings that need the column of ones are NaN.
+sht_status sht__measure_norms(const sht__problem *problem, const double *x, const double *left, const double *a,
+                              bool ones_solved, sht_kernel_norms *norms, sht_error *error);
 
 #endif

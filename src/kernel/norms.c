@@ -1,8 +1,8 @@
 // Norms of a solution under several codings of the targets: see measure.h.
 //
 // Every coding is a combination t = sum_c w_c y_c of the right-hand sides (one-hot columns and ones), and its solution
-// the same combination of theirs. |f|^2 = a^T K a = a^T (t - ridge a) = w^T P w - ridge w^T Q w with P = Y^T X, Q = X^T
-// X.
+// the same combination of theirs. |f|^2 = a^T K a = a^T (t - rest - ridge a) = w^T P w - ridge w^T Q w with P = (Y -
+// rest)^T X, Q = X^T X, and rest the residuals: of a solution that is none the norm is still that of its function.
 #include <math.h>
 
 #include "base/memory.h"
@@ -16,7 +16,8 @@ typedef struct product_table {
   double ridge;
 } product_table;
 
-static sht_status open_products(const sht__problem *problem, const double *x, product_table *out, sht_error *error) {
+static sht_status open_products(const sht__problem *problem, const double *x, const double *left, product_table *out,
+                                sht_error *error) {
   const uint64_t c = problem->columns, n = problem->train->count;
   *out = (product_table){.columns = c, .ridge = problem->gram.ridge};
   SHT_TRY(SHT_ALLOC(&out->p, c * c, "products of solutions", error));
@@ -24,7 +25,7 @@ static sht_status open_products(const sht__problem *problem, const double *x, pr
   SHT_TRY(SHT_ALLOC(&out->w, c, "a coding", error));
   for (uint64_t a = 0; a < c; a++) {
     for (uint64_t b = 0; b < c; b++) {
-      out->p[a * c + b] = sht__dot(problem->y + a * n, x + b * n, n);
+      out->p[a * c + b] = sht__dot(problem->y + a * n, x + b * n, n) - sht__dot(left + a * n, x + b * n, n);
       out->q[a * c + b] = sht__dot(x + a * n, x + b * n, n);
     }
   }
@@ -69,7 +70,8 @@ static double share_of_class(const sht__problem *problem, uint64_t k) {
   return sum / (double)n;
 }
 
-static void measure_codings(const sht__problem *problem, product_table *products, sht_kernel_norms *norms) {
+static void measure_codings(const sht__problem *problem, product_table *products, bool ones_solved,
+                            sht_kernel_norms *norms) {
   double one_hot = 0, centred = 0, plus_minus = 0;
   for (uint64_t k = 0; k < problem->outputs; k++) {
     one_hot += coded_squared(products, k, 1, 0);
@@ -80,17 +82,17 @@ static void measure_codings(const sht__problem *problem, product_table *products
     products->w[c] = c < problem->outputs ? (double)c : 0;
   }
   norms->one_hot = sqrt(one_hot);
-  norms->centred = sqrt(centred);
-  norms->plus_minus = sqrt(plus_minus);
+  norms->centred = ones_solved ? sqrt(centred) : (double)NAN;
+  norms->plus_minus = ones_solved ? sqrt(plus_minus) : (double)NAN;
   norms->label_number = sqrt(squared_norm(products));
 }
 
-sht_status sht__measure_norms(const sht__problem *problem, const double *x, const double *a, sht_kernel_norms *norms,
-                              sht_error *error) {
+sht_status sht__measure_norms(const sht__problem *problem, const double *x, const double *left, const double *a,
+                              bool ones_solved, sht_kernel_norms *norms, sht_error *error) {
   const uint64_t m = problem->outputs, n = problem->train->count;
   const bool classes = sht__problem_is_classes(problem);
   product_table products;
-  sht_status status = open_products(problem, x, &products, error);
+  sht_status status = open_products(problem, x, left, &products, error);
   double sum = 0;
   norms->largest = norms->mean = 0;
   norms->one_hot = norms->centred = norms->plus_minus = norms->label_number = (double)NAN;
@@ -102,7 +104,7 @@ sht_status sht__measure_norms(const sht__problem *problem, const double *x, cons
     sum += square;
   }
   if (status == SHT_OK && classes) {
-    measure_codings(problem, &products, norms);
+    measure_codings(problem, &products, ones_solved, norms);
   }
   norms->solution = sqrt(sum);
   norms->coefficients = sqrt(sht__dot(a, a, m * n));

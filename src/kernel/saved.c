@@ -85,6 +85,7 @@ static sht_status write_progress(const sht__saved *saved, sht_error *error) {
   sht_json_add_text(&json, "identity", saved->identity);
   sht_json_add_number(&json, "jitter", saved->jitter);
   sht_json_add_count(&json, "columns", saved->columns);
+  sht_json_add_number(&json, "smallest_pivot", saved->smallest_pivot);
   sht_json_add_raw(&json, "checksums", list);
   sht_json_add_count(&json, "gram_blocks", saved->gram_blocks);
   sht_json_add_count(&json, "gram_slot", saved->gram_slot);
@@ -99,10 +100,12 @@ static sht_status write_progress(const sht__saved *saved, sht_error *error) {
 static sht_status take_progress(sht__saved *saved, const json_t *json, const char *path, sht_error *error) {
   char identity[sizeof saved->identity];
   uint64_t slot = 0, sum = 0;
+  double smallest = 0;
   const json_t *checksums = json_object_get(json, "checksums");
   bool good = sht_json_get_text(json, "identity", identity, sizeof identity) &&
               sht_json_get_number(json, "jitter", &saved->jitter) &&
               sht_json_get_count(json, "columns", &saved->columns) &&
+              sht_json_get_number(json, "smallest_pivot", &smallest) &&
               sht_json_get_count(json, "gram_blocks", &saved->gram_blocks) &&
               sht_json_get_count(json, "gram_slot", &slot) && sht_json_get_count(json, "gram_checksum", &sum) &&
               json_is_array(checksums) && json_array_size(checksums) == saved->columns && slot < 2;
@@ -115,6 +118,7 @@ static sht_status take_progress(sht__saved *saved, const json_t *json, const cha
   if (!good || saved->columns > saved->count) {
     return SHT_FAIL(error, SHT_DATA, "%s: not what this program writes; delete it to begin anew", path);
   }
+  saved->smallest_pivot = (float)smallest;
   saved->gram_slot = (uint32_t)slot;
   saved->gram_checksum = (uint32_t)sum;
   for (uint64_t j = 0; j < saved->columns; j++) {
@@ -172,7 +176,7 @@ static sht_status check_room(const sht__saved *saved, uint64_t need, sht_error *
 
 sht_status sht__saved_open(const char *folder, const char *identity, uint64_t count, uint64_t need, sht__saved *out,
                            sht_error *error) {
-  *out = (sht__saved){.count = count};
+  *out = (sht__saved){.count = count, .smallest_pivot = 1};
   if (strlen(folder) >= sizeof out->folder) {
     return SHT_FAIL(error, SHT_CONFIG, "%s: the path is too long", folder);
   }
@@ -193,11 +197,12 @@ void sht__saved_close(sht__saved *saved) {
 sht_status sht__saved_start(sht__saved *saved, double jitter, sht_error *error) {
   saved->jitter = jitter;
   saved->columns = 0;
+  saved->smallest_pivot = 1;
   return write_progress(saved, error);
 }
 
 sht_status sht__saved_add_columns(sht__saved *saved, const sht__tiles *tiles, uint64_t first, uint64_t last,
-                                  sht_error *error) {
+                                  float smallest, sht_error *error) {
   for (uint64_t j = first; j < last; j++) {
     const float *column = sht__tile_at(tiles, j, j);
     saved->checksums[j] = checksum(column, column_bytes(tiles, j));
@@ -205,6 +210,7 @@ sht_status sht__saved_add_columns(sht__saved *saved, const sht__tiles *tiles, ui
     SHT_TRY(put(saved, factor_name, column, column_bytes(tiles, j), offset, error));
   }
   saved->columns = last;
+  saved->smallest_pivot = smallest;
   return write_progress(saved, error);
 }
 

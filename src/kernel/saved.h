@@ -17,6 +17,7 @@ typedef struct sht__saved {
   uint64_t count;        // N
   uint32_t *checksums;   // [N] of the factor's columns
   uint64_t columns;      // of the factor that are saved
+  float smallest_pivot;  // of them; 1: none
   double jitter;         // that the factor has
   uint64_t gram_blocks;  // that the saved triangle holds; 0: none
   uint32_t gram_slot;    // which of the two files
@@ -32,9 +33,9 @@ void sht__saved_close(sht__saved *saved);
 
 // Begins a factor with another jitter: no columns.
 sht_status sht__saved_start(sht__saved *saved, double jitter, sht_error *error);
-// Saves the columns first .. last-1 of the factor.
+// Saves the columns first .. last-1 of the factor; smallest: pivot of all columns before `last`.
 sht_status sht__saved_add_columns(sht__saved *saved, const sht__tiles *tiles, uint64_t first, uint64_t last,
-                                  sht_error *error);
+                                  float smallest, sht_error *error);
 // Reads the saved columns; saved->columns becomes the number of those that are sound.
 sht_status sht__saved_load_columns(sht__saved *saved, sht__tiles *tiles, sht_error *error);
 

@@ -154,13 +154,13 @@ static sht_status left_out(search *s, const sht__triangle *triangle, sht_kernel_
   return SHT_OK;
 }
 
-// One width; a matrix that needs jitter has no leave-one-out error and drops out.
+// One width; a matrix that needs jitter, or nearly so, has no leave-one-out error to be trusted and drops out.
 static sht_status try_sigma(search *s, double sigma, sht_kernel_trial *trial, sht_error *error) {
   *trial = (sht_kernel_trial){.sigma = sigma, .loo_error = (double)NAN, .loo_squared = (double)NAN};
   s->part.gram.function.sigma = sigma;
   sht__factor_report report;
   SHT_TRY(sht__factorize(&s->part.gram, NULL, 0, &s->tiles, &report, error));
-  if (report.jitter > 0) {
+  if (report.jitter > 0 || !sht__pivots_are_sound(s->tiles.n, report.smallest_pivot)) {
     return SHT_OK;
   }
   sht__triangle triangle;

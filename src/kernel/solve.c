@@ -8,6 +8,7 @@
 #include "base/work.h"
 #include "dense/conjugate.h"
 #include "dense/lanczos.h"
+#include "dense/vector.h"
 #include "kernel/estimate.h"
 #include "kernel/factorize.h"
 #include "kernel/identity.h"
@@ -25,6 +26,7 @@ typedef struct solver {
   double *x, *left;  // [columns][n]
   double *a;         // [m][n]
   double *outputs;   // [m][n]
+  bool ones_solved;  // the column of ones, from which other codings follow, converged
 } solver;
 
 void sht_kernel_options_default(sht_kernel_options *options) {
@@ -48,7 +50,7 @@ static void add_phase(sht_kernel_solution *solution, const char *name, double se
   (void)snprintf(phase->name, sizeof phase->name, "%s", name);
   phase->seconds = seconds;
   phase->gflops = seconds > 0 ? flops / seconds * 1e-9 : 0;
-  phase->bytes = sht__peak_memory();
+  phase->peak_bytes = sht__peak_memory();
 }
 
 static sht_status open_solver(sht__problem *problem, sht__tiles *tiles, sht_kernel_solution *out, solver *s,
@@ -95,27 +97,30 @@ static void turn(const double *from, uint64_t m, uint64_t n, double *to) {
   }
 }
 
+// |residual| / |y| of a right-hand side, and whether it is small.
+static double judge_column(const solver *s, uint64_t c, double norm, bool *small) {
+  const uint64_t n = s->problem->train->count;
+  const double *rest = s->left + c * n, *y = s->problem->y + c * n, *x = s->x + c * n;
+  double left = sqrt(sht__dot(rest, rest, n)), size = sqrt(sht__dot(y, y, n)), length = sqrt(sht__dot(x, x, n));
+  *small = left <= sht__residual_target(s->problem->options->tolerance, size, n, norm, length);
+  return size > 0 ? left / size : 0;
+}
+
 // The largest |residual| / |y| of the outputs that were asked for, and whether each is small: not that of the column of
 // ones, when nothing needs it.
-static void judge(const solver *s, double norm) {
-  const uint64_t n = s->problem->train->count;
+static void judge(solver *s, double norm) {
   const uint64_t needed = s->problem->options->centre ? s->problem->columns : s->problem->outputs;
+  bool small = false;
   s->out->converged = true;
   for (uint64_t c = 0; c < needed; c++) {
-    double rest = 0, target = 0, length = 0;
-    for (uint64_t i = 0; i < n; i++) {
-      rest += s->left[c * n + i] * s->left[c * n + i];
-      target += s->problem->y[c * n + i] * s->problem->y[c * n + i];
-      length += s->x[c * n + i] * s->x[c * n + i];
-    }
-    double share = target > 0 ? sqrt(rest / target) : 0;
-    bool small = share <= s->problem->options->tolerance || sqrt(rest) <= ldexp(norm, -50) * sqrt(length);
+    double share = judge_column(s, c, norm, &small);
     s->out->converged = s->out->converged && small;
     s->out->residual = share > s->out->residual || isnan(share) ? share : s->out->residual;
   }
+  (void)judge_column(s, s->problem->columns - 1, norm, &s->ones_solved);
 }
 
-static void remark_on_convergence(const solver *s) {
+static void remark_on_convergence(const solver *s, bool exhausted) {
   sht_kernel_solution *out = s->out;
   if (out->converged) {
     return;
@@ -125,13 +130,15 @@ static void remark_on_convergence(const solver *s) {
   char reason[192];
   (void)snprintf(reason, sizeof reason,
                  narrow ? "a linear kernel of %" PRIu64 " features has at most that rank, below the number of examples"
-                        : "the matrix is singular or too ill-conditioned (%" PRIu64 " features)",
+                 : exhausted ? "the matrix is singular or ill-conditioned (%" PRIu64 " features)"
+                             : "the matrix is singular to the precision of double (%" PRIu64 " features)",
                  problem->gram.map.width);
   (void)snprintf(out->remark, sizeof out->remark,
                  "Not solved: a residual of %.2g is left after %" PRIu32
-                 " products with K; %s. A --ridge above 0 makes "
-                 "the system solvable; --iterations allows more of them.",
-                 out->residual, out->iterations, reason);
+                 " products with K, the smallest that was met; %s. %s A ridge above 0 makes the system solvable.",
+                 out->residual, out->iterations, reason,
+                 exhausted ? "The products allowed ran out: more of them (--iterations) may do."
+                           : "More products would not help: steps gain nothing any more.");
 }
 
 static sht_status refine(solver *s, sht_error *error) {
@@ -148,13 +155,13 @@ static sht_status refine(solver *s, sht_error *error) {
   SHT_TRY(sht__conjugate_solve(&system, problem->y, s->x, s->left, &found, error));
   s->out->iterations = found.iterations;
   judge(s, found.norm);
-  remark_on_convergence(s);
+  remark_on_convergence(s, found.exhausted);
   sht__measure_coefficients(problem, s->x, s->a);
   turn(s->a, problem->outputs, problem->train->count, s->out->coefficients);
   sht__measure_fit(problem, s->a, s->left, s->outputs);
   s->out->train_error = sht__measure_error(problem->train, NULL, s->outputs);
   add_phase(s->out, "solution", sht__work_clock() - start, 0);
-  return sht__measure_norms(problem, s->x, s->a, &s->out->norms, error);
+  return sht__measure_norms(problem, s->x, s->left, s->a, s->ones_solved, &s->out->norms, error);
 }
 
 static sht_status predict(solver *s, sht_error *error) {
@@ -186,17 +193,30 @@ static sht_status predict(solver *s, sht_error *error) {
   return status;
 }
 
+static void add_remark(sht_kernel_solution *out, const char *sentence) {
+  size_t used = strlen(out->remark);
+  (void)snprintf(out->remark + used, sizeof out->remark - used, "%s%s", used > 0 ? " " : "", sentence);
+}
+
 static sht_status leave_one_out(solver *s, sht_error *error) {
   sht__problem *problem = s->problem;
   s->out->loo_error = (double)NAN;
   if (!problem->options->leave_one_out) {
     return SHT_OK;
   }
+  if (!s->out->converged) {
+    add_remark(s->out, "No leave-one-out error: it needs a solution.");
+    return SHT_OK;
+  }
   if (s->out->jitter > 0) {
-    size_t used = strlen(s->out->remark);
-    (void)snprintf(s->out->remark + used, sizeof s->out->remark - used,
-                   "%sNo leave-one-out error: it needs a factor of the matrix itself, and this one has jitter.",
-                   used > 0 ? " " : "");
+    add_remark(s->out, "No leave-one-out error: it needs a factor of the matrix itself, and this one has jitter.");
+    return SHT_OK;
+  }
+  if (!sht__pivots_are_sound(s->problem->train->count, s->out->smallest_pivot)) {
+    add_remark(
+        s->out,
+        "No leave-one-out error: the factor's smallest pivot is too near to the rounding of fp32 for the inverse's "
+        "diagonal to be trusted.");
     return SHT_OK;
   }
   const double start = sht__work_clock();
@@ -214,7 +234,7 @@ static sht_status leave_one_out(solver *s, sht_error *error) {
 
 static sht_status estimate_spectrum(solver *s, sht_error *error) {
   const sht_kernel_options *options = s->problem->options;
-  s->out->largest_eigenvalue = s->out->smallest_eigenvalue = (double)NAN;
+  s->out->largest_eigenvalue = s->out->smallest_eigenvalue = s->out->eigenvalue_bound = (double)NAN;
   if (options->spectrum_steps == 0) {
     return SHT_OK;
   }
@@ -222,7 +242,10 @@ static sht_status estimate_spectrum(solver *s, sht_error *error) {
   sht__spectrum ends;
   SHT_TRY(sht__lanczos_ends(&s->triangle, options->spectrum_steps, options->seed, &s->problem->work, &ends, error));
   s->out->largest_eigenvalue = ends.largest - s->out->jitter;
-  s->out->smallest_eigenvalue = ends.smallest - s->out->jitter;
+  s->out->eigenvalue_bound = sqrt((double)s->problem->train->count) * ldexp(s->out->largest_eigenvalue, -24);
+  if (s->out->jitter == 0 && ends.smallest > s->out->eigenvalue_bound) {
+    s->out->smallest_eigenvalue = ends.smallest;
+  }
   add_phase(s->out, "spectrum", sht__work_clock() - start, 0);
   return SHT_OK;
 }
@@ -244,7 +267,7 @@ static sht_status open_saved(const sht__problem *problem, uint64_t tile_rows, ui
   if (options->ridge_count > 1) {  // a folder for each, so that a path does not overwrite its own progress
     (void)snprintf(folder, sizeof folder, "%s/ridge-%" PRIu32, options->folder, ridge + 1);
   }
-  uint64_t need = (problem->gram.streamed ? 3 : 1) * sht__tiles_bytes(problem->train->count);
+  uint64_t need = (options->ridge_count - ridge) * sht__estimate_folder(problem->train->count, problem->gram.streamed);
   return sht__saved_open(folder, identity, tile_rows, need, saved, error);
 }
 

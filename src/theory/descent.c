@@ -12,6 +12,9 @@
 #include "theory/small.h"
 
 enum { EPOCHS_AT_ONCE = 64 };
+// Distances to the minimum-norm solution, in lengths of it, that descent only comes to when it runs away: it begins
+// at 1.
+static const double FAR = 1e6;
 
 typedef struct descent {
   const sht__linear *problem;
@@ -88,6 +91,13 @@ static sht_status follow(descent *run, const sht_theory_observer *observer, sht_
     const sht_linear_point point = measure(run);
     result->points[result->point_count++] = point;
     result->settled = point.distance <= run->settled;
+    if (!(point.distance < FAR && point.random_distance < FAR)) {
+      return SHT_FAIL(error, SHT_CONFIG,
+                      "descent runs away (%.1e times the minimum norm after %llu epochs): the learning rate %g is too "
+                      "large; below 2 / max |x|^2 = %g it cannot",
+                      point.distance, (unsigned long long)point.epoch, run->rate,
+                      2 / sht__linear_longest_square(run->problem));
+    }
   }
   return SHT_OK;
 }

@@ -46,6 +46,9 @@ static sht_status check_options(const sht_sample *sample, const sht_express_opti
     return SHT_FAIL(error, SHT_CONFIG, "%" PRIu32 " directions to try: expected 1 to %d", options->tries,
                     SHT_EXPRESS_TRIES_MAX);
   }
+  if (options->engine_points == 0) {
+    return SHT_FAIL(error, SHT_CONFIG, "0 points through the engine: expected 1 or more, or nothing is checked there");
+  }
   if (!isnan(options->fraction) && !(options->fraction > 0 && options->fraction < 1)) {
     return SHT_FAIL(error, SHT_CONFIG, "the knots' fraction %g must lie between 0 and 1", options->fraction);
   }

@@ -11,6 +11,12 @@
 #include "theory/small.h"
 
 enum { NULL_VECTORS = 2 };
+// |X W - Y| / |Y| of what counts as an interpolant here: the curvature 1 - tanh(r)^2 differs from 1 by the square of
+// it.
+static const double INTERPOLATES = 1e-4;
+
+// NaN counts as the largest.
+static double larger(double a, double b) { return isnan(a) || a > b ? a : b; }
 
 // [n][K]: beta of every example for every class at W.
 static void fill_curvatures(const sht__linear *problem, const double *w, double *beta) {
@@ -41,7 +47,7 @@ static double weighted_norm(const sht__linear *problem, const double *beta, cons
 static double difference(const sht__linear *problem, const double *beta, const double *other) {
   double largest = 0;
   for (uint64_t k = 0; k < problem->classes; k++) {
-    largest = fmax(largest, weighted_norm(problem, beta, other, k) / weighted_norm(problem, beta, NULL, k));
+    largest = larger(largest, weighted_norm(problem, beta, other, k) / weighted_norm(problem, beta, NULL, k));
   }
   return largest;
 }
@@ -57,7 +63,7 @@ static double null_curvature(const sht__linear *problem, const double *beta, dou
   sht__linear_combine(problem, problem->work, problem->x, problem->n, hv);
   for (uint64_t k = 0; k < problem->classes; k++) {
     const double size = sht__linear_distance(v + k * d, NULL, d);
-    worst = fmax(worst, sht__linear_distance(hv + k * d, NULL, d) / (size * largest));
+    worst = larger(worst, sht__linear_distance(hv + k * d, NULL, d) / (size * largest));
   }
   return worst;
 }
@@ -76,6 +82,16 @@ static sht_status allocate(const sht__linear *problem, workspace *work, sht_erro
   return SHT_ALLOC(&work->null_part, weights, "weights", error);
 }
 
+// Counts W in when it interpolates.
+static void compare_with(const sht__linear *problem, const double *w, workspace *work, sht_linear_hessian *out) {
+  if (!(sht__linear_residual(problem, w) <= INTERPOLATES)) {
+    return;
+  }
+  fill_curvatures(problem, w, work->there);
+  out->difference = larger(out->difference, difference(problem, work->here, work->there));
+  out->compared++;
+}
+
 // W* plus a random part of the same length that no example sees.
 static void look_at_null_vector(const sht__linear *problem, uint64_t seed, uint64_t index, workspace *work,
                                 sht_linear_hessian *out) {
@@ -83,13 +99,12 @@ static void look_at_null_vector(const sht__linear *problem, uint64_t seed, uint6
   sht__linear_fill_normal(seed, index, count, work->w);
   sht__linear_null_part(problem, work->w, work->null_part);
   out->null_curvature =
-      fmax(out->null_curvature, null_curvature(problem, work->here, work->null_part, work->w, out->largest));
+      larger(out->null_curvature, null_curvature(problem, work->here, work->null_part, work->w, out->largest));
   const double scale = problem->minimum_norm / sht__linear_distance(work->null_part, NULL, count);
   for (uint64_t i = 0; i < count; i++) {
     work->w[i] = problem->minimum[i] + scale * work->null_part[i];
   }
-  fill_curvatures(problem, work->w, work->there);
-  out->difference = fmax(out->difference, difference(problem, work->here, work->there));
+  compare_with(problem, work->w, work, out);
 }
 
 static void compare(const sht__linear *problem, const sht__descents *descents, uint64_t seed, workspace *work,
@@ -97,8 +112,7 @@ static void compare(const sht__linear *problem, const sht__descents *descents, u
   fill_curvatures(problem, problem->minimum, work->here);
   const double *const others[] = {descents->zero, descents->random};
   for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-    fill_curvatures(problem, others[i], work->there);
-    out->difference = fmax(out->difference, difference(problem, work->here, work->there));
+    compare_with(problem, others[i], work, out);
   }
   for (uint64_t i = 1; i <= NULL_VECTORS; i++) {
     look_at_null_vector(problem, seed, i, work, out);
@@ -112,6 +126,7 @@ sht_status sht__linear_hessian(sht__linear *problem, const sht__descents *descen
                                sht_linear_hessian *out, sht_error *error) {
   workspace work = {0};
   *out = (sht_linear_hessian){
+      .compared = 1,       // W* itself
       .rank = problem->n,  // the Gram matrix has been factored, and no beta is 0
       .zeros = problem->d - problem->n,
       .largest = problem->largest / (double)problem->n,

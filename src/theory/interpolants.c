@@ -33,6 +33,7 @@ static double error_share(const double *outputs, const uint16_t *labels, uint64_
 static sht_interpolant *add_row(sht_linear_result *result, const char *name) {
   sht_interpolant *row = &result->interpolants[result->interpolant_count++];
   (void)snprintf(row->name, sizeof row->name, "%s", name);
+  row->settled = true;
   return row;
 }
 
@@ -247,7 +248,10 @@ sht_status sht__linear_interpolants(sht__linear *problem, const sht__descents *d
   SHT_TRY(SHT_ALLOC(&w, 2 * count, "weights", error));
   add_linear(problem, "minimum norm", problem->minimum, result);
   add_linear(problem, "descent from zero", descents->zero, result);
+  result->interpolants[result->interpolant_count - 1].settled = result->settled;
   add_linear(problem, "descent from random weights", descents->random, result);
+  result->interpolants[result->interpolant_count - 1].settled =
+      result->points[result->point_count - 1].random_distance <= options->settled;
   add_null_part(problem, options->seed, w, w + count, result);
   sht_free(w);
   SHT_TRY(add_forced(problem, options->seed, result, error));
