@@ -61,7 +61,9 @@ static int judge_backend(const char *backend, sht_precision precision, limits la
     sht_error error = {.message = ""};
     exam_open(&e, &engine_cases[i]);
     if (trial_run(&e.trial, backend, precision, 2, &found, &error) == SHT_OK) {
-      verdict v = outcome_compare(&e.trial, &found, &e.expected, engine_cases[i].network ? network : layer);
+      // Wide 3x3 layers go by minimal filtering, which rounds five times as coarsely as a direct convolution.
+      bool coarse = engine_cases[i].network || engine_cases[i].wide;
+      verdict v = outcome_compare(&e.trial, &found, &e.expected, coarse ? network : layer);
       verdict_print(&v);
       failures += v.failures;
     } else {
