@@ -53,6 +53,7 @@ static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
   sht_status status =
       sht_kernel_solve(&task->train, task->has_test ? &task->test : NULL, &task->options, &result, error);
   sht__work_close(&progress);
+  task->options.work = NULL;  // it ends with this function
   if (status == SHT_STOPPED) {
     return task->options.folder != NULL
                ? SHT_FAIL(error, SHT_STOPPED, "stopped; what was done is saved. The same command goes on from there")
