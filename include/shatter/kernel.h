@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shatter/cluster.h"
 #include "shatter/data.h"
 #include "shatter/error.h"
 #include "shatter/work.h"
@@ -57,6 +58,8 @@ typedef struct sht_kernel_options {
                               // NULL: nowhere. Made when absent; holds a whole triangle at times
   double checkpoint_seconds;  // longest time between two savings
   sht_pool *pool;             // NULL: one thread
+  sht_cluster *cluster;       // ranks that solve it together, each making the same calls; all get the result, and the
+                              // bits are those of one process. Without leave_one_out and folder. NULL: alone
   const sht_work *work;       // NULL: silent
 } sht_kernel_options;
 
@@ -133,7 +136,8 @@ typedef struct sht_kernel_trial {
 
 typedef struct sht_kernel_result {
   uint64_t examples, test_examples, outputs, features;
-  uint64_t peak_bytes;  // resident memory of the process at its highest
+  sht_cluster_info cluster;  // that solved it
+  uint64_t peak_bytes;       // resident memory of the process at its highest; over ranks, of the largest
   double seconds;
   double feature_seconds;  // of reading, checking and making features; streamed ones count as part of "gram"
   char arithmetic[32];     // instruction set of the products: "avx512"
@@ -145,7 +149,7 @@ typedef struct sht_kernel_result {
 
 // What a call will take. The arithmetic leaves the steps of the refinement out: their number is not known beforehand.
 typedef struct sht_kernel_estimate {
-  uint64_t bytes;         // of memory at once
+  uint64_t bytes;         // of memory at once, on each rank
   uint64_t folder_bytes;  // of files at once: each ridge keeps its own
   // Streamed features are made, and their inner products added up, for every ridge anew.
   double search_flops, feature_flops, gram_flops, factor_flops, loo_flops;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/answer.h"
 #include "cli/kernel_task.h"
+#include "cli/ranks.h"
 #include "cli/table.h"
 #include "data/npy.h"
 
@@ -110,6 +111,16 @@ static sht_status add_trials(sht_json *json, const sht_kernel_result *result, sh
   return status != SHT_OK ? status : closed;
 }
 
+static sht_status add_ranks(sht_json *json, const sht_cluster_info *cluster, sht_error *error) {
+  sht_json_list list;
+  char number[WORD_BYTES];
+  sht_json_add_count(json, "ranks", (uint64_t)cluster->ranks);
+  SHT_TRY(sht__list_open(&list, error));
+  sht__list_add_raw(&list, sht_json_number_text(cluster->rows, number, sizeof number));
+  sht__list_add_raw(&list, sht_json_number_text(cluster->columns, number, sizeof number));
+  return sht__list_close(&list, json, "grid", error);
+}
+
 static sht_status make_json(const sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
                             sht_json *json, sht_error *error) {
   const sht_config *config = &cli->config;
@@ -125,6 +136,7 @@ static sht_status make_json(const sht_cli *cli, const sht_kernel_task *task, con
   sht_json_add_count(json, "outputs", result->outputs);
   sht_json_add_count(json, "feature_count", result->features);
   sht_json_add_text(json, "arithmetic", result->arithmetic);
+  SHT_TRY(add_ranks(json, &result->cluster, error));
   SHT_TRY(add_trials(json, result, error));
   SHT_TRY(add_solutions(json, result, error));
   sht_json_add_number(json, "feature_seconds", result->feature_seconds);
@@ -173,7 +185,9 @@ static sht_status write_folder(const sht_cli *cli, const char *text, const sht_k
   if (sht__cli_is_set(cli, "arrays")) {
     SHT_TRY(write_arrays(folder, result, error));
   }
-  sht_kernel_forget(folder);
+  if (cli->cluster == NULL) {
+    sht_kernel_forget(folder);
+  }
   return SHT_OK;
 }
 
@@ -271,14 +285,22 @@ static void print_text(const sht_cli *cli, const sht_kernel_task *task, const sh
     (void)printf("\n");
     print_solution(task, &result->solutions[r]);
   }
-  (void)printf("\n%s in all, %s of memory\n", sht_text_duration(result->seconds, duration, sizeof duration),
+  (void)printf("\n%s in all, %s of memory", sht_text_duration(result->seconds, duration, sizeof duration),
                sht_text_bytes(result->peak_bytes, bytes, sizeof bytes));
+  if (result->cluster.ranks > 1) {
+    (void)printf(" on the largest of %d ranks (a grid of %d x %d)", result->cluster.ranks, result->cluster.rows,
+                 result->cluster.columns);
+  }
+  (void)printf("\n");
 }
 
 sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
                               sht_error *error) {
   sht_json json = {0};
   char *text = NULL;
+  if (!sht__ranks_is_first(cli)) {
+    return is_solved(result) ? SHT_OK : SHT_NO;
+  }
   SHT_TRY(make_json(cli, task, result, &json, error));
   SHT_TRY(sht_json_finish(&json, &text, error));
   sht_status status = write_folder(cli, text, result, error);

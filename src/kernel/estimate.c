@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "dense/cholesky.h"
-#include "kernel/problem.h"
+#include "kernel/spread.h"
 
 // Doubles an example: of the refinement for each right-hand side (target, solution, residual twice, preconditioned,
 // direction, K direction, last residual, best); for each output (coefficients, outputs, what is turned); of 32 fp32
@@ -32,7 +32,7 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   const uint64_t test_rows = test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0;
   const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
   const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
-  uint64_t sum = sht__tiles_bytes(n);
+  uint64_t sum = sht__spread_bytes(options->cluster, n);
   add(&sum, rows + test_rows, map->block * sizeof(float));
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
   add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
@@ -93,7 +93,8 @@ sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sh
                                       const sht_kernel_options *options, sht_error *error) {
   sht__feature_map map;
   SHT_TRY(sht__problem_describe(train, options, &map, error));
-  uint64_t have = options->memory_max > 0 ? options->memory_max : free_memory();
+  const sht_cluster_info cluster = sht_cluster_describe(options->cluster);
+  uint64_t have = options->memory_max > 0 ? options->memory_max : free_memory() / (uint64_t)cluster.local_ranks;
   uint64_t need = bytes_for(train->count, train, test, options, &map);
   if (need <= have) {
     return SHT_OK;
@@ -103,13 +104,16 @@ sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sh
     uint64_t middle = low + (high - low) / 2;
     *(bytes_for(middle, train, test, options, &map) <= have ? &low : &high) = middle;
   }
-  char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES];
-  return SHT_FAIL(error, SHT_MEMORY,
-                  "%s training examples take %s of memory and %s are %s; %s examples would fit: use fewer, or a larger "
-                  "machine",
-                  sht_text_count(train->count, a, sizeof a), sht_text_bytes(need, b, sizeof b),
-                  sht_text_bytes(have, c, sizeof c), options->memory_max > 0 ? "allowed" : "free",
-                  sht_text_count(low, d, sizeof d));
+  char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES], ranks[TEXT_BYTES] = "";
+  if (cluster.ranks > 1) {
+    (void)snprintf(ranks, sizeof ranks, " on each of %d ranks", cluster.ranks);
+  }
+  return SHT_FAIL(
+      error, SHT_MEMORY, "%s training examples take %s of memory%s and %s are %s; %s examples would fit: use fewer, %s",
+      sht_text_count(train->count, a, sizeof a), sht_text_bytes(need, b, sizeof b), ranks,
+      sht_text_bytes(have, c, sizeof c), options->memory_max > 0 ? "allowed" : "free", sht_text_count(low, d, sizeof d),
+      cluster.ranks > 1 ? "or more ranks on more machines"
+                        : "a larger machine, or several (docs/kernels.md, over several machines)");
 }
 
 uint64_t sht__peak_memory(void) {

@@ -43,7 +43,7 @@ static sht_status save_gram(void *context, uint64_t done, sht_error *error) {
 // The inner products of streamed features: from the file, from the file on, or from the start.
 static sht_status stream(attempt *a, sht_error *error) {
   uint64_t first = 0;
-  memset(a->tiles->data, 0, sht__tiles_bytes(a->tiles->n));
+  sht__tiles_clear(a->tiles);
   if (a->saved != NULL && a->saved->gram_blocks > 0) {
     bool sound = false;
     SHT_TRY(sht__saved_load_gram(a->saved, a->tiles, &sound, error));

@@ -70,6 +70,7 @@ static sht_status open_part(const sht__problem *whole, const uint32_t *order, ui
   part->outputs = whole->outputs;
   part->columns = whole->columns;
   part->gram = whole->gram;
+  part->gram.cluster = NULL;  // small: every rank solves it by itself
   part->gram.map = (sht__feature_map){.width = whole->gram.map.width, .blocks = 1};
   part->gram.train = (sht__side){.n = count};
   part->gram.work = &part->work;

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "cluster/cluster.h"
 #include "dense/conjugate.h"
 #include "dense/lanczos.h"
 #include "dense/vector.h"
@@ -292,7 +293,7 @@ static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, uint32_t
 
 static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sht_error *error) {
   sht__tiles tiles;
-  sht_status status = sht__tiles_open(problem->train->count, &tiles, error);
+  sht_status status = sht__tiles_open_spread(problem->train->count, problem->gram.cluster, &tiles, error);
   for (uint32_t r = 0; status == SHT_OK && r < problem->options->ridge_count; r++) {
     result->solution_count = r + 1;
     if (problem->options->ridges[r] == 0) {
@@ -328,7 +329,8 @@ static sht_status run(const sht_kernel_examples *train, const sht_kernel_example
   (void)snprintf(result->arithmetic, sizeof result->arithmetic, "%s", sht__block_choose()->name);
   sht__problem_close(&problem);
   result->seconds = sht__work_clock() - start;
-  result->peak_bytes = sht__peak_memory();
+  result->cluster = sht_cluster_describe(options->cluster);
+  result->peak_bytes = status == SHT_OK ? sht__cluster_largest(options->cluster, sht__peak_memory()) : 0;
   return status;
 }
 
