@@ -61,7 +61,7 @@ static sht_status fail_not_found(const sht__plugin_request *request, const place
     }
   }
   return SHT_FAIL(error, SHT_UNAVAILABLE,
-                  "%s: its plugin %s is in none of these folders: %s; build or install it, name its folder in "
+                  "%s: the plugin %s is in none of these folders: %s; build or install it, name its folder in "
                   "SHATTER_PLUGINS, or %s",
                   request->what, request->file, tried, request->instead);
 }

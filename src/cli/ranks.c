@@ -1,6 +1,18 @@
 // Joining the processes that a launcher started: see ranks.h.
 #include "cli/ranks.h"
 
+#include <time.h>
+
+// All ranks fail alike and the first one says so: the others give it the time to, for a launcher may end all as soon as
+// one has ended.
+static void leave_the_word_to_the_first(int rank, sht_error *error) {
+  static const struct timespec pause = {.tv_nsec = 500000000};
+  if (rank > 0) {
+    error->message[0] = '\0';
+    (void)nanosleep(&pause, NULL);
+  }
+}
+
 sht_status sht__ranks_join(sht_cli *cli, sht_error *error) {
   int rank = 0;
   const int ranks = sht_cluster_launched(&rank);
@@ -10,7 +22,7 @@ sht_status sht__ranks_join(sht_cli *cli, sht_error *error) {
   cli->quiet = cli->quiet || rank > 0;
   sht_status status = sht_cluster_open(NULL, ranks, &cli->cluster, error);
   if (status != SHT_OK) {
-    error->message[0] = rank > 0 ? '\0' : error->message[0];  // all fail alike: one says so
+    leave_the_word_to_the_first(rank, error);
     return status;
   }
   if (cli->config.threads == 0) {

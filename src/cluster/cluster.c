@@ -41,11 +41,11 @@ sht_status sht_cluster_open(const char *plugin_dir, int ranks, sht_cluster **out
   const void *table = NULL;
   void *handle = NULL;
   *out = NULL;
-  (void)snprintf(what, sizeof what, "started as %d processes, which are to work on one problem", ranks);
+  (void)snprintf(what, sizeof what, "started as %d processes to solve one problem", ranks);
   // Global: Open MPI loads components of its own, which look for its functions among all that are known.
   const sht__plugin_request request = {.what = what,
                                        .kind = "cluster",
-                                       .instead = "start one process alone",
+                                       .instead = "start one process alone (the plugin is built where libopenmpi-dev is installed)",
                                        .file = "shatter-cluster-mpi.so",
                                        .folder = plugin_dir,
                                        .symbol = "sht_cluster_mpi",
