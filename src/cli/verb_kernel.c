@@ -16,6 +16,14 @@ static const double WORTH_TELLING = 2e12;
 // What the estimate of time supposes: a share of the fp32 peak, products in double at half that rate, so many of them.
 static const double SHARE_OF_PEAK = 0.8, PRODUCTS = 6;
 
+static void tell_ranks(const sht_cli *cli) {
+  const sht_cluster_info cluster = sht_cluster_describe(cli->cluster);
+  if (!cli->quiet && cluster.ranks > 1) {
+    (void)fprintf(stderr, "%d ranks in a grid of %d x %d; %d of them on this machine, threads of each: %d.\n",
+                  cluster.ranks, cluster.rows, cluster.columns, cluster.local_ranks, (int)cli->config.threads);
+  }
+}
+
 // What it takes, beforehand.
 static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht_error *error) {
   sht_kernel_estimate cost;
@@ -84,6 +92,7 @@ static sht_status prepare(const sht_cli *cli, sht_kernel_task *task, sht_error *
     return SHT_FAIL(error, SHT_USAGE, "--arrays needs a folder to write them to: -o FOLDER");
   }
   SHT_TRY(sht__kernel_task_open(cli, task, error));
+  tell_ranks(cli);
   SHT_TRY(tell_cost(cli, task, error));
   return cli->cluster != NULL && folder != NULL && sht__ranks_is_first(cli) ? sht_folder_make(folder, error) : SHT_OK;
 }

@@ -43,14 +43,15 @@ sht_status sht_cluster_open(const char *plugin_dir, int ranks, sht_cluster **out
   *out = NULL;
   (void)snprintf(what, sizeof what, "started as %d processes to solve one problem", ranks);
   // Global: Open MPI loads components of its own, which look for its functions among all that are known.
-  const sht__plugin_request request = {.what = what,
-                                       .kind = "cluster",
-                                       .instead = "start one process alone (the plugin is built where libopenmpi-dev is installed)",
-                                       .file = "shatter-cluster-mpi.so",
-                                       .folder = plugin_dir,
-                                       .symbol = "sht_cluster_mpi",
-                                       .version = SHT_CLUSTER_VERSION,
-                                       .flags = RTLD_GLOBAL};
+  const sht__plugin_request request = {
+      .what = what,
+      .kind = "cluster",
+      .instead = "start one process alone (the plugin is built where libopenmpi-dev is installed)",
+      .file = "shatter-cluster-mpi.so",
+      .folder = plugin_dir,
+      .symbol = "sht_cluster_mpi",
+      .version = SHT_CLUSTER_VERSION,
+      .flags = RTLD_GLOBAL};
   SHT_TRY(sht__plugin_load(&request, &table, &handle, error));
   const sht__cluster_plugin *plugin = table;
   sht_status status = plugin->open(ranks, out, error);
