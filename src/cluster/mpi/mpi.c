@@ -16,6 +16,7 @@ typedef struct mpi_cluster {
   sht_cluster base;
   MPI_Comm groups[SHT_CLUSTER_COLUMN + 1];
   MPI_Comm statuses;  // of exchange alone: a rank that failed is not to take a message of the work for a status
+  MPI_Request exchanged;
 } mpi_cluster;
 
 static int part_of(uint64_t left) { return (int)(left < PART_BYTES ? left : PART_BYTES); }
@@ -43,15 +44,15 @@ static void receive_bytes(sht_cluster *cluster, int from, void *data, uint64_t b
 
 static bool exchange(sht_cluster *cluster, int mine, int *all, double patience) {
   static const struct timespec pause = {.tv_nsec = 500000};
-  MPI_Request request;
+  mpi_cluster *own = (mpi_cluster *)cluster;
   int done = 0;
   const double start = sht__work_clock();
   all[cluster->info.rank] = mine;
-  (void)MPI_Iallgather(MPI_IN_PLACE, 1, MPI_INT, all, 1, MPI_INT, ((mpi_cluster *)cluster)->statuses, &request);
-  (void)MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+  (void)MPI_Iallgather(MPI_IN_PLACE, 1, MPI_INT, all, 1, MPI_INT, own->statuses, &own->exchanged);
+  (void)MPI_Test(&own->exchanged, &done, MPI_STATUS_IGNORE);
   while (done == 0 && (patience < 0 || sht__work_clock() - start < patience)) {
     (void)nanosleep(&pause, NULL);
-    (void)MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    (void)MPI_Test(&own->exchanged, &done, MPI_STATUS_IGNORE);
   }
   return done != 0;
 }
