@@ -6,6 +6,7 @@
 #ifndef SHATTER_CLUSTER_H
 #define SHATTER_CLUSTER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shatter/error.h"
@@ -23,6 +24,9 @@ typedef struct sht_cluster_info {
 // How many processes the launcher started with this one, by the environment that Open MPI, PMI and Slurm set; 1: none
 // of them did. *rank: which this one is, 0 where that is not known.
 int sht_cluster_launched(int *rank);
+
+// Whether the plugin is there and can be loaded.
+bool sht_cluster_available(const char *plugin_dir);
 
 // Joins the other ranks, together. plugin_dir: looked into first; NULL: none. ranks: of sht_cluster_launched. Errors:
 // SHT_UNAVAILABLE (no plugin; one of another version; message passing sees another number of processes than the

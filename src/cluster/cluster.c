@@ -36,12 +36,8 @@ int sht_cluster_launched(int *rank) {
   return 1;
 }
 
-sht_status sht_cluster_open(const char *plugin_dir, int ranks, sht_cluster **out, sht_error *error) {
-  char what[96];
-  const void *table = NULL;
-  void *handle = NULL;
-  *out = NULL;
-  (void)snprintf(what, sizeof what, "started as %d processes to solve one problem", ranks);
+static sht_status load(const char *plugin_dir, const char *what, const sht__cluster_plugin **plugin, void **handle,
+                       sht_error *error) {
   // Global: Open MPI loads components of its own, which look for its functions among all that are known.
   const sht__plugin_request request = {
       .what = what,
@@ -52,8 +48,29 @@ sht_status sht_cluster_open(const char *plugin_dir, int ranks, sht_cluster **out
       .symbol = "sht_cluster_mpi",
       .version = SHT_CLUSTER_VERSION,
       .flags = RTLD_GLOBAL};
-  SHT_TRY(sht__plugin_load(&request, &table, &handle, error));
-  const sht__cluster_plugin *plugin = table;
+  const void *table = NULL;
+  SHT_TRY(sht__plugin_load(&request, &table, handle, error));
+  *plugin = table;
+  return SHT_OK;
+}
+
+bool sht_cluster_available(const char *plugin_dir) {
+  const sht__cluster_plugin *plugin = NULL;
+  void *handle = NULL;
+  if (load(plugin_dir, "", &plugin, &handle, NULL) != SHT_OK) {
+    return false;
+  }
+  dlclose(handle);
+  return true;
+}
+
+sht_status sht_cluster_open(const char *plugin_dir, int ranks, sht_cluster **out, sht_error *error) {
+  char what[96];
+  const sht__cluster_plugin *plugin = NULL;
+  void *handle = NULL;
+  *out = NULL;
+  (void)snprintf(what, sizeof what, "started as %d processes to solve one problem", ranks);
+  SHT_TRY(load(plugin_dir, what, &plugin, &handle, error));
   sht_status status = plugin->open(ranks, out, error);
   if (status != SHT_OK) {
     dlclose(handle);

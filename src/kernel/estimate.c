@@ -95,6 +95,8 @@ sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sh
   SHT_TRY(sht__problem_describe(train, options, &map, error));
   const sht_cluster_info cluster = sht_cluster_describe(options->cluster);
   uint64_t have = options->memory_max > 0 ? options->memory_max : free_memory() / (uint64_t)cluster.local_ranks;
+  // The rank that has least decides for all; and none takes memory before all have seen what is free.
+  have = UINT64_MAX - sht__cluster_largest(options->cluster, UINT64_MAX - have);
   uint64_t need = bytes_for(train->count, train, test, options, &map);
   if (need <= have) {
     return SHT_OK;
