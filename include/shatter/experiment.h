@@ -67,6 +67,12 @@ typedef struct sht_experiment {
   char source[SHT_TEXT_MAX];      // "Zhang et al. 2017, Figure 1"; "" for one's own
   char scale[SHT_LABEL_MAX];      // "full", "small"
   char scale_note[SHT_TEXT_MAX];  // what the scale changes, in a sentence; "" at full scale. Every output shows it
+  // "epochs 3, train-size 500": options above the page that change runs; "": none. Every output shows it, too.
+  char changed[SHT_TEXT_MAX];
+  // Whether its numbers can be held against published ones: at full scale, and what is changed is the seed, the device
+  // or the precision. Else no differences are formed.
+  bool comparable;
+  char *command;                  // "shatter run fig1 --scale small --epochs=3" for a shell: makes all of it again
   sht_plan_set *sets;             // [set_count]
   uint32_t set_count;
   sht_plan_run *runs;  // [run_count], set by set
@@ -83,7 +89,8 @@ typedef struct sht_setting {
 } sht_setting;
 
 // Opens a shipped experiment by name ("table1") or a user's file. scale: NULL, "" or "full", or one that the page has.
-// above: ended by a NULL name; NULL: none. A model file that the page names is looked for beside the page first.
+// above: ended by a NULL name; NULL: none. What it changes in any run of the plan makes it another experiment, which
+// says so. A model file that the page names is looked for beside the page first.
 // Errors: SHT_MISSING (with a suggestion), SHT_CONFIG (all faults of the page at once, each with file, line, column and
 // the line itself), SHT_MEMORY.
 sht_status sht_experiment_open(const char *spec, const char *scale, const sht_setting *above, sht_experiment **out,

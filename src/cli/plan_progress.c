@@ -12,25 +12,39 @@ enum { WORD_BYTES = 64, LINE_BYTES = 1024, BAR_COLUMNS = 24, RUNS_SHOWN = 8 };
 static const double plain_seconds = 30;
 static const double settle_seconds = 3;  // before the pace says anything
 
-// Seconds of work, as estimated, that are done and that there are in all.
+// The share of a run's steps, of those that were left in the beginning, that is done; none when none was left.
+static double share_done(const sht_slot *slot) {
+  if (slot->steps <= slot->steps_found || slot->steps_done <= slot->steps_found) {
+    return 0;
+  }
+  return (double)(slot->steps_done - slot->steps_found) / (double)(slot->steps - slot->steps_found);
+}
+
+// Whether somebody has to wait for it: a run that failed, or that is left to another process, is no work of ours.
+static bool is_work(const sht_schedule *schedule, uint64_t index) {
+  const sht_slot *slot = &schedule->slots[index];
+  bool given_up = slot->state == SHT_SLOT_FAILED || (slot->state == SHT_SLOT_ELSEWHERE && schedule->leave);
+  return slot->same_as == index && !slot->found && !given_up;
+}
+
+// Seconds of work, as estimated, that are done and that there are in all. A run that ended early, because it was fitted,
+// had no more work than it did: else it would make the others look quick.
 static void measure_work(const sht_schedule *schedule, double *done, double *total) {
   *done = *total = 0;
   for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
     const sht_slot *slot = &schedule->slots[i];
-    if (slot->same_as != i || slot->found) {
-      continue;
+    if (is_work(schedule, i)) {
+      double worked = slot->seconds * share_done(slot);
+      *done += worked;
+      *total += slot->state == SHT_SLOT_DONE ? worked : slot->seconds;
     }
-    bool over = slot->state == SHT_SLOT_DONE || slot->state == SHT_SLOT_FAILED;
-    *total += slot->seconds;
-    *done += over ? slot->seconds : slot->seconds * (double)slot->steps_done / (double)slot->steps;
   }
 }
 
 // Work left at the pace so far; before there is one, at the measured one. A run that fits early ends early.
 static double seconds_left(const sht_plan_progress *progress, double done, double total) {
   double elapsed = sht__clock_seconds() - progress->began;
-  double worked = done - progress->work_before;
-  double pace = elapsed > settle_seconds && worked > 0 ? worked / elapsed : (double)progress->schedule->jobs;
+  double pace = elapsed > settle_seconds && done > 0 ? done / elapsed : (double)progress->schedule->jobs;
   return (total - done) / pace;
 }
 
@@ -147,7 +161,7 @@ static void describe_change(const sht_schedule *schedule, uint64_t index, char *
   } else if (slot->state == SHT_SLOT_FAILED) {
     (void)snprintf(out, size, "%s: failed: %s", name, slot->problem);
   } else {
-    (void)snprintf(out, size, "%s: %s; its result is awaited", name, state);
+    (void)snprintf(out, size, "%s: %s; %s", name, state, schedule->leave ? "left to it" : "its result is awaited");
   }
 }
 
@@ -163,11 +177,9 @@ static void on_changed(void *context, const sht_schedule *schedule, uint64_t ind
 }
 
 void sht__plan_progress_open(sht_plan_progress *progress, const sht_cli *cli, const sht_schedule *schedule) {
-  double total = 0;
   *progress = (sht_plan_progress){
       .schedule = schedule, .mode = sht__progress_mode_of(cli), .terminal = sht__terminal_of(stderr)};
   progress->began = progress->drawn = sht__clock_seconds();
-  measure_work(schedule, &progress->work_before, &total);
 }
 
 sht_schedule_observer sht__plan_observer(sht_plan_progress *progress) {

@@ -1,16 +1,18 @@
 // shatter version: which shatter this is.
 #include <stdio.h>
 
+#include "base/commit.h"
 #include "cli/answer.h"
 #include "cli/verbs.h"
 
 static sht_status run(sht_cli *cli, sht_error *error) {
   if (!cli->json) {
-    (void)printf("shatter %s\n", SHATTER_VERSION);
+    (void)printf("shatter %s%s%s\n", SHATTER_VERSION, sht__commit[0] != '\0' ? ", commit " : "", sht__commit);
     return SHT_OK;
   }
   sht_json json = {0};
   sht_json_add_text(&json, "version", SHATTER_VERSION);
+  sht_json_add_text(&json, "commit", sht__commit[0] != '\0' ? sht__commit : NULL);
   return sht__answer_print(cli, &json, error);
 }
 
