@@ -96,4 +96,8 @@ void sht_schedule_close(sht_schedule *schedule);  // NULL is allowed
 // saved), SHT_DISK (the same, as far as the disk let it), SHT_MEMORY.
 sht_status sht_schedule_run(sht_schedule *schedule, const sht_schedule_observer *observer, sht_error *error);
 
+// Seconds of work, as estimated when the schedule was opened, that have been done since and that there were in all: of
+// runs that ended early what they did; nothing of those that failed or are left to others.
+void sht_schedule_work(const sht_schedule *schedule, double *done, double *total);
+
 #endif

@@ -12,35 +12,6 @@ enum { WORD_BYTES = 64, LINE_BYTES = 1024, BAR_COLUMNS = 24, RUNS_SHOWN = 8 };
 static const double plain_seconds = 30;
 static const double settle_seconds = 3;  // before the pace says anything
 
-// The share of a run's steps, of those that were left in the beginning, that is done; none when none was left.
-static double share_done(const sht_slot *slot) {
-  if (slot->steps <= slot->steps_found || slot->steps_done <= slot->steps_found) {
-    return 0;
-  }
-  return (double)(slot->steps_done - slot->steps_found) / (double)(slot->steps - slot->steps_found);
-}
-
-// Whether somebody has to wait for it: a run that failed, or that is left to another process, is no work of ours.
-static bool is_work(const sht_schedule *schedule, uint64_t index) {
-  const sht_slot *slot = &schedule->slots[index];
-  bool given_up = slot->state == SHT_SLOT_FAILED || (slot->state == SHT_SLOT_ELSEWHERE && schedule->leave);
-  return slot->same_as == index && !slot->found && !given_up;
-}
-
-// Seconds of work, as estimated, that are done and that there are in all. A run that ended early, because it was fitted,
-// had no more work than it did: else it would make the others look quick.
-static void measure_work(const sht_schedule *schedule, double *done, double *total) {
-  *done = *total = 0;
-  for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
-    const sht_slot *slot = &schedule->slots[i];
-    if (is_work(schedule, i)) {
-      double worked = slot->seconds * share_done(slot);
-      *done += worked;
-      *total += slot->state == SHT_SLOT_DONE ? worked : slot->seconds;
-    }
-  }
-}
-
 // Work left at the pace so far; before there is one, at the measured one. A run that fits early ends early.
 static double seconds_left(const sht_plan_progress *progress, double done, double total) {
   double elapsed = sht__clock_seconds() - progress->began;
@@ -61,7 +32,7 @@ static double describe_all(const sht_plan_progress *progress, char *out, size_t 
   const sht_schedule *schedule = progress->schedule;
   double done = 0, total = 0;
   char duration[WORD_BYTES];
-  measure_work(schedule, &done, &total);
+  sht_schedule_work(schedule, &done, &total);
   size_t length =
       (size_t)snprintf(out, size, "%" PRIu64 " of %" PRIu64 " runs done", sht__plan_done(schedule), schedule->distinct);
   uint64_t failed = count_state(schedule, SHT_SLOT_FAILED);

@@ -7,12 +7,13 @@
 
 static sht_status run(sht_cli *cli, sht_error *error) {
   if (!cli->json) {
-    (void)printf("shatter %s%s%s\n", SHATTER_VERSION, sht__commit[0] != '\0' ? ", commit " : "", sht__commit);
+    const char *commit = sht__commit();
+    (void)printf("shatter %s%s%s\n", SHATTER_VERSION, commit != NULL ? ", commit " : "", commit != NULL ? commit : "");
     return SHT_OK;
   }
   sht_json json = {0};
   sht_json_add_text(&json, "version", SHATTER_VERSION);
-  sht_json_add_text(&json, "commit", sht__commit[0] != '\0' ? sht__commit : NULL);
+  sht_json_add_text(&json, "commit", sht__commit());
   return sht__answer_print(cli, &json, error);
 }
 

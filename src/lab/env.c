@@ -105,7 +105,7 @@ static sht_status add_all(sht_json *json, const sht_env *env, sht_error *error) 
   sht_json_add_text(json, "family", env->family);
   sht_json_add_number(json, "created", env->created);
   sht_json_add_text(json, "version", SHATTER_VERSION);
-  sht_json_add_text(json, "commit", sht__commit[0] != '\0' ? sht__commit : NULL);
+  sht_json_add_text(json, "commit", sht__commit());
   sht_json_add_text(json, "continued_from", env->continued_from);
   sht_json_add_text(json, "backend", env->engine->backend);
   sht_json_add_text(json, "numerics", env->engine->numerics);
