@@ -1,5 +1,6 @@
 # Writes OUTPUT, a C file that says which commit SOURCE is, when that is not what the file says already: a build that
-# finds nothing new compiles nothing. Of a tree that is no repository of its own (an archive, say) the commit is 0, the null pointer.
+# finds nothing new compiles nothing. Of a tree that is no repository of its own, an archive say, the commit is 0, the
+# null pointer.
 set(commit "0")
 find_program(GIT git)
 if(GIT AND EXISTS "${SOURCE}/.git")
