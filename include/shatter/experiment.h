@@ -72,8 +72,8 @@ typedef struct sht_experiment {
   // Whether its numbers can be held against published ones: at full scale, and what is changed is the seed, the device
   // or the precision. Else no differences are formed.
   bool comparable;
-  char *command;                  // "shatter run fig1 --scale small --epochs=3" for a shell: makes all of it again
-  sht_plan_set *sets;             // [set_count]
+  char *command;       // "shatter run fig1 --scale small --epochs=3" for a shell: makes all of it again
+  sht_plan_set *sets;  // [set_count]
   uint32_t set_count;
   sht_plan_run *runs;  // [run_count], set by set
   uint64_t run_count;

@@ -26,12 +26,12 @@ typedef enum sht_slot_state {
 // A run of the plan on its way.
 typedef struct sht_slot {
   sht_slot_state state;
-  uint64_t same_as;     // the first run of the plan with this identity; its own index when that is itself
-  bool found;           // its result was in the store when the schedule was opened
-  uint32_t network;     // index into networks
-  uint64_t steps;       // to be done in all, at most
-  uint64_t steps_found; // of these in the store when the schedule was opened
-  uint64_t steps_done;  // whole epochs that are saved, then as told by the run
+  uint64_t same_as;      // the first run of the plan with this identity; its own index when that is itself
+  bool found;            // its result was in the store when the schedule was opened
+  uint32_t network;      // index into networks
+  uint64_t steps;        // to be done in all, at most
+  uint64_t steps_found;  // of these in the store when the schedule was opened
+  uint64_t steps_done;   // whole epochs that are saved, then as told by the run
   uint64_t epochs_done;
   double loss, accuracy;  // online, of the running epoch
   double seconds;         // estimate for the steps and evaluations that were left when the schedule was opened

@@ -41,7 +41,7 @@ typedef struct sht_plan_progress {
   sht_progress_mode mode;
   sht_terminal terminal;
   double began, drawn;
-  int lines;           // on the screen
+  int lines;  // on the screen
 } sht_plan_progress;
 
 void sht__plan_progress_open(sht_plan_progress *progress, const sht_cli *cli, const sht_schedule *schedule);

@@ -125,8 +125,8 @@ static void find_losses(const summary *s, sht__plot *plot, double bound) {
     (void)snprintf(all, sizeof all, "All %zu", s->count);
   }
   (void)snprintf(plot->finding, sizeof plot->finding, "%s reach a training loss below %s%s%.200s", all,
-                 sht__number_text(bound, 3, true, text, sizeof text), slowest == NULL ? "" : "; slowest: ",
-                 slowest == NULL ? "" : slowest->series->label);
+                 sht__number_text(bound, 3, true, text, sizeof text),
+                 slowest == NULL ? "" : "; slowest: ", slowest == NULL ? "" : slowest->series->label);
 }
 
 // The line's name without its quantity, which the sentence has named.

@@ -281,8 +281,8 @@ static void expand_point(set_reader *set, const uint64_t *places) {
   }
 }
 
-// The number of points for each of the alternatives, capped at the largest number there is; 0 when an axis has no values
-// (which was reported).
+// The number of points for each of the alternatives, capped at the largest number there is; 0 when an axis has no
+// values (which was reported).
 static uint64_t count_points(const set_reader *set, uint64_t alternatives) {
   uint64_t points = alternatives;
   for (int i = 0; i < set->axis_count; i++) {
@@ -294,8 +294,8 @@ static uint64_t count_points(const set_reader *set, uint64_t alternatives) {
 static void fault_size(set_reader *set, uint64_t points) {
   char count[32];
   sht__fault(set->page->faults, set->map->at, set->name, "make the lists shorter",
-             "its lists and series stand for %s runs; a page has at most %d", sht_text_count(points, count, sizeof count),
-             SHT__RUNS_MAX);
+             "its lists and series stand for %s runs; a page has at most %d",
+             sht_text_count(points, count, sizeof count), SHT__RUNS_MAX);
 }
 
 // Every point of the grid; the first list turns slowest. Another fault at each of thousands of points helps nobody.

@@ -16,8 +16,8 @@ typedef struct sht__export {
   sht_error first_failure;  // of these
 } sht__export;
 
-// Writes FOLDER/NAME.csv, .svg, .pdf, .png of a figure; .csv, .tex, .md of a table, as far as asked for. A conversion to
-// PDF or PNG that fails is kept in mind, so that everything else is written.
+// Writes FOLDER/NAME.csv, .svg, .pdf, .png of a figure; .csv, .tex, .md of a table, as far as asked for. A conversion
+// to PDF or PNG that fails is kept in mind, so that everything else is written.
 sht_status sht__plot_export(const sht__plot *plot, sht__export *how, sht_error *error);
 sht_status sht__sheet_export(const sht__sheet *sheet, const sht__export *how, sht_error *error);
 
