@@ -103,7 +103,8 @@ const char *const *sht_experiment_names(void);
 // Writes the experiment's page and the files of its figures and tables into `folder`: index.html (self-contained), and
 // for each view NAME.svg, NAME.csv, NAME.tex (tables), NAME.pdf and NAME.png (where rsvg-convert is there; `noted` says
 // when it is not). runs: [run_count] beside experiment->runs; a run that has not been trained yet has id "". Several
-// seeds of a series are shown as their mean with their spread. Errors: SHT_DISK, SHT_MEMORY.
+// seeds of a series are shown as their mean with their spread. Errors: SHT_DISK, SHT_MEMORY; SHT_INTERNAL when
+// rsvg-convert failed on some, after everything else was written.
 sht_status sht_experiment_report(const sht_experiment *experiment, const sht_run *runs, const char *folder,
                                  void (*noted)(void *context, const char *sentence), void *context, sht_error *error);
 

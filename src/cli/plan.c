@@ -117,6 +117,23 @@ static void tell_title(const sht_schedule *schedule, FILE *out) {
   }
 }
 
+// What else tells the network from others: ", mnist, flip, dropout 0.5".
+static void tell_network(const sht_schedule *schedule, const sht_schedule_network *network, FILE *out) {
+  bool one_data = true;
+  for (uint32_t i = 0; i < schedule->network_count; i++) {
+    one_data = one_data && strcmp(schedule->networks[i].data, network->data) == 0;
+  }
+  if (!one_data) {
+    (void)fprintf(out, ", %s", network->data);
+  }
+  if (strcmp(network->augment, "none") != 0) {
+    (void)fprintf(out, ", %s", network->augment);
+  }
+  if (!isnan(network->dropout)) {
+    (void)fprintf(out, ", dropout %g", network->dropout);
+  }
+}
+
 static void tell_time(const sht_schedule *schedule, FILE *out) {
   char duration[WORD_BYTES];
   if (isnan(schedule->seconds)) {
@@ -130,9 +147,7 @@ static void tell_time(const sht_schedule *schedule, FILE *out) {
     const sht_schedule_network *network = &schedule->networks[i];
     if (network->runs > 0) {
       (void)fprintf(out, "        %s %s, batch %" PRIu64, network->model, network->precision, network->batch);
-      if (strcmp(network->augment, "none") != 0) {
-        (void)fprintf(out, ", %s", network->augment);
-      }
+      tell_network(schedule, network, out);
       (void)fprintf(out, ": a step takes");
       if (!isnan(network->step_side_by_side)) {
         (void)fprintf(out, " %.3g ms side by side%s", 1000 * network->step_side_by_side,
