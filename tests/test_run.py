@@ -126,9 +126,9 @@ def check_kills(page, folder, whole, seconds):
                     kill(dice.choice(victims))
                     code = process.wait(200)
                     said = process.stderr.read()
-                    # Killed while steps were timed, it stops the plan.
+                    # Killed while steps were timed, it stops the plan; a figure's converter costs its file.
                     check("a killed child is a failed run, and the rest goes on",
-                          code in (0, 1) or (code == 70 and "tried out" in said), said)
+                          code in (0, 1) or (code == 70 and ("tried out" in said or "could not be made" in said)), said)
                 else:
                     kill(process.pid)
                     if which == "all":
