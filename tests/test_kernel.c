@@ -608,6 +608,51 @@ static void test_streamed_resume(void **state) {
   sht_dataset_close(data);
 }
 
+// A path of ridges on streamed features: inner products are added up for the first alone, and each solution is the
+// same bits as that of its ridge by itself; kept in memory, and in a folder. summed: not found in the folder.
+static void check_path(const sht_kernel_examples *train, const sht_kernel_options *one, const char *folder,
+                       bool summed) {
+  static const double ridges[] = {3, 0.5, 0};
+  sht_kernel_options o = *one;
+  o.folder = folder;
+  o.ridge_count = 3;
+  memcpy(o.ridges, ridges, sizeof ridges);
+  sht_kernel_result *path = NULL, *single = NULL;
+  assert_int_equal(sht_kernel_solve(train, NULL, &o, &path, NULL), SHT_OK);
+  for (uint32_t r = 0; r < 3; r++) {
+    sht_kernel_options alone = *one;
+    alone.ridges[0] = ridges[r];
+    assert_int_equal(sht_kernel_solve(train, NULL, &alone, &single, NULL), SHT_OK);
+    const sht_kernel_solution *found = &path->solutions[r], *wanted = &single->solutions[0];
+    assert_memory_equal(found->coefficients, wanted->coefficients, train->count * train->outputs * sizeof(double));
+    check_same_numbers(found, wanted);
+    assert_string_equal(found->phases[0].name, "gram");
+    assert_true((found->phases[0].gflops > 0) == (summed && r == 0));
+    sht_kernel_result_close(single);
+  }
+  sht_kernel_result_close(path);
+}
+
+static void test_path(void **state) {
+  (void)state;
+  sht_dataset *data = NULL;
+  sht_dataset_options options = {.seed = 3};
+  char folder[] = "/tmp/test_kernel_XXXXXX";
+  assert_non_null(mkdtemp(folder));
+  assert_int_equal(sht_dataset_open("shapes:300,10", &options, &data, NULL), SHT_OK);
+  sht_kernel_examples train = {
+      .count = 300, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0);
+  o.features = "randconv:130";
+  o.tolerance = 1e-9;
+  check_path(&train, &o, NULL, true);
+  check_path(&train, &o, folder, true);
+  check_path(&train, &o, folder, false);  // everything is there already
+  sht_kernel_forget(folder);
+  assert_int_equal(access(folder, F_OK), -1);
+  sht_dataset_close(data);
+}
+
 // What a path of ridges takes beforehand: arithmetic, files and results of each ridge; the memory that is promised
 // covers what is really held, also with many outputs.
 static void test_estimate(void **state) {
@@ -623,9 +668,15 @@ static void test_estimate(void **state) {
   assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &one, NULL), SHT_OK);
   o.ridge_count = 3;
   assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
-  assert_true(three.folder_bytes == 3 * one.folder_bytes && three.feature_flops == 3 * one.feature_flops);
-  assert_true(three.gram_flops == 3 * one.gram_flops);
+  const uint64_t tiles = (uint64_t)2 * 3 / 2 * 256 * 256 * sizeof(float);
+  assert_true(one.folder_bytes == 3 * tiles && three.folder_bytes == 5 * tiles);
+  assert_true(three.feature_flops == one.feature_flops && three.gram_flops == one.gram_flops);
+  assert_true(three.factor_flops == 3 * one.factor_flops);
+  assert_true(three.bytes == one.bytes + tiles + 2 * 300 * data->classes * sizeof(double));
+  o.folder = "somewhere";
+  assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
   assert_true(three.bytes == one.bytes + 2 * 300 * data->classes * sizeof(double));
+  o.folder = NULL;
   sht_dataset_close(data);
   sample s = make_sample(2000, 100, 5, 400);
   make_regression(&s);
@@ -653,6 +704,7 @@ int main(void) {
       cmocka_unit_test(test_sigma),
       cmocka_unit_test(test_resume),
       cmocka_unit_test(test_streamed_resume),
+      cmocka_unit_test(test_path),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

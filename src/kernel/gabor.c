@@ -53,8 +53,8 @@ static void make_bank(float *bank) {
     double real[TAPS], imaginary[TAPS];
     make_wavelet(wavelengths[f / ORIENTATIONS], radii[f / ORIENTATIONS], f % ORIENTATIONS, real, imaginary);
     for (int t = 0; t < TAPS; t++) {
-      bank[t * SHT_LANES + f] = (float)real[t];
-      bank[t * SHT_LANES + WAVELETS + f] = (float)imaginary[t];
+      bank[(size_t)t * SHT_LANES + (size_t)f] = (float)real[t];
+      bank[(size_t)t * SHT_LANES + WAVELETS + (size_t)f] = (float)imaginary[t];
     }
   }
 }
