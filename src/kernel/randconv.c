@@ -19,7 +19,8 @@
 #include "dense/small.h"
 #include "kernel/features.h"
 
-enum { PATCH = 6, WINDOWS = 3, SIGNS = 2, FEATURES_A_FILTER = SIGNS * WINDOWS * WINDOWS, BLOCK_FILTERS = 128 };
+enum { PATCH = 6, WINDOWS = 3, PLACES = WINDOWS * WINDOWS, SIGNS = 2, FEATURES_A_FILTER = SIGNS * PLACES };
+enum { BLOCK_FILTERS = 128 };
 enum { GROUPS = BLOCK_FILTERS / SHT_LANES, STATISTICS_PATCHES = 20000, DRAWS_MAX = 1000 };
 
 static const float THRESHOLD = 1;
@@ -160,41 +161,18 @@ static bool covers(const randconv *r, int side, uint32_t window, uint32_t positi
   return position >= first && position < first + r->window[side];
 }
 
-// The 6 x 6 x C levels at (y, x) of 32 images: panel: [taps][32], mean: [32].
-static void gather(const randconv *r, const sht_split *split, const float *levels, uint32_t y, uint32_t x, float *panel,
-                   float *mean) {
-  const uint64_t run = (uint64_t)PATCH * split->channels;
-  float sums[SHT_LANES] = {0};
-  for (uint64_t t = 0; t < r->taps; t++) {
-    const float *from = levels + (((y + t / run) * split->width + x) * split->channels + t % run) * SHT_LANES;
-    for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
-      panel[t * SHT_LANES + lane] = from[lane];
-      sums[lane] += from[lane];
-    }
+// n of the 6 x 6 x C levels at (y, x) of 32 images, and under it a 1 for each of the `count` that are there: panel:
+// [depth][32].
+static void gather(const randconv *r, const sht_split *split, const float *levels, uint64_t count, uint32_t y,
+                   uint32_t x, float *panel) {
+  const uint64_t run = (uint64_t)PATCH * split->channels * SHT_LANES;
+  for (uint64_t row = 0; row < PATCH; row++) {
+    memcpy(panel + row * run, levels + ((y + row) * split->width + x) * split->channels * SHT_LANES,
+           run * sizeof *panel);
   }
+  r->kernels->normalise(panel, r->taps, (float)CONTRAST);
   for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
-    mean[lane] = sums[lane] / (float)r->taps;
-  }
-}
-
-// n of a gathered patch, and under it a 1 for each of the `count` images that are there: panel: [depth][32].
-static void normalise(const randconv *r, uint64_t count, const float *mean, float *panel) {
-  float scale[SHT_LANES] = {0};
-  for (uint64_t t = 0; t < r->taps; t++) {
-    for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
-      float value = panel[t * SHT_LANES + lane] - mean[lane];
-      panel[t * SHT_LANES + lane] = value;
-      scale[lane] += value * value;
-    }
-  }
-  for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
-    scale[lane] = 1 / sqrtf(scale[lane] / (float)r->taps + (float)CONTRAST);
     panel[r->taps * SHT_LANES + lane] = lane < count ? 1 : 0;
-  }
-  for (uint64_t t = 0; t < r->taps; t++) {
-    for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
-      panel[t * SHT_LANES + lane] *= scale[lane];
-    }
   }
 }
 
@@ -210,11 +188,9 @@ typedef struct buffers {
 // Thresholds of one row of positions, summed over the columns of each window.
 static void sum_row(const randconv *r, const sht_split *split, uint64_t first_group, uint64_t groups, uint32_t y,
                     const buffers *b) {
-  float mean[SHT_LANES];
   memset(b->row_sums, 0, groups * ROW_SUMS * sizeof *b->row_sums);
   for (uint32_t x = 0; x < r->positions[1]; x++) {
-    gather(r, split, b->levels, y, x, b->panel, mean);
-    normalise(r, b->count, mean, b->panel);
+    gather(r, split, b->levels, b->count, y, x, b->panel);
     for (uint64_t g = 0; g < groups; g++) {
       memset(b->response, 0, SHT_BLOCK * sizeof *b->response);
       r->kernels->multiply(b->response, b->panel, r->bank + (first_group + g) * r->depth * SHT_LANES, r->depth, 1);
@@ -244,9 +220,9 @@ static void write_features(const randconv *r, uint64_t filters, const float *sum
   const float share = 1.0F / (float)(r->window[0] * r->window[1]);
   for (uint64_t f = 0; f < filters; f++) {
     for (uint64_t s = 0; s < SIGNS; s++) {
-      for (uint64_t w = 0; w < WINDOWS * WINDOWS; w++) {
+      for (uint64_t w = 0; w < PLACES; w++) {
         const float *from = sums + f / SHT_LANES * SUMS + (w * SIGNS + s) * SHT_BLOCK + f % SHT_LANES * SHT_LANES;
-        float *to = panel + ((f * SIGNS + s) * WINDOWS * WINDOWS + w) * SHT_LANES;
+        float *to = panel + ((f * SIGNS + s) * PLACES + w) * SHT_LANES;
         for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
           to[lane] = share * from[lane];
         }
