@@ -462,6 +462,38 @@ static void test_tiny(void **state) {
   free_sample(&s);
 }
 
+// Images of one grey: equal ones are interpolated when their labels agree, have no median distance to set a width by,
+// and give random convolutions nothing to see: no solution without a ridge, the function 0 with one.
+static void test_constant_images(void **state) {
+  (void)state;
+  enum { COUNT = 20, SIDE = 10 };
+  uint8_t *pixels = take(COUNT * SIDE * SIDE, 1);
+  uint16_t labels[COUNT] = {0};
+  memset(pixels, 90, COUNT * SIDE * SIDE);
+  sht_split split = {.count = COUNT, .height = SIDE, .width = SIDE, .channels = 1, .pixels = pixels, .labels = labels};
+  sample s = {.train = {.count = COUNT, .images = &split, .labels = labels, .outputs = CLASSES}};
+  s.test = s.train;
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 1, 0);
+  sht_kernel_result *result = solve(&s, &o);
+  assert_true(result->solutions[0].converged && result->solutions[0].train_error == 0);
+  assert_true(fabs(result->solutions[0].norms.solution - 1) < 1e-6);
+  sht_kernel_result_close(result);
+  o.sigma_rule = SHT_SIGMA_MEDIAN;
+  sht_error error = {0};
+  assert_int_equal(sht_kernel_solve(&s.train, NULL, &o, &result, &error), SHT_CONFIG);
+  assert_non_null(strstr(error.message, "median distance"));
+  o = plain_options(SHT_KERNEL_LINEAR, 1, 0);
+  o.features = "randconv:3";
+  result = solve(&s, &o);
+  assert_true(!result->solutions[0].converged && result->solutions[0].residual == 1);
+  sht_kernel_result_close(result);
+  o.ridges[0] = 1;
+  result = solve(&s, &o);
+  assert_true(result->solutions[0].converged && result->solutions[0].norms.solution == 0);
+  sht_kernel_result_close(result);
+  sht_free(pixels);
+}
+
 static void expect(const sample *s, const sht_kernel_options *o, sht_status status, const char *words) {
   sht_kernel_result *result = NULL;
   sht_error error = {0};
@@ -699,6 +731,7 @@ int main(void) {
       cmocka_unit_test(test_weak_pivots),
       cmocka_unit_test(test_duplicates),
       cmocka_unit_test(test_tiny),
+      cmocka_unit_test(test_constant_images),
       cmocka_unit_test(test_not_solvable),
       cmocka_unit_test(test_refusals),
       cmocka_unit_test(test_sigma),
