@@ -60,6 +60,9 @@ static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
                : SHT_FAIL(error, SHT_STOPPED, "stopped; nothing was saved (with -o FOLDER it is)");
   }
   if (status == SHT_OK) {
+    status = sht__peak_measure(SHT_FP32, (int)cli->config.threads, &task->peak_gflops, error);
+  }
+  if (status == SHT_OK) {
     status = sht__kernel_answer(cli, task, result, error);
   }
   sht_kernel_result_close(result);

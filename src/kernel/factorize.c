@@ -36,7 +36,11 @@ static void note(const attempt *a, const char *sentence) {
   }
 }
 
-static double all_flops(const attempt *a) { return sht__gram_flops(a->tiles->n, a->gram->map.width); }
+// Of the inner products, and of the features that are made on the way.
+static double all_flops(const attempt *a) {
+  double features = a->gram->streamed ? (double)a->tiles->n * a->gram->map.flops : 0;
+  return features + sht__gram_flops(a->tiles->n, a->gram->map.width);
+}
 
 static sht_status save_products(void *context, uint64_t done, sht_error *error) {
   attempt *a = context;
