@@ -187,7 +187,8 @@ const sht_verb sht__verb_kernel = {
     .description =
         "One factorisation of K in fp32, then conjugate gradients in double against K computed anew from the data. "
         "Errors, norms under every coding of the targets, leave-one-out, spectrum. With --json: error, train_error, "
-        "norm, norms, residual, converged, jitter, phases, seconds, peak_bytes; a path of ridges has a list, "
+        "norm, norms, residual, converged, jitter, phases (with share_of_peak), seconds, peak_bytes; a path of ridges "
+        "has a list, "
         "solutions. Exit code 1: not solved (best iterate and the reason are told). Ctrl-C with -o: exit code 130, and "
         "the "
         "same command goes on.",
