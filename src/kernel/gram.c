@@ -95,7 +95,8 @@ sht_status sht__gram_fill(const sht__gram *gram, uint64_t column, sht__tiles *ti
 
 sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__block_saver saver, void *context,
                                 sht__tiles *tiles, sht_error *error) {
-  const double count = (double)(tiles->count * (tiles->count + 1) / 2);
+  const uint64_t tasks = tiles->count * (tiles->count + 1) / 2;
+  const double count = (double)tasks;
   for (uint64_t block = first; block < gram->map.blocks; block++) {
     sht__panels panels;
     uint64_t left = gram->map.width - block * gram->map.block;

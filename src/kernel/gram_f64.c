@@ -120,7 +120,7 @@ static void symmetric_task(void *context, size_t j, int worker) {
   memset(job->slots + j * slot, 0, slot * sizeof *job->slots);
   multiply_rows(job, tile, j, job->slots + j * slot, SHT_PANEL);
   if (j != job->row) {
-    multiply_columns(job, tile, job->row, j, rest + 2 * WIDE_CHUNK);
+    multiply_columns(job, tile, job->row, j, rest + (size_t)2 * WIDE_CHUNK);
   }
   finish_tile(job, worker);
 }
@@ -162,7 +162,8 @@ static sht_status multiply_stored(const sht__gram *gram, const double *v, double
                                   sht_error *error) {
   const uint64_t count = sht__tile_rows(gram->train.n);
   product job = {.gram = gram, .side = &gram->train, .phase = "solution"};
-  job.total = (double)(count * (count + 1) / 2);
+  const uint64_t tasks = count * (count + 1) / 2;
+  job.total = (double)tasks;
   sht_status status = open_product(&job, v, columns, error);
   if (status == SHT_OK) {
     status = SHT_ALLOC(&job.slots, count * job.in.groups * SHT_PANEL, "sums of tiles", error);
