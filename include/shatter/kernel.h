@@ -44,8 +44,9 @@ typedef struct sht_kernel_options {
   uint32_t degree;       // of POLYNOMIAL: 1 .. 16
   const char *features;  // "none" (levels in [0,1]), "gabor", "randconv:N"; NULL: none. Arrays: none only
   double ridges[SHT_KERNEL_RIDGES_MAX];  // lambda of K + lambda I, not multiplied by n; 0: interpolate
-  uint32_t ridge_count;                  // 1 or more: a path, each solved by itself
-  bool centre;                           // subtract the training targets' mean first, add it to predictions
+  uint32_t ridge_count;  // 1 or more: a path, each factored by itself; streamed features' inner products are shared, in
+                         // the folder, or where there is none in memory (a second triangle)
+  bool centre;           // subtract the training targets' mean first, add it to predictions
   bool leave_one_out;  // by the formula, from the diagonal of the inverse: another factorisation's time for each ridge
   uint32_t spectrum_steps;    // of Lanczos; 0: no estimate
   double tolerance;           // on the residual |y - (K + ridge I) a| / |y| of each output: 1e-10. What rounding in a
@@ -150,8 +151,8 @@ typedef struct sht_kernel_result {
 // What a call will take. The arithmetic leaves the steps of the refinement out: their number is not known beforehand.
 typedef struct sht_kernel_estimate {
   uint64_t bytes;         // of memory at once, on each rank
-  uint64_t folder_bytes;  // of files at once: each ridge keeps its own
-  // Streamed features are made, and their inner products added up, for every ridge anew.
+  uint64_t folder_bytes;  // of files at once: each ridge keeps its own factor
+  // The inner products of streamed features are added up once for all ridges.
   double search_flops, feature_flops, gram_flops, factor_flops, loo_flops;
   double product_flops;  // of one product with K in double
 } sht_kernel_estimate;

@@ -78,6 +78,10 @@ static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
   task->options.work = NULL;  // it ends with this function
   status = sht_cluster_agree(cli->cluster, status == SHT_STOPPED ? fail_stopped(task, error) : status, error);
   if (status == SHT_OK) {
+    status = sht__peak_measure(SHT_FP32, (int)cli->config.threads, &task->peak_gflops, error);
+    task->peak_gflops *= sht_cluster_describe(cli->cluster).ranks;  // all ranks measure at the same time
+  }
+  if (status == SHT_OK) {
     status = sht__kernel_answer(cli, task, result, error);
   }
   sht_kernel_result_close(result);
@@ -212,7 +216,8 @@ const sht_verb sht__verb_kernel = {
     .description =
         "One factorisation of K in fp32, then conjugate gradients in double against K computed anew from the data. "
         "Errors, norms under every coding of the targets, leave-one-out, spectrum. With --json: error, train_error, "
-        "norm, norms, residual, converged, jitter, phases, seconds, peak_bytes; a path of ridges has a list, "
+        "norm, norms, residual, converged, jitter, phases (with share_of_peak), seconds, peak_bytes; a path of ridges "
+        "has a list, "
         "solutions. Exit code 1: not solved (best iterate and the reason are told). Ctrl-C with -o: exit code 130, and "
         "the "
         "same command goes on. Started by mpirun or srun, all processes solve one system together (ranks, grid).",

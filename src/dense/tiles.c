@@ -46,9 +46,11 @@ sht_status sht__tiles_open_spread(uint64_t n, sht_cluster *cluster, sht__tiles *
   return SHT_ALLOC(&out->data, out->grid->held * SHT_TILE_SIZE, "a share of the kernel matrix", error);
 }
 
-void sht__tiles_clear(sht__tiles *tiles) {
-  memset(tiles->data, 0, sht__tiles_from(tiles, 0) * SHT_TILE_SIZE * sizeof *tiles->data);
+uint64_t sht__tiles_held(const sht__tiles *tiles) {
+  return sht__tiles_from(tiles, 0) * SHT_TILE_SIZE * sizeof *tiles->data;
 }
+
+void sht__tiles_clear(sht__tiles *tiles) { memset(tiles->data, 0, sht__tiles_held(tiles)); }
 
 void sht__tiles_close(sht__tiles *tiles) {
   sht__grid_close(tiles->grid);

@@ -57,6 +57,8 @@ sht_status sht__tiles_open(uint64_t n, sht__tiles *out, sht_error *error);
 // The same, spread over a cluster. NULL: all tiles here.
 sht_status sht__tiles_open_spread(uint64_t n, sht_cluster *cluster, sht__tiles *out, sht_error *error);
 void sht__tiles_clear(sht__tiles *tiles);
+// Bytes of the tiles that are here.
+uint64_t sht__tiles_held(const sht__tiles *tiles);
 void sht__tiles_close(sht__tiles *tiles);
 // Writes the padding of tile (i, j): the identity.
 void sht__tile_pad(const sht__tiles *tiles, uint64_t i, uint64_t j);

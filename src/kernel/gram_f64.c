@@ -137,7 +137,7 @@ static void symmetric_task(void *context, size_t task, int worker) {
   memset(slot, 0, job->in.groups * SHT_PANEL * sizeof *slot);
   multiply_rows(job, tile, j, slot, SHT_PANEL);
   if (j != job->row) {
-    multiply_columns(job, tile, job->row, j, rest + 2 * WIDE_CHUNK);
+    multiply_columns(job, tile, job->row, j, rest + (size_t)2 * WIDE_CHUNK);
   }
   finish_tile(job, worker);
 }

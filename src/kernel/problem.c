@@ -158,6 +158,19 @@ static void set_targets(sht__problem *problem) {
   }
 }
 
+// The map, and the features of both sides where they are stored.
+static sht_status open_features(sht__problem *problem, sht_error *error) {
+  const sht_kernel_examples *train = problem->train, *test = problem->test;
+  const sht_kernel_options *options = problem->options;
+  sht__gram *gram = &problem->gram;
+  SHT_TRY(train->images != NULL ? sht__features_open(options->features, train->images, options->seed, &gram->map, error)
+                                : sht__problem_describe(train, options, &gram->map, error));
+  gram->streamed = gram->map.blocks > 1;
+  SHT_TRY(sht__spread_check_problem(problem, error));
+  SHT_TRY(open_side(problem, train, &gram->train, error));
+  return test != NULL ? open_side(problem, test, &problem->test_side, error) : SHT_OK;
+}
+
 sht_status sht__problem_open(const sht_kernel_examples *train, const sht_kernel_examples *test,
                              const sht_kernel_options *options, sht__problem *out, sht_error *error) {
   *out = (sht__problem){.train = train, .test = test, .options = options, .outputs = train->outputs};
@@ -169,17 +182,7 @@ sht_status sht__problem_open(const sht_kernel_examples *train, const sht_kernel_
       .pool = options->pool, .cluster = options->cluster, .work = &out->work, .kernels = sht__block_choose()};
   gram->function = (sht__kernel_function){
       .kind = options->kind, .sigma = options->sigma, .offset = options->offset, .degree = options->degree};
-  if (train->images != NULL) {
-    SHT_TRY(sht__features_open(options->features, train->images, options->seed, &gram->map, error));
-  } else {
-    SHT_TRY(sht__problem_describe(train, options, &gram->map, error));
-  }
-  gram->streamed = gram->map.blocks > 1;
-  SHT_TRY(sht__spread_check_problem(out, error));
-  SHT_TRY(open_side(out, train, &gram->train, error));
-  if (test != NULL) {
-    SHT_TRY(open_side(out, test, &out->test_side, error));
-  }
+  SHT_TRY(open_features(out, error));
   SHT_TRY(SHT_ALLOC(&out->y, out->columns * train->count, "targets", error));
   SHT_TRY(SHT_ALLOC(&out->mean, out->outputs, "means of targets", error));
   set_targets(out);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "cluster/cluster.h"
 #include "dense/spread_cholesky.h"
 #include "kernel/identity.h"
@@ -49,13 +50,14 @@ sht_status sht__spread_check_problem(const sht__problem *problem, sht_error *err
   return SHT_OK;
 }
 
-uint64_t sht__spread_bytes(const sht_cluster *cluster, uint64_t n) {
-  if (cluster == NULL || sht__tiles_bytes(n) == UINT64_MAX) {
-    return sht__tiles_bytes(n);
+uint64_t sht__spread_bytes(const sht_cluster *cluster, uint64_t n, uint64_t copies) {
+  uint64_t tiles = sht__tiles_bytes(n), beside = 0, sum = 0;
+  if (cluster != NULL && tiles != UINT64_MAX) {
+    const uint64_t rows = sht__tile_rows(n);
+    tiles = sht__grid_most(&cluster->info, rows) * SHT_TILE_SIZE * sizeof(float);
+    beside = sht__spread_factor_bytes(&cluster->info, rows);
   }
-  const uint64_t rows = sht__tile_rows(n);
-  return sht__grid_most(&cluster->info, rows) * (SHT_TILE_SIZE * sizeof(float)) +
-         sht__spread_factor_bytes(&cluster->info, rows);
+  return sht_size_mul(tiles, copies, &sum) && sht_size_add(sum, beside, &sum) ? sum : UINT64_MAX;
 }
 
 // Examples 32 first .. of a split.

@@ -13,8 +13,9 @@ sht_status sht__spread_check_options(const sht_kernel_options *options, sht_erro
 // All ranks have the same problem (data, features, kernel) and the same arithmetic, together: SHT_CONFIG.
 sht_status sht__spread_check_problem(const sht__problem *problem, sht_error *error);
 
-// The most bytes that the tiles of n examples, and what the factorisation needs beside them, take on a rank.
-uint64_t sht__spread_bytes(const sht_cluster *cluster, uint64_t n);
+// The most bytes that `copies` of the tiles of n examples, and what the factorisation needs beside them, take on a
+// rank.
+uint64_t sht__spread_bytes(const sht_cluster *cluster, uint64_t n, uint64_t copies);
 
 // sht__panels_fill, each rank making the features of its share of the examples, together. cluster: NULL: all are made
 // here.
