@@ -26,7 +26,8 @@ typedef struct sht_engine sht_engine;
 
 // What is computed in. "ref" always computes in double: with FP64 its state is double too, with FP32 weights, momentum
 // and statistics are rounded to float after each step, so that get and put lose nothing and training resumes exactly.
-typedef enum sht_precision { SHT_FP32, SHT_BF16, SHT_FP64 } sht_precision;
+// TF32: float, with the factors of products rounded to 10 bits; "cuda" alone.
+typedef enum sht_precision { SHT_FP32, SHT_BF16, SHT_FP64, SHT_TF32 } sht_precision;
 
 typedef struct sht_engine_options {
   const char *backend;     // "ref", "cpu"; NULL: "cpu"
