@@ -71,3 +71,13 @@ set(CUDA_LINKED cuda-engine-objects cuda-engine-kernels shatter ${CUDNN_LIBRARY}
 add_library(shatter-engine-cuda MODULE)
 set_target_properties(shatter-engine-cuda PROPERTIES PREFIX "" LINKER_LANGUAGE C)
 target_link_libraries(shatter-engine-cuda PRIVATE shatter_flags ${CUDA_LINKED})
+
+# The same engine on the processor, for tests without a card: its kernels compiled as C++, with stand-ins for CUDA's
+# runtime and libraries. A plugin of the same name in a folder of its own.
+if(BUILD_TESTING)
+  enable_language(CXX)
+  set(host_c_sources ${CUDA_SOURCES})
+  list(FILTER host_c_sources EXCLUDE REGEX "/(convolution|matrix)\\.c$")
+  file(GLOB host_sources CONFIGURE_DEPENDS tests/cuda_on_host/*.cpp)
+  add_subdirectory(tests/cuda_on_host)
+endif()

@@ -56,6 +56,15 @@ static bool find_file(const places *all, const char *file, char path[PATH_SIZE])
   return false;
 }
 
+// What to do where a plugin is not found.
+static const char *advice_for(const char *name) {
+  return strcmp(name, "cuda") == 0
+             ? "it is built where CUDA's compiler (nvcc) and cuDNN 9 are found: install them and build anew (docs/cuda.md), "
+               "name its folder in SHATTER_PLUGINS, or use --device cpu"
+             : "build or install it, name its folder in SHATTER_PLUGINS, or use the engine 'ref', which is built in and "
+               "slow";
+}
+
 static sht_status fail_not_found(const char *name, const char *file, const places *all, sht_error *error) {
   char tried[SHT_ERROR_MESSAGE_MAX / 2] = "";
   for (int i = 0; i < PLACES; i++) {
@@ -65,9 +74,7 @@ static sht_status fail_not_found(const char *name, const char *file, const place
     }
   }
   return SHT_FAIL(error, SHT_UNAVAILABLE,
-                  "engine '%s': its plugin %s is in none of these folders: %s; build or install it, name its folder in "
-                  "SHATTER_PLUGINS, or use the engine 'ref', which is built in and slow",
-                  name, file, tried);
+                  "engine '%s': its plugin %s is in none of these folders: %s; %s", name, file, tried, advice_for(name));
 }
 
 // The backend that the loaded plugin exports, if it is one of ours and of our version.
@@ -107,7 +114,9 @@ sht_status sht__backend_load(const char *name, const char *plugin_dir, const sht
   // Never unmapped: the OpenMP runtime that a plugin brings has threads that outlive dlclose.
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (handle == NULL) {
-    return SHT_FAIL(error, SHT_UNAVAILABLE, "%s: cannot be loaded (%s); install what it needs or use the engine 'ref'",
+    return SHT_FAIL(error, SHT_UNAVAILABLE,
+                    "%s: cannot be loaded (%s); install what it needs, name its folder in LD_LIBRARY_PATH, or use the "
+                    "engine 'ref'",
                     path, dlerror());
   }
   sht_status status = check_backend(handle, name, path, backend, error);

@@ -9,6 +9,8 @@
 #ifndef SHT_ENGINE_CUDA_EXAMPLE_H
 #define SHT_ENGINE_CUDA_EXAMPLE_H
 
+#include <string.h>
+
 #include "data/variant.h"
 #include "data/whiten.h"
 
@@ -41,8 +43,7 @@ SHT_EVERYWHERE void sht__example_draw(const sht__example_source *from, uint32_t 
     sht__variant_draw(&from->limits, from->rng, epoch, example, &from->shape, out);
     return;
   }
-  const sht_variant plain = {0};
-  *out = plain;
+  memset(out, 0, sizeof *out);
   out->top = (int32_t)((from->shape.height - from->shape.window_height) / 2);
   out->left = (int32_t)((from->shape.width - from->shape.window_width) / 2);
 }

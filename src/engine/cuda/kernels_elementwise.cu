@@ -136,37 +136,37 @@ __global__ void shift_backward(const __grid_constant__ cuda_shift in, const __gr
 
 void cuda_run_gather(cuda_type type, const cuda_gather *in, cudaStream_t stream) {
   const unsigned blocks = blocks_for(static_cast<uint64_t>(in->extent.rows) * in->extent.vectors);
-  with_type(type, [&](auto t) { gather<decltype(t)><<<blocks, THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(gather<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 
 void cuda_run_copy_channels(cuda_type type, const cuda_channels *in, cudaStream_t stream) {
   const unsigned blocks = blocks_for(static_cast<uint64_t>(in->rows) * in->fill);
-  with_type(type, [&](auto t) { copy_channels<decltype(t)><<<blocks, THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(copy_channels<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 
 void cuda_run_frame_put(cuda_type type, const cuda_frame *in, cudaStream_t stream) {
   const unsigned blocks =
       blocks_for(static_cast<uint64_t>(in->batch) * in->large_height * in->large_width * in->vectors);
-  with_type(type, [&](auto t) { frame_put<decltype(t)><<<blocks, THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(frame_put<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 
 void cuda_run_frame_cut(cuda_type type, const cuda_frame *in, cudaStream_t stream) {
   const unsigned blocks = blocks_for(static_cast<uint64_t>(in->batch) * in->height * in->width * in->vectors);
-  with_type(type, [&](auto t) { frame_cut<decltype(t)><<<blocks, THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(frame_cut<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 
 void cuda_run_dropout(cuda_type type, const cuda_dropout *in, cudaStream_t stream) {
   const unsigned blocks = blocks_for(static_cast<uint64_t>(in->extent.rows) * in->extent.vectors);
-  with_type(type, [&](auto t) { dropout<decltype(t)><<<blocks, THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(dropout<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 
 void cuda_run_shift(cuda_type type, const cuda_shift *in, cudaStream_t stream) {
   const unsigned blocks = blocks_for(static_cast<uint64_t>(in->batch) * in->vectors);
-  with_type(type, [&](auto t) { shift<decltype(t)><<<blocks, THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(shift<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 
 void cuda_run_shift_backward(cuda_type type, const cuda_shift *in, const cuda_terms *dy, cuda_map dx,
                               cudaStream_t stream) {
   const unsigned blocks = blocks_for(in->batch);
-  with_type(type, [&](auto t) { shift_backward<decltype(t)><<<blocks, THREADS, 0, stream>>>(*in, *dy, dx); });
+  with_type(type, [&](auto t) { launch(shift_backward<decltype(t)>, blocks, THREADS, stream, *in, *dy, dx); });
 }

@@ -104,5 +104,5 @@ __global__ void __launch_bounds__(THREADS) input(const __grid_constant__ cuda_in
 }  // namespace
 
 void cuda_run_input(cuda_type type, const cuda_input *in, cudaStream_t stream) {
-  with_type(type, [&](auto t) { input<decltype(t)><<<in->batch, THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(input<decltype(t)>, in->batch, THREADS, stream, *in); });
 }

@@ -190,29 +190,29 @@ unsigned blocks_of(const cuda_norm *in) {
 }  // namespace
 
 void cuda_run_norm_measure(cuda_type type, const cuda_norm *in, bool settle, cudaStream_t stream) {
-  with_type(type, [&](auto t) { measure<decltype(t)><<<sum_grid(in->extent), THREADS, 0, stream>>>(*in, settle); });
+  with_type(type, [&](auto t) { launch(measure<decltype(t)>, sum_grid(in->extent), THREADS, stream, *in, settle); });
 }
 
 void cuda_run_norm_apply(cuda_type type, const cuda_norm *in, const float *mean, const float *inverse, cuda_map y,
                           cudaStream_t stream) {
   with_type(type,
-            [&](auto t) { apply<decltype(t)><<<blocks_of(in), THREADS, 0, stream>>>(*in, mean, inverse, y); });
+            [&](auto t) { launch(apply<decltype(t)>, blocks_of(in), THREADS, stream, *in, mean, inverse, y); });
 }
 
 void cuda_run_norm_sums(cuda_type type, const cuda_norm *in, const cuda_terms *dy, cudaStream_t stream) {
-  with_type(type, [&](auto t) { sums<decltype(t)><<<sum_grid(in->extent), THREADS, 0, stream>>>(*in, *dy); });
+  with_type(type, [&](auto t) { launch(sums<decltype(t)>, sum_grid(in->extent), THREADS, stream, *in, *dy); });
 }
 
 void cuda_run_norm_backward(cuda_type type, const cuda_norm *in, const cuda_terms *dy, cuda_map dx,
                              cudaStream_t stream) {
-  with_type(type, [&](auto t) { backward<decltype(t)><<<blocks_of(in), THREADS, 0, stream>>>(*in, *dy, dx); });
+  with_type(type, [&](auto t) { launch(backward<decltype(t)>, blocks_of(in), THREADS, stream, *in, *dy, dx); });
 }
 
 void cuda_run_norm_inverse(const float *variance, const float *epsilon, float *inverse, uint32_t count,
                             cudaStream_t stream) {
-  inverse_of<<<(count + THREADS - 1) / THREADS, THREADS, 0, stream>>>(variance, epsilon, inverse, count);
+  launch(inverse_of, (count + THREADS - 1) / THREADS, THREADS, stream, variance, epsilon, inverse, count);
 }
 
 void cuda_run_bias_gradient(cuda_type type, const cuda_bias *in, cudaStream_t stream) {
-  with_type(type, [&](auto t) { bias_gradient<decltype(t)><<<sum_grid(in->extent), THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(bias_gradient<decltype(t)>, sum_grid(in->extent), THREADS, stream, *in); });
 }

@@ -256,30 +256,30 @@ unsigned lrn_blocks(const cuda_lrn *in) {
 }  // namespace
 
 void cuda_run_maxpool(cuda_type type, const cuda_pool *in, cudaStream_t stream) {
-  with_type(type, [&](auto t) { maxpool<decltype(t)><<<output_blocks(in), THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(maxpool<decltype(t)>, output_blocks(in), THREADS, stream, *in); });
 }
 
 void cuda_run_maxpool_backward(cuda_type type, const cuda_pool *in, const cuda_terms *dy, cuda_map dx,
                                 cudaStream_t stream) {
   with_type(type,
-            [&](auto t) { maxpool_backward<decltype(t)><<<input_blocks(in), THREADS, 0, stream>>>(*in, *dy, dx); });
+            [&](auto t) { launch(maxpool_backward<decltype(t)>, input_blocks(in), THREADS, stream, *in, *dy, dx); });
 }
 
 void cuda_run_avgpool(cuda_type type, const cuda_pool *in, cudaStream_t stream) {
-  with_type(type, [&](auto t) { avgpool<decltype(t)><<<output_blocks(in), THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(avgpool<decltype(t)>, output_blocks(in), THREADS, stream, *in); });
 }
 
 void cuda_run_avgpool_backward(cuda_type type, const cuda_pool *in, const cuda_terms *dy, cuda_map dx,
                                 cudaStream_t stream) {
   with_type(type,
-            [&](auto t) { avgpool_backward<decltype(t)><<<input_blocks(in), THREADS, 0, stream>>>(*in, *dy, dx); });
+            [&](auto t) { launch(avgpool_backward<decltype(t)>, input_blocks(in), THREADS, stream, *in, *dy, dx); });
 }
 
 void cuda_run_lrn(cuda_type type, const cuda_lrn *in, cudaStream_t stream) {
-  with_type(type, [&](auto t) { lrn<decltype(t)><<<lrn_blocks(in), THREADS, 0, stream>>>(*in); });
+  with_type(type, [&](auto t) { launch(lrn<decltype(t)>, lrn_blocks(in), THREADS, stream, *in); });
 }
 
 void cuda_run_lrn_backward(cuda_type type, const cuda_lrn *in, const cuda_terms *dy, cuda_map dx,
                             cudaStream_t stream) {
-  with_type(type, [&](auto t) { lrn_backward<decltype(t)><<<lrn_blocks(in), THREADS, 0, stream>>>(*in, *dy, dx); });
+  with_type(type, [&](auto t) { launch(lrn_backward<decltype(t)>, lrn_blocks(in), THREADS, stream, *in, *dy, dx); });
 }

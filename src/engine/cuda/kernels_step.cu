@@ -38,46 +38,50 @@ __device__ inline best_class first_largest(const cuda_loss &in, uint32_t row) {
   return best;
 }
 
+// Softmax of an example: exp(logit - largest) / sum. In double, so that what is learned to the last bit still has a loss
+// and a gradient.
+struct softmax {
+  float largest;
+  double sum;
+};
+
 // Derivative of the mean loss: (softmax - onehot) / n; zeros for the channels that are no class.
 template <typename T, typename L>
-__device__ inline void write_gradient(const cuda_loss &in, uint32_t row, float normalizer, int32_t label, uint32_t n) {
+__device__ inline void write_gradient(const cuda_loss &in, uint32_t row, softmax by, int32_t label, uint32_t n) {
   T *to = at<T>(in.gradient, row, 0);
   for (uint32_t k = threadIdx.x % 32; k < in.vectors * CUDA_VECTOR; k += 32) {
-    float g = 0;
+    double g = 0;
     if (label >= 0 && k < in.classes) {
-      g = (expf(load_logit(in, row, k, L()) - normalizer) - (static_cast<int32_t>(k) == label ? 1.0F : 0.0F)) /
-          static_cast<float>(n);
+      g = (expf(load_logit(in, row, k, L()) - by.largest) / by.sum - (static_cast<int32_t>(k) == label ? 1 : 0)) / n;
     }
-    to[k] = T(g);
+    to[k] = T(static_cast<float>(g));
   }
 }
 
 // One example by one warp: its loss; *correct counts it.
 template <typename T, typename L>
-__device__ inline float example_loss(const cuda_loss &in, uint32_t row, uint32_t n, uint32_t *correct) {
+__device__ inline double example_loss(const cuda_loss &in, uint32_t row, uint32_t n, uint32_t *correct) {
   const int32_t label = in.labels[row];
   const best_class best = first_largest<L>(in, row);
-  float sum = 0;
+  softmax by = {best.logit, 0};
   for (uint32_t k = threadIdx.x % 32; k < in.classes; k += 32) {
-    sum += expf(load_logit(in, row, k, L()) - best.logit);
+    by.sum += expf(load_logit(in, row, k, L()) - best.logit);
   }
   for (int step = 16; step > 0; step /= 2) {
-    sum += __shfl_xor_sync(0xffffffffU, sum, step);
+    by.sum += __shfl_xor_sync(0xffffffffU, by.sum, step);
   }
-  const float normalizer = best.logit + logf(sum);
-  const float loss = normalizer - load_logit(in, row, static_cast<uint32_t>(label), L());
   if (in.gradient.data != nullptr) {
-    write_gradient<T, L>(in, row, normalizer, label, n);
+    write_gradient<T, L>(in, row, by, label, n);
   }
   *correct += best.k == static_cast<uint32_t>(label);
-  return loss;
+  return log(by.sum) + (best.logit - load_logit(in, row, static_cast<uint32_t>(label), L()));
 }
 
 template <typename L>
-__device__ inline void keep_answer(const cuda_loss &in, uint32_t row, float loss) {
+__device__ inline void keep_answer(const cuda_loss &in, uint32_t row, double loss) {
   const size_t place = static_cast<size_t>(in.job->slot) * in.batch + row;
   if (in.all_losses != nullptr && threadIdx.x % 32 == 0) {
-    in.all_losses[place] = loss;
+    in.all_losses[place] = static_cast<float>(loss);
   }
   for (uint32_t k = threadIdx.x % 32; in.all_logits != nullptr && k < in.classes; k += 32) {
     in.all_logits[place * in.classes + k] = load_logit(in, row, k, L());
@@ -94,12 +98,12 @@ __global__ void __launch_bounds__(LOSS_THREADS) loss(const __grid_constant__ cud
   double sum = 0;
   uint32_t correct = 0;
   for (uint32_t row = warp; row < n; row += LOSS_WARPS) {
-    const float mine = example_loss<T, L>(in, row, n, &correct);
+    const double mine = example_loss<T, L>(in, row, n, &correct);
     keep_answer<L>(in, row, mine);
     sum += mine;
   }
   for (uint32_t row = n + warp; in.gradient.data != nullptr && row < in.batch; row += LOSS_WARPS) {
-    write_gradient<T, L>(in, row, 0, -1, n);
+    write_gradient<T, L>(in, row, {0, 1}, -1, n);
   }
   if (threadIdx.x % 32 == 0) {
     sums[warp] = sum;
@@ -171,21 +175,21 @@ void cuda_run_loss(cuda_type type, const cuda_loss *in, cudaStream_t stream) {
   with_type(type, [&](auto t) {
     using T = decltype(t);
     if (in->logits_float) {
-      loss<T, float><<<1, LOSS_THREADS, 0, stream>>>(*in);
+      launch(loss<T, float>, 1, LOSS_THREADS, stream, *in);
     } else {
-      loss<T, T><<<1, LOSS_THREADS, 0, stream>>>(*in);
+      launch(loss<T, T>, 1, LOSS_THREADS, stream, *in);
     }
   });
 }
 
 void cuda_run_update(const cuda_update *in, cudaStream_t stream) {
-  update<<<static_cast<unsigned>(in->chunk_count), CUDA_CHUNK / CUDA_VECTOR, 0, stream>>>(*in);
+  launch(update, static_cast<unsigned>(in->chunk_count), CUDA_CHUNK / CUDA_VECTOR, stream, *in);
 }
 
 void cuda_run_round(const float *from, void *to, uint64_t count, cudaStream_t stream) {
-  round_all<<<blocks_for(count / CUDA_VECTOR), THREADS, 0, stream>>>(from, static_cast<__nv_bfloat16 *>(to), count);
+  launch(round_all, blocks_for(count / CUDA_VECTOR), THREADS, stream, from, static_cast<__nv_bfloat16 *>(to), count);
 }
 
 void cuda_run_finish(cuda_job *job, cuda_metrics *metrics, cudaStream_t stream) {
-  finish<<<1, 1, 0, stream>>>(job, metrics);
+  launch(finish, 1, 1, stream, job, metrics);
 }

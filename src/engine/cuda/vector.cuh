@@ -5,6 +5,7 @@
 #include <cuda_bf16.h>
 
 #include "engine/cuda/kernels.h"
+#include "engine/cuda/launch.cuh"
 
 struct vec8 {
   float v[CUDA_VECTOR];
@@ -96,13 +97,13 @@ inline unsigned blocks_for(uint64_t items) {
   return static_cast<unsigned>(blocks < 1 ? 1 : blocks < most ? blocks : most);
 }
 
-// Calls launch(T()) with the type's element.
-template <typename Launch>
-inline void with_type(cuda_type type, Launch launch) {
+// Calls run(T()) with the type's element.
+template <typename Run>
+inline void with_type(cuda_type type, Run run) {
   if (type == CUDA_FLOAT) {
-    launch(float());
+    run(float());
   } else {
-    launch(__nv_bfloat16());
+    run(__nv_bfloat16());
   }
 }
 
