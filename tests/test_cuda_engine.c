@@ -11,7 +11,8 @@
 // rounding: the gradients of convolutions' filters are bfloat16, 2^-9.
 #include "engine_exam.h"
 
-static const limits fp32_limits = {.forward = 1e-5, .gradient = 5e-5, .state = 5e-3};
+static const limits fp32_layer = {.forward = 1e-5, .gradient = 5e-5, .state = 5e-4};
+static const limits fp32_network = {.forward = 1e-5, .gradient = 5e-5, .state = 0.02};
 static const limits tf32_layer = {.forward = 2e-3, .gradient = 5e-3, .state = 0.02};
 static const limits tf32_network = {.forward = 5e-3, .gradient = 0.05, .state = 0.1};
 static const limits bf16_layer = {.forward = 0.02, .gradient = 0.05, .state = 0.1};
@@ -20,7 +21,7 @@ static const limits bf16_network = {.forward = 0.05, .gradient = 0.2, .state = 0
 static void fp32_agrees(void **state) {
   (void)state;
   skip_unless_present("cuda", SHT_FP32);
-  assert_int_equal(judge_backend("cuda", SHT_FP32, fp32_limits, fp32_limits), 0);
+  assert_int_equal(judge_backend("cuda", SHT_FP32, fp32_layer, fp32_network), 0);
 }
 
 static void tf32_agrees(void **state) {
@@ -46,7 +47,7 @@ static void shift_agrees(void **state) {
   outcome found;
   exam_open(&e, &shift);
   assert_int_equal(trial_run(&e.trial, "cuda", SHT_FP32, 1, &found, NULL), SHT_OK);
-  verdict v = outcome_compare(&e.trial, &found, &e.expected, fp32_limits);
+  verdict v = outcome_compare(&e.trial, &found, &e.expected, fp32_layer);
   verdict_print(&v);
   assert_int_equal(v.failures, 0);
   outcome_close(&found);
