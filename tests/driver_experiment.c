@@ -1,4 +1,4 @@
-// Drives the report of an experiment from a script. usage: driver_experiment OUT PAGE SCALE FOLDER...
+// Drives the report of an experiment from a script. usage: driver_experiment OUT PAGE SCALE [--NAME=VALUE...] FOLDER...
 // A run of the plan is the folder whose configuration is its own.
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "lab/files.h"
 #include "shatter/experiment.h"
+
+enum { SETTINGS_MAX = 8 };
 
 static bool same_config(const sht_config *a, const sht_config *b) {
   for (size_t i = 0; i < sht_option_count; i++) {
@@ -51,16 +53,30 @@ static sht_status report(const sht_experiment *experiment, char **folders, uint6
   return status;
 }
 
+// The leading --NAME=VALUE words as settings; returns how many there are.
+static int read_settings(char **words, int count, sht_setting settings[SETTINGS_MAX + 1]) {
+  int found = 0;
+  for (; found < count && found < SETTINGS_MAX && strncmp(words[found], "--", 2) == 0; found++) {
+    char *equals = strchr(words[found], '=');
+    *equals = '\0';
+    settings[found] = (sht_setting){words[found] + 2, equals + 1};
+  }
+  settings[found] = (sht_setting){NULL, NULL};
+  return found;
+}
+
 int main(int count, char **arguments) {
   sht_error error = {0};
   sht_experiment *experiment = NULL;
+  sht_setting settings[SETTINGS_MAX + 1];
   if (count < 4) {
-    (void)fputs("usage: driver_experiment OUT PAGE SCALE FOLDER...\n", stderr);
+    (void)fputs("usage: driver_experiment OUT PAGE SCALE [--NAME=VALUE...] FOLDER...\n", stderr);
     return 2;
   }
-  sht_status status = sht_experiment_open(arguments[2], arguments[3], NULL, &experiment, &error);
+  int first = 4 + read_settings(arguments + 4, count - 4, settings);
+  sht_status status = sht_experiment_open(arguments[2], arguments[3], settings, &experiment, &error);
   if (status == SHT_OK) {
-    status = report(experiment, arguments + 4, (uint64_t)count - 4, arguments[1], &error);
+    status = report(experiment, arguments + first, (uint64_t)(count - first), arguments[1], &error);
   }
   sht_experiment_close(experiment);
   if (status != SHT_OK) {

@@ -89,6 +89,26 @@ static void numbers_have_units(void **state) {
   assert_string_equal(sht_text_duration(0.0 / 0.0, out, sizeof out), "unknown");
 }
 
+// A shell gives back each word as it was.
+static void words_are_quoted(void **state) {
+  (void)state;
+  static const char *const words[] = {"plain-1.yaml", "", "two words", "it's", "$HOME `id` \"\\", "a\nb", "*;&|<>~#("};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    char *command = NULL;
+    size_t size = 0;
+    char out[64] = "";
+    FILE *writer = open_memstream(&command, &size);
+    (void)fputs("printf %s ", writer);
+    sht_text_shell(writer, words[i]);
+    assert_int_equal(fclose(writer), 0);
+    FILE *shell = popen(command, "r");
+    assert_int_equal(fread(out, 1, sizeof out - 1, shell), strlen(words[i]));
+    assert_int_equal(pclose(shell), 0);
+    assert_string_equal(out, words[i]);
+    free(command);
+  }
+}
+
 static void make_folder(char *folder) {
   strcpy(folder, "/tmp/shatter-test-XXXXXX");
   assert_non_null(mkdtemp(folder));
@@ -201,6 +221,7 @@ int main(void) {
       cmocka_unit_test(hashes_known_answers),
       cmocka_unit_test(names_are_suggested),
       cmocka_unit_test(numbers_have_units),
+      cmocka_unit_test(words_are_quoted),
       cmocka_unit_test(files_round_trip),
       cmocka_unit_test(full_disk_keeps_the_old_file),
       cmocka_unit_test(pool_runs_every_task_once),

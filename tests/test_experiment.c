@@ -2,7 +2,7 @@
 // place.
 #include <math.h>
 
-#include "shatter/experiment.h"
+#include "shatter/schedule.h"
 #include "train_fixture.h"
 
 static char folder[FIXTURE_PATH];
@@ -175,6 +175,65 @@ static void what_stands_above_wins(void **state) {
   sht_experiment_close(told);
 }
 
+// What stands above the page and differs from it makes another experiment; its differences to the paper mean nothing.
+static void changes_are_told(void **state) {
+  (void)state;
+  static const char page[] =
+      "title: t\noptions: {epochs: 50}\ngrid: {seed: 1..2}\nscales: {small: {note: n, options: {batch: 16}}}\n";
+  static const struct {
+    const sht_setting above[4];
+    const char *scale, *changed, *flags;
+    bool comparable;
+  } cases[] = {
+      {{{NULL, NULL}}, NULL, "", "", true},
+      {{{"epochs", "3"}, {NULL, NULL}}, NULL, "epochs 3", " --epochs=3", false},
+      {{{"epochs", "50"}, {NULL, NULL}}, NULL, "", " --epochs=50", true},
+      {{{"threads", "2"}, {"store", "a b"}, {NULL, NULL}}, NULL, "", " --threads=2 --store='a b'", true},
+      {{{"seed", "1"}, {"device", "ref"}, {NULL, NULL}}, NULL, "seed 1, device ref", " --seed=1 --device=ref", true},
+      // In the order of the table, the last one wins.
+      {{{"epochs", "9"}, {"batch", "8"}, {"epochs", "4"}, {NULL, NULL}},
+       NULL,
+       "batch 8, epochs 4",
+       " --epochs=9 --batch=8 --epochs=4",
+       false},
+      {{{NULL, NULL}}, "small", "", " --scale small", false},
+      {{{"batch", "16"}, {NULL, NULL}}, "small", "", " --scale small --batch=16", false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    char command[FIXTURE_PATH * 2];
+    sht_experiment *experiment = open_page(page, cases[i].scale, cases[i].above);
+    assert_string_equal(experiment->changed, cases[i].changed);
+    assert_int_equal(experiment->comparable, cases[i].comparable);
+    (void)snprintf(command, sizeof command, "shatter run %s/page.yaml%s", folder, cases[i].flags);
+    assert_string_equal(experiment->command, command);
+    sht_experiment_close(experiment);
+  }
+}
+
+// The seconds that are left at the pace so far: runs begun earlier, failed, fitted early, or left to others.
+static void work_is_measured(void **state) {
+  (void)state;
+  sht_experiment experiment = {.run_count = 6};
+  sht_slot slots[6] = {
+      // Begun before: of 60 steps that were left 30 are done.
+      {.state = SHT_SLOT_RUNNING, .steps = 100, .steps_found = 40, .steps_done = 70, .seconds = 10},
+      {.state = SHT_SLOT_FAILED, .steps = 100, .steps_done = 5, .seconds = 1000, .same_as = 1},
+      // Fitted after a tenth: one second of work, and no more was needed.
+      {.state = SHT_SLOT_DONE, .steps = 100, .steps_done = 10, .seconds = 10, .same_as = 2},
+      {.state = SHT_SLOT_ELSEWHERE, .steps = 100, .seconds = 7, .same_as = 3},
+      {.state = SHT_SLOT_DONE, .found = true, .steps = 100, .steps_found = 100, .steps_done = 100, .same_as = 4},
+      {.state = SHT_SLOT_WAITING, .steps = 100, .seconds = 20, .same_as = 0},  // the same run as the first
+  };
+  sht_schedule schedule = {.experiment = &experiment, .slots = slots};
+  double done = NAN;
+  double total = NAN;
+  sht_schedule_work(&schedule, &done, &total);
+  assert_true(fabs(done - (5 + 1)) < 1e-12 && fabs(total - (10 + 1 + 7)) < 1e-12);
+  schedule.leave = true;
+  sht_schedule_work(&schedule, &done, &total);
+  assert_true(fabs(done - 6) < 1e-12 && fabs(total - 11) < 1e-12);
+}
+
 static void model_files_lie_beside_the_page(void **state) {
   (void)state;
   char path[FIXTURE_PATH * 2];
@@ -221,7 +280,17 @@ static void mistakes(void **state) {
       {"title: t\ngrid: {seed: 3..1}\n", "2:14: \"3..1\" is not a range"},
       {"title: t\ngrid: {seed: 1..3 step 0}\n", "is not a range"},
       {"title: t\ngrid: {seed: 1..30000}\n", "more than 10000 values"},
-      {"title: t\ngrid: {seed: 1..200, epochs: 1..200}\n", "more than 10000 runs"},
+      {"title: t\ngrid: {seed: 1..200, epochs: 1..200}\n",
+       "page.yaml:1:1: runs: its lists and series stand for 40,000 runs; a page has at most 10000"},
+      {"title: t\ngrid: {seed: 1..4000}\nseries: [{name: a}, {name: b, batch: 8}, {name: c, batch: 9}]\n",
+       "stand for 12,000 runs"},
+      {"title: t\nsets:\n  a: {grid: {seed: 1..6000}}\n  b: {grid: {seed: 1..6000}}\n",
+       "page.yaml:4:6: b: its lists and series stand for 6,000 runs"},
+      {"title: t\nfigures: {a: {x: model, y: test_error}}\n", "page.yaml:2:18: the values of model are no numbers"},
+      {"title: t\nfigures: {a: {x: stop-when-fitted, y: test_error}}\n", "the values of stop-when-fitted are no"},
+      {"title: t\ntables: {a: {columns: [test_error, labels]}}\n", "page.yaml:2:36: the values of labels are no"},
+      {"title: t\ngrid: {weight-decay: [0, default]}\nfigures: {a: {x: weight-decay, y: test_error}}\n",
+       "page.yaml:3:18: a: a run has weight-decay \"default\""},
       {"title: t\ngrid: {seed: []}\n", "the list is empty"},
       {"title: t\ngrid: {labels: corrupt:(0..x)}\n", "\"0..x\" is not a range"},
       {"title: t\noptions: {seed: 1..3}\n", "seed is one value here, not 3"},
@@ -351,6 +420,8 @@ int main(void) {
       cmocka_unit_test(ranges),
       cmocka_unit_test(series_are_named),
       cmocka_unit_test(what_stands_above_wins),
+      cmocka_unit_test(changes_are_told),
+      cmocka_unit_test(work_is_measured),
       cmocka_unit_test(model_files_lie_beside_the_page),
       cmocka_unit_test(all_mistakes_are_told_at_once),
       cmocka_unit_test(mistakes),

@@ -113,15 +113,20 @@ def train(folder, scale):
     return made
 
 
-def report(folder, scale="", title="A title", first="true", second="random", **more):
-    page = folder / "page.yaml"
+def report(folder, scale="", title="A title", first="true", second="random", settings=(), code=0, **more):
+    page = folder / "my page.yaml"
     page.write_text(PAGE.format(title=quoted(title), first=quoted(first), second=quoted(second)), encoding="utf-8")
     out = folder / f"out{scale}"
-    runs = train(folder / f"runs{scale}", scale)
-    answer = subprocess.run([BUILD / "tests/driver_experiment", out, page, scale, *runs], text=True,
+    runs = train(folder / f"runs{scale}", scale or settings)
+    return out, draw(out, page, [scale, *settings], runs, code, **more)
+
+
+def draw(out, page, how, runs, code=0, **more):
+    """Writes the report of a page; what it said."""
+    answer = subprocess.run([BUILD / "tests/driver_experiment", out, page, *how, *runs], text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=250, **more)
-    check(f"the report is written ({title[:20]})", answer.returncode == 0, answer)
-    return out, answer.stdout
+    check(f"the report is written: {out.parent.name}", answer.returncode == code, answer)
+    return answer.stdout + answer.stderr
 
 
 def check_page(name, path, wanted):
@@ -269,6 +274,82 @@ def check_scaled(folder):
     check("no difference is formed", rows_of(out / "accuracy.csv")[0]["test_accuracy_difference"] == "")
 
 
+def check_changed(folder):
+    """Options above the page: every output says which, nothing is held against the paper, the command has them."""
+    out, _ = report(folder, settings=["--train-size=2000"])
+    note = "Changed: train-size 2000."
+    page = folder / "my page.yaml"
+    shown = check_page("changed page", out / "index.html", [note, f"shatter run '{page}' --train-size=2000"])
+    check("the change stands in every figure and table", shown.count(note) >= 6, shown.count(note))
+    check("it is not called scaled down", "Scaled down" not in shown)
+    for path in [*out.glob("*.svg"), *out.glob("*.md"), *out.glob("*.tex")]:
+        check(f"{path.name} has the change", note[:-1] in path.read_text(encoding="utf-8"))
+    for path in out.glob("*.csv"):
+        check(f"{path.name} has the change", all(row["variant"] == "changed: train-size 2000" for row in rows_of(path)
+                                                 if row.get("source") != "paper"), path.read_text()[:500])
+    check("no difference to the paper is formed", rows_of(out / "accuracy.csv")[0]["test_accuracy_difference"] == "")
+    same, _ = report(folder / "with", settings=["--epochs=30"])
+    check("an option that says what the page says changes nothing",
+          "Changed" not in (same / "index.html").read_text(encoding="utf-8"))
+
+
+LENGTHS = """
+title: Curves of different lengths
+options: {data: cifar10, epochs: 40, model: mlp-1x512}
+series:
+  - {name: "[1] soon"}
+  - {name: "*late", labels: random}
+figures:
+  loss: {x: steps, y: train_loss}
+tables:
+  ends: {columns: [train_accuracy, test_accuracy], paper: [{series: "*late", train_accuracy: 1}]}
+"""
+
+
+def check_lengths(folder):
+    """The slowest line is the one that needs most steps, not the one with the highest mean; names that begin as an
+    argument of LaTeX's would."""
+    page = folder / "page.yaml"
+    page.write_text(LENGTHS)
+    runs = [write_run(folder / "soon", epochs=40, losses=[2.2, 2.0, 1.5, 1.0, 0.05]),
+            write_run(folder / "late", epochs=40, labels="random", losses=[0.9] + [0.2] * 34 + [0.05] * 5)]
+    out = folder / "out"
+    draw(out, page, [""], runs)
+    text = (out / "loss.svg").read_text(encoding="utf-8")
+    check("slowest is what needs most steps", "Both reach a training loss below 0.1; slowest: *late" in text, text[:900])
+    text = (out / "ends.tex").read_text(encoding="utf-8")
+    check("LaTeX: a name is no argument of the line before it",
+          "[1] soon" in text and not re.search(r"(\\\\|rule)\s*[\[*]", text), text)
+
+
+def check_ratio(folder):
+    """How much longer random labels take is said beside a run that differs in nothing else."""
+    def verdict(name, **true_options):
+        runs = [write_run(folder / f"{name}-true", rate=0.30, **true_options),
+                write_run(folder / f"{name}-random", rate=0.20, labels="random")]
+        return subprocess.run([BUILD / "tests/driver_report", folder / f"{name}.html", *runs], stdout=subprocess.PIPE,
+                              text=True, timeout=250).stdout
+    alike = verdict("alike")
+    check("the ratio is told", "times as long" in alike, alike)
+    for name, options in (("decay", {"weight_decay": 0.0005}), ("seed", {"seed": 7}), ("rate", {"learning_rate": 0.1})):
+        other = verdict(name, **options)
+        check(f"no ratio to a run with another {name}", "fitted in" in other and "times as long" not in other, other)
+
+
+def check_converter(folder):
+    """A converter that fails takes nothing else with it."""
+    tools = folder / "tools"
+    tools.mkdir()
+    (tools / "rsvg-convert").write_text('#!/bin/sh\ncase "$*" in *loss*|*learning*) exit 1;; esac\n'
+                                        'for word; do case $word in --output=*) : >"${word#--output=}";; esac; done\n')
+    (tools / "rsvg-convert").chmod(0o755)
+    out, said = report(folder, code=70, env={**os.environ, "PATH": f"{tools}:/bin"})
+    files = {path.name for path in out.iterdir()}
+    check("a converter that fails: everything else is there",
+          {"index.html", "loss.svg", "time.svg", "accuracy.tex", "untrained.md"} <= files, files)
+    check("and a sentence tells how many files are missing", "4 files of PDF or PNG could not be made" in said, said)
+
+
 def check_hostile(folder):
     out, _ = report(folder, title=HOSTILE, first=HOSTILE, second=LONG)
     check_page("hostile page", out / "index.html", [HOSTILE, LONG.strip()])
@@ -293,7 +374,8 @@ def check_dynamics(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as name:
-        for part in (check_plain, check_scaled, check_hostile, check_pictures, check_dynamics):
+        for part in (check_plain, check_scaled, check_changed, check_lengths, check_ratio, check_converter,
+                     check_hostile, check_pictures, check_dynamics):
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)
             part(folder)

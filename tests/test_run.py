@@ -2,10 +2,13 @@
 """shatter run from outside: a grid survives kills of any process at any moment with the same bytes, two of them share a
 store, a full disk stops with a sentence, failures and divergence leave the rest alone, Ctrl-C goes on."""
 
+import contextlib
+import fcntl
 import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +16,7 @@ import tempfile
 import time
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
+NFS_LOCKS = os.path.join(os.path.dirname(os.path.abspath(SHATTER)), "tests", "nfs-locks.so")
 KILLS = int(os.environ.get("SHATTER_TEST_KILLS", "4"))
 FAILURES = []
 # Timings, and what is written anew by every session.
@@ -122,9 +126,9 @@ def check_kills(page, folder, whole, seconds):
                     kill(dice.choice(victims))
                     code = process.wait(200)
                     said = process.stderr.read()
-                    # Killed while steps were timed, it stops the plan.
+                    # Killed while steps were timed, it stops the plan; a figure's converter costs its file.
                     check("a killed child is a failed run, and the rest goes on",
-                          code in (0, 1) or (code == 70 and "tried out" in said), said)
+                          code in (0, 1) or (code == 70 and ("tried out" in said or "could not be made" in said)), said)
                 else:
                     kill(process.pid)
                     if which == "all":
@@ -223,14 +227,18 @@ def check_slurm(page, folder, whole):
     """The job script with stand-ins for Slurm's commands: tasks share the runs; one that is told that its time is up is
     queued again."""
     store = os.path.join(folder, "cluster")
-    script = write(os.path.join(folder, "job.sh"), run(page, store, "--slurm", "--quiet").stdout)
+    report = os.path.join(folder, "cluster report")
+    script = write(os.path.join(folder, "job.sh"), run(page, store, "--slurm", "--quiet", "--report", report).stdout)
     tools = os.path.join(folder, "tools")
     os.makedirs(tools)
-    write(os.path.join(tools, "srun"), '#!/bin/sh\nshift\nexec "$@"\n')
+    # Options, then the command.
+    write(os.path.join(tools, "srun"), f'#!/bin/sh\nwhile [ "${{1#--}}" != "$1" ]; do\n'
+                                       f'  echo "$1" >>{folder}/asked\n  shift\ndone\nexec "$@"\n')
     write(os.path.join(tools, "scontrol"), f'#!/bin/sh\necho "$@" >>{folder}/queued\n')
     for name in os.listdir(tools):
         os.chmod(os.path.join(tools, name), 0o755)
-    how = dict(os.environ, PATH=tools + ":" + os.environ["PATH"], SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="3")
+    how = dict(os.environ, PATH=tools + ":" + os.environ["PATH"], SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="3",
+               SLURM_CPUS_PER_TASK="2")
     with open(script) as file:
         text = file.read()
     check("the job script has a task for each run", "#SBATCH --array=1-6\n" in text, text)
@@ -238,6 +246,10 @@ def check_slurm(page, folder, whole):
              for _ in range(3)]
     said = [task.communicate(timeout=200)[1] for task in tasks]
     check("three tasks share the runs", all(task.returncode == 0 for task in tasks) and files_of(store) == whole, said)
+    check("the report goes where it was asked for", os.path.exists(os.path.join(report, "index.html")), text)
+    with open(os.path.join(folder, "asked")) as file:
+        asked = file.read()
+    check("srun is told of the cores of a task", "--cpus-per-task=2\n" in asked, asked)
     long = write(os.path.join(folder, "long.sh"),
                  run(page, os.path.join(folder, "late"), "--slurm", "--quiet", "--epochs", "2000").stdout)
     task = subprocess.Popen(["sh", long], env=how, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -250,6 +262,144 @@ def check_slurm(page, folder, whole):
         queued = file.read()
     check("before its time is up a task saves, ends with 75 and is queued again",
           task.returncode == 75 and queued == "requeue 7_3\n", (task.returncode, queued, said))
+
+
+def check_changes(page, store):
+    """Options above the page: told in every output, the report beside that of the page and not in its place."""
+    own = json.loads(run(page, store, "--json", "--quiet").stdout)
+    with open(os.path.join(own["report"], "index.html"), "rb") as file:
+        before = file.read()
+    told = json.loads(run(page, store, "--epochs", "2", "--json", "--quiet").stdout)
+    with open(os.path.join(own["report"], "index.html"), "rb") as file:
+        after = file.read()
+    check("what was changed is told", told["changed"] == "epochs 2" and own["changed"] is None and
+          told["command"].startswith(f"shatter run {page} ") and " --epochs=2" in told["command"], told)
+    check("its report is another", told["report"] != own["report"] and before == after and
+          os.path.exists(os.path.join(told["report"], "index.html")), told["report"])
+    answer = run(page, store, "--epochs", "2", "--progress", "none")
+    check("and on the screen", "Changed: epochs 2\n" in answer.stdout and "Changed: epochs 2\n" in answer.stderr, answer)
+
+
+@contextlib.contextmanager
+def held(store, folder, name):
+    """A copy of the store in which a run has lost its result and is locked by us; gives the copy and the lock's path."""
+    copy = os.path.join(folder, name)
+    shutil.copytree(store, copy)
+    lock = os.path.join(copy, [n for n in sorted(os.listdir(copy)) if n.startswith("tiny")][0], "lock")
+    os.unlink(os.path.join(os.path.dirname(lock), "result.json"))
+    with open(lock, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield copy, lock
+
+
+def meet(page, store, wanted, *more):
+    """Starts `run`, with locks as on NFS, and returns it when it has said `wanted`."""
+    process = subprocess.Popen(words(page, store, "--progress", "plain", *more), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env=dict(os.environ, LD_PRELOAD=NFS_LOCKS))
+    said = ""
+    for line in process.stderr:
+        said += line
+        if wanted in line:
+            break
+    check(f"a run that another process has: {wanted}", wanted in said, said)
+    return process
+
+
+def finish(process):
+    try:
+        out, said = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, said = process.communicate()
+    return process.returncode, out, said
+
+
+def check_locks(page, store, folder):
+    with held(store, folder, "awaited") as (copy, _):
+        process = meet(page, copy, "its result is awaited")
+    code, out, said = finish(process)
+    check("when the other is gone, its run is done", code == 0 and "trained by another" not in out, (code, out, said))
+    with held(store, folder, "puzzling") as (copy, lock):
+        process = meet(page, copy, "its result is awaited")
+        os.unlink(lock)
+        os.mkdir(lock)
+        code, out, said = finish(process)
+    check("a lock that cannot be asked for fails its run with a sentence",
+          code == 1 and "whether it still does cannot be told" in out, (code, out, said))
+    with held(store, folder, "left") as (copy, _):
+        code, _, said = finish(meet(page, copy, "left to it", "--leave"))
+    check("runs that are left to others are no failure", code == 0 and "awaited" not in said, (code, said))
+
+
+def check_converter(page, store, folder):
+    tools = os.path.join(folder, "broken")
+    os.makedirs(tools)
+    write(os.path.join(tools, "rsvg-convert"), "#!/bin/sh\nexit 1\n")
+    os.chmod(os.path.join(tools, "rsvg-convert"), 0o755)
+    how = dict(os.environ, PATH=tools + ":" + os.environ["PATH"])
+    answer = run(page, store, "--quiet", env=how)
+    check("a converter that fails does not hide the summary: exit 70 and a sentence",
+          answer.returncode == 70 and "random, seed 2" in answer.stdout and "could not be made" in answer.stderr, answer)
+    answer = run(page, store, "--quiet", "--json", env=how)
+    check("nor the answer for scripts", answer.returncode == 70 and json.loads(answer.stdout)["done"] == 6, answer)
+    answer = subprocess.run([SHATTER, "report", "--store", store, "--format", "html,pdf", "-o",
+                             os.path.join(folder, "runs report")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, env=how)
+    check("nor what there is to say of runs", answer.returncode == 70 and "Report on" in answer.stdout, answer)
+
+
+def update(page, store, *more, **how):
+    return subprocess.run([SHATTER, "report", "--update", page, "--store", store, *more], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, **how)
+
+
+def check_update(store, folder):
+    """Tables of a page of Markdown: made from the store, and never lost."""
+    write(os.path.join(folder, "both.yaml"), PAGE + "tables:\n  ends: {columns: [train_accuracy, test_error]}\n")
+    text = "# Page\n\n<!-- measured: both.yaml ends -->\n<!-- end -->\n\nBetween.\n\n" \
+           "<!-- measured: both.yaml error -->\n<!-- end -->\n\nAfter.\n"
+    page = write(os.path.join(folder, "page.md"), text)
+    answer = update(page, store, cwd=folder)
+    with open(page) as file:
+        made = file.read()
+    check("tables are made from the store",
+          answer.returncode == 0 and made.startswith("# Page\n") and made.endswith("\nAfter.\n") and
+          "\nBetween.\n" in made and made.count("\n| --- |") == 2, (answer, made))
+    nowhere = os.path.join(folder, "nwohere")
+    os.makedirs(os.path.join(folder, "empty"))
+    broken = made.replace("<!-- end -->", "", 1)
+    mentioned = made.replace("<!-- end -->\n\nB", "or `<!-- end -->`\n\nB", 1)
+    for name, content, where, wanted in [
+            ("an end that is missing", broken, store, "page.md:3: no line <!-- end --> ends this block"),
+            ("an end inside a line", mentioned, store, "page.md:3: no line <!-- end --> ends this block"),
+            ("a mistyped store", made, nowhere, "there is no store"),
+            ("an empty store", made, os.path.join(folder, "empty"), "page.md:3: the store")]:
+        write(page, content)
+        answer = update(page, where, cwd=folder)
+        with open(page) as file:
+            after = file.read()
+        check(f"{name}: told, the page as it was",
+              answer.returncode != 0 and wanted in answer.stderr and after == content, (answer, after))
+    check("no folder is made for a mistyped store", not os.path.exists(nowhere))
+    write(page, made)
+    answer = update(page, os.path.join(folder, "empty"), "--lossy", cwd=folder)
+    with open(page) as file:
+        after = file.read()
+    check("numbers go when that is asked for", answer.returncode == 0 and "not measured yet" in after, (answer, after))
+
+
+def check_networks(folder):
+    """Steps are timed for all that makes them longer."""
+    page = write(os.path.join(folder, "networks.yaml"), """title: t
+options: {model: tiny.yaml, data: "shapes:100,20", device: ref, batch: 32, epochs: 1}
+grid:
+  data: ["shapes:100,20", "shapes:50,20"]
+  augment: [none, flip]
+  dropout: [default, 0.5]
+  labels: [true, random]
+""")
+    answer = run(page, os.path.join(folder, "untouched"), "--dry-run", "--jobs", "1")
+    check("data, augmentation and dropout each have their step", answer.stdout.count(": a step takes") == 8, answer)
 
 
 def check_many(store, folder):
@@ -312,6 +462,11 @@ def main():
         check_two(page, folder, whole)
         check_interrupt(page, folder, whole)
         check_outcomes(folder)
+        check_changes(page, os.path.join(folder, "alone"))
+        check_locks(page, store, folder)
+        check_converter(page, store, folder)
+        check_update(store, folder)
+        check_networks(folder)
         check_full_disk(page, folder, whole)
         check_slurm(page, folder, whole)
         check_many(store, folder)

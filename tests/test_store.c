@@ -62,6 +62,30 @@ static void put_file(const sht_run *run, const char *name, const char *text) {
   fixture_write(path, text, strlen(text));
 }
 
+static char *env_read(const sht_run *run) {
+  char path[FIXTURE_PATH * 4];
+  size_t size = 0;
+  (void)snprintf(path, sizeof path, "%s/env.json", run->folder);
+  return fixture_read(path, &size);
+}
+
+// Puts a text in the place of the first one in the run's env.json.
+static void env_replace(const sht_run *run, const char *from, const char *to) {
+  char *env = env_read(run);
+  char changed[1 << 14];
+  const char *at = strstr(env, from);
+  assert_non_null(at);
+  (void)snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - env), env, to, at + strlen(from));
+  put_file(run, "env.json", changed);
+  free(env);
+}
+
+static void env_assert(const sht_run *run, const char *text, bool there) {
+  char *env = env_read(run);
+  assert_int_equal(strstr(env, text) != NULL, there);
+  free(env);
+}
+
 static void a_run_is_trained_once(void **state) {
   (void)state;
   sht_store *store = new_store("once");
@@ -130,6 +154,15 @@ static void identities(void **state) {
     assert_false(reused);
     assert_string_not_equal(run.id, base.id);
     assert_string_not_equal(run.family, base.family);
+  }
+  // The model's own probability said again is no other run; another one, and none, are.
+  static const double dropout[] = {0.1, 0.2, 0};
+  for (int i = 0; i < 3; i++) {
+    sht_config dropped = config;
+    dropped.dropout = dropout[i];
+    sht_run run = train(store, &dropped, &reused);
+    assert_int_equal(reused, i == 0);
+    assert_int_equal(strcmp(run.id, base.id) == 0, i == 0);
   }
   fixture_write(elsewhere, "layers:\n  - linear: {units: classes}\n", 36);
   (void)train(store, &moved, &reused);
@@ -208,6 +241,30 @@ static void a_stopped_run_goes_on(void **state) {
   assert_same_files(&whole, &run);
   sht_store_close(two);
   sht_store_close(one);
+}
+
+// When a run was begun, and from which one, outlives its sessions; a run that is trained anew begins anew.
+static void env_keeps_where_a_run_began(void **state) {
+  (void)state;
+  sht_store *store = new_store("origin");
+  sht_config config = fixture_config(folder);
+  fixture_watch watch = {.stop_at = 6};
+  sht_observer observer = fixture_observer(&watch);
+  sht_error error;
+  sht_run run;
+  sht_run shorter = train(store, &config, NULL);
+  const char *name = strrchr(shorter.folder, '/') + 1;
+  config.epochs = 6;
+  assert_int_equal(sht_lab_train(store, &config, false, &observer, &run, NULL, NULL), SHT_STOPPED);
+  assert_true(run.created > 1e9);
+  env_replace(&run, "\"created\": ", "\"created\": 1000, \"was\": ");
+  run = train(store, &config, NULL);
+  assert_true(run.created == 1000);
+  env_assert(&run, name, true);
+  fixture_ok(sht_lab_train(store, &config, true, NULL, &run, NULL, &error), &error);
+  assert_true(run.created > 1e9);
+  env_assert(&run, name, false);
+  sht_store_close(store);
 }
 
 static void divergence_is_a_result(void **state) {
@@ -697,6 +754,7 @@ int main(void) {
       cmocka_unit_test(a_longer_run_goes_on_from_a_shorter_one),
       cmocka_unit_test(examples_are_saved_on_request),
       cmocka_unit_test(a_stopped_run_goes_on),
+      cmocka_unit_test(env_keeps_where_a_run_began),
       cmocka_unit_test(divergence_is_a_result),
       cmocka_unit_test(one_process_owns_a_run),
       cmocka_unit_test(processes_share_a_store),

@@ -67,7 +67,13 @@ typedef struct sht_experiment {
   char source[SHT_TEXT_MAX];      // "Zhang et al. 2017, Figure 1"; "" for one's own
   char scale[SHT_LABEL_MAX];      // "full", "small"
   char scale_note[SHT_TEXT_MAX];  // what the scale changes, in a sentence; "" at full scale. Every output shows it
-  sht_plan_set *sets;             // [set_count]
+  // "epochs 3, train-size 500": options above the page that change runs; "": none. Every output shows it, too.
+  char changed[SHT_TEXT_MAX];
+  // Whether its numbers can be held against published ones: at full scale, and what is changed is the seed, the device
+  // or the precision. Else no differences are formed.
+  bool comparable;
+  char *command;       // "shatter run fig1 --scale small --epochs=3" for a shell: makes all of it again
+  sht_plan_set *sets;  // [set_count]
   uint32_t set_count;
   sht_plan_run *runs;  // [run_count], set by set
   uint64_t run_count;
@@ -83,7 +89,8 @@ typedef struct sht_setting {
 } sht_setting;
 
 // Opens a shipped experiment by name ("table1") or a user's file. scale: NULL, "" or "full", or one that the page has.
-// above: ended by a NULL name; NULL: none. A model file that the page names is looked for beside the page first.
+// above: ended by a NULL name; NULL: none. What it changes in any run of the plan makes it another experiment, which
+// says so. A model file that the page names is looked for beside the page first.
 // Errors: SHT_MISSING (with a suggestion), SHT_CONFIG (all faults of the page at once, each with file, line, column and
 // the line itself), SHT_MEMORY.
 sht_status sht_experiment_open(const char *spec, const char *scale, const sht_setting *above, sht_experiment **out,
@@ -96,7 +103,8 @@ const char *const *sht_experiment_names(void);
 // Writes the experiment's page and the files of its figures and tables into `folder`: index.html (self-contained), and
 // for each view NAME.svg, NAME.csv, NAME.tex (tables), NAME.pdf and NAME.png (where rsvg-convert is there; `noted` says
 // when it is not). runs: [run_count] beside experiment->runs; a run that has not been trained yet has id "". Several
-// seeds of a series are shown as their mean with their spread. Errors: SHT_DISK, SHT_MEMORY.
+// seeds of a series are shown as their mean with their spread. Errors: SHT_DISK, SHT_MEMORY; SHT_INTERNAL when
+// rsvg-convert failed on some, after everything else was written.
 sht_status sht_experiment_report(const sht_experiment *experiment, const sht_run *runs, const char *folder,
                                  void (*noted)(void *context, const char *sentence), void *context, sht_error *error);
 

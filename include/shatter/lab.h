@@ -108,7 +108,8 @@ typedef enum sht_report_format {
 // Writes the report into `folder` (made if need be) in each of `formats`: index.html; of each figure train_loss-1,
 // train_accuracy-1, ... (the number is that of the network and its data) .csv, .svg, .pdf, .png; of the table of runs
 // runs.csv, .tex, .md. PDF and PNG are made by rsvg-convert, and their SVG with them; `noted` (may be NULL) is told
-// when it is not there. Errors: SHT_DISK, SHT_MEMORY, SHT_MISSING (no run).
+// when it is not there. Errors: SHT_DISK, SHT_MEMORY, SHT_MISSING (no run); SHT_INTERNAL when rsvg-convert failed on
+// some, after everything else was written.
 sht_status sht_report_export(const sht_run *runs, uint64_t count, const char *folder, unsigned formats,
                              void (*noted)(void *context, const char *sentence), void *context, sht_error *error);
 

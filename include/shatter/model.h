@@ -95,7 +95,8 @@ typedef struct sht_graph {
   uint64_t macs;             // multiply-adds of one example forward, padding included (conv and linear)
   uint64_t training_macs;    // forward + weight gradients + input gradients, without the first layer's input gradient
   sht_recipe recipe;
-  char *text;  // the YAML it was read from, NUL-terminated: part of a run's identity
+  bool dropout_set;  // the options' dropout made it another network than the file's
+  char *text;        // the YAML it was read from, NUL-terminated: part of a run's identity
 } sht_graph;
 
 typedef struct sht_graph_options {

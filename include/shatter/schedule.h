@@ -26,14 +26,15 @@ typedef enum sht_slot_state {
 // A run of the plan on its way.
 typedef struct sht_slot {
   sht_slot_state state;
-  uint64_t same_as;     // the first run of the plan with this identity; its own index when that is itself
-  bool found;           // its result was in the store when the schedule was opened
-  uint32_t network;     // index into networks
-  uint64_t steps;       // to be done in all, at most
-  uint64_t steps_done;  // whole epochs that are saved, then as told by the run
+  uint64_t same_as;      // the first run of the plan with this identity; its own index when that is itself
+  bool found;            // its result was in the store when the schedule was opened
+  uint32_t network;      // index into networks
+  uint64_t steps;        // to be done in all, at most
+  uint64_t steps_found;  // of these in the store when the schedule was opened
+  uint64_t steps_done;   // whole epochs that are saved, then as told by the run
   uint64_t epochs_done;
   double loss, accuracy;  // online, of the running epoch
-  double seconds;         // estimate for all its steps and evaluations
+  double seconds;         // estimate for the steps and evaluations that were left when the schedule was opened
   double began;           // seconds of the monotonic clock
   sht_run run;            // once DONE: as it is in the store; before: what is known
   char problem[1024];
@@ -41,7 +42,9 @@ typedef struct sht_slot {
 
 // What runs can share without taking another time for a step.
 typedef struct sht_schedule_network {
-  char model[SHT_TEXT_MAX], device[SHT_TEXT_MAX], precision[SHT_TEXT_MAX];
+  // Of the configuration.
+  char model[SHT_TEXT_MAX], data[SHT_TEXT_MAX], augment[SHT_TEXT_MAX], device[SHT_TEXT_MAX], precision[SHT_TEXT_MAX];
+  double dropout;  // NaN: the model's own
   uint64_t batch;
   uint64_t parameters;
   char numerics[160];
@@ -92,5 +95,9 @@ void sht_schedule_close(sht_schedule *schedule);  // NULL is allowed
 // Trains what is left. SHT_OK also when runs failed or diverged: their slots say so. Errors: SHT_STOPPED (everything is
 // saved), SHT_DISK (the same, as far as the disk let it), SHT_MEMORY.
 sht_status sht_schedule_run(sht_schedule *schedule, const sht_schedule_observer *observer, sht_error *error);
+
+// Seconds of work, as estimated when the schedule was opened, that have been done since and that there were in all: of
+// runs that ended early what they did; nothing of those that failed or are left to others.
+void sht_schedule_work(const sht_schedule *schedule, double *done, double *total);
 
 #endif

@@ -97,3 +97,16 @@ char *sht_text_duration(double seconds, char *out, size_t size) {
   }
   return out;
 }
+
+void sht_text_shell(FILE *out, const char *word) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,+=@%";
+  if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+    (void)fputs(word, out);
+    return;
+  }
+  (void)fputc('\'', out);
+  for (; *word != '\0'; word++) {
+    (void)fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
+  }
+  (void)fputc('\'', out);
+}

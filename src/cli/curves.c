@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "cli/figure.h"
@@ -38,17 +39,35 @@ static sht_status add_curve(curves *all, const sht_epoch *epochs, uint64_t count
   return SHT_OK;
 }
 
-static sht_status add_run(curves *all, const sht_run *run, bool alone, double *values[2], sht_error *error) {
+// Curves of several models name theirs.
+static bool is_one_model(const sht_run *runs, int count) {
+  for (int i = 1; i < count; i++) {
+    if (strcmp(runs[i].config.model, runs[0].config.model) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static void name_run(const sht_config *config, bool one_model, char *out, size_t size) {
+  size_t used = 0;
+  if (!one_model) {
+    (void)snprintf(out, size, "%s, ", config->model);
+    used = strlen(out);
+  }
+  (void)sht__describe_copy(config, out + used, size - used);
+}
+
+// label: NULL for a run alone, whose training and test curves are drawn.
+static sht_status add_run(curves *all, const sht_run *run, const char *label, double *values[2], sht_error *error) {
   sht_epoch *epochs = NULL;
   uint64_t count = 0;
   SHT_TRY(sht_run_epochs(run, &epochs, &count, error));
-  char copy[LABEL_BYTES];
-  (void)sht__describe_copy(&run->config, copy, sizeof copy);
   sht_status status = SHT_OK;
   if (count > 0) {
-    status = add_curve(all, epochs, count, training_accuracy, alone ? "training" : copy, &values[0], error);
+    status = add_curve(all, epochs, count, training_accuracy, label == NULL ? "training" : label, &values[0], error);
   }
-  if (count > 0 && alone && status == SHT_OK) {
+  if (count > 0 && label == NULL && status == SHT_OK) {
     status = add_curve(all, epochs, count, test_accuracy, "test", &values[1], error);
   }
   sht_free(epochs);
@@ -70,10 +89,13 @@ static void print(const curves *all, bool alone) {
 
 sht_status sht__print_curves(const sht_run *runs, int count, sht_error *error) {
   curves all = {0};
+  const bool one_model = is_one_model(runs, count);
   double *values[SHT_FIGURE_SERIES_MAX][2] = {{NULL}};
   sht_status status = SHT_OK;
   for (int i = 0; i < count && i < SHT_FIGURE_SERIES_MAX && status == SHT_OK; i++) {
-    status = add_run(&all, &runs[i], count == 1, values[i], error);
+    char label[LABEL_BYTES];
+    name_run(&runs[i].config, one_model, label, sizeof label);
+    status = add_run(&all, &runs[i], count == 1 ? NULL : label, values[i], error);
   }
   if (status == SHT_OK && all.count > 0) {
     print(&all, count == 1);

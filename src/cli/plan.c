@@ -19,19 +19,21 @@ uint64_t sht__plan_done(const sht_schedule *schedule) {
   return done;
 }
 
-char *sht__plan_command(const sht_cli *cli, char *out, size_t size) {
-  size_t length = (size_t)snprintf(out, size, "shatter run %s", cli->arguments[0]);
-  for (int i = 0; i < cli->option_count && length < size; i++) {
-    bool matters = strcmp(cli->options[i]->name, "scale") == 0 || strcmp(cli->options[i]->name, "jobs") == 0 ||
-                   strcmp(cli->options[i]->name, "report") == 0;
-    if (matters && cli->values[i] != NULL) {
-      length += (size_t)snprintf(out + length, size - length, " --%s %s", cli->options[i]->name, cli->values[i]);
+sht_status sht__plan_command(const sht_cli *cli, const sht_schedule *schedule, char **out, sht_error *error) {
+  static const char *const own[] = {"jobs", "report"};
+  size_t size = 0;
+  FILE *writer = open_memstream(out, &size);
+  if (writer == NULL) {
+    return SHT_FAIL(error, SHT_MEMORY, "no memory for a command");
+  }
+  (void)fputs(schedule->experiment->command, writer);
+  for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+    if (sht__cli_text(cli, own[i]) != NULL) {
+      (void)fprintf(writer, " --%s=", own[i]);
+      sht_text_shell(writer, sht__cli_text(cli, own[i]));
     }
   }
-  for (int i = 0; i < cli->flag_count && length < size; i++) {
-    length += (size_t)snprintf(out + length, size - length, " --%s=%s", cli->flags[i].option->name, cli->flags[i].text);
-  }
-  return out;
+  return fclose(writer) == 0 ? SHT_OK : SHT_FAIL(error, SHT_MEMORY, "no memory for a command");
 }
 
 // Whether the series has runs that differ in this option.
@@ -108,6 +110,28 @@ static void tell_title(const sht_schedule *schedule, FILE *out) {
     sht__print_wrapped(out, text, 7, 8, width_of(out));
     (void)fputc('\n', out);
   }
+  if (experiment->changed[0] != '\0') {
+    (void)fprintf(out, "%sChanged:%s ", sht__ink(&terminal, SHT_INK_WARN), sht__ink_end(&terminal));
+    sht__print_wrapped(out, experiment->changed, 9, 8, width_of(out));
+    (void)fputc('\n', out);
+  }
+}
+
+// What else tells the network from others: ", mnist, flip, dropout 0.5".
+static void tell_network(const sht_schedule *schedule, const sht_schedule_network *network, FILE *out) {
+  bool one_data = true;
+  for (uint32_t i = 0; i < schedule->network_count; i++) {
+    one_data = one_data && strcmp(schedule->networks[i].data, network->data) == 0;
+  }
+  if (!one_data) {
+    (void)fprintf(out, ", %s", network->data);
+  }
+  if (strcmp(network->augment, "none") != 0) {
+    (void)fprintf(out, ", %s", network->augment);
+  }
+  if (!isnan(network->dropout)) {
+    (void)fprintf(out, ", dropout %g", network->dropout);
+  }
 }
 
 static void tell_time(const sht_schedule *schedule, FILE *out) {
@@ -122,8 +146,9 @@ static void tell_time(const sht_schedule *schedule, FILE *out) {
   for (uint32_t i = 0; i < schedule->network_count; i++) {
     const sht_schedule_network *network = &schedule->networks[i];
     if (network->runs > 0) {
-      (void)fprintf(out, "        %s %s, batch %" PRIu64 ": a step takes", network->model, network->precision,
-                    network->batch);
+      (void)fprintf(out, "        %s %s, batch %" PRIu64, network->model, network->precision, network->batch);
+      tell_network(schedule, network, out);
+      (void)fprintf(out, ": a step takes");
       if (!isnan(network->step_side_by_side)) {
         (void)fprintf(out, " %.3g ms side by side%s", 1000 * network->step_side_by_side,
                       isnan(network->step_alone) ? "" : ",");

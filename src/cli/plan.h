@@ -28,8 +28,8 @@ sht_status sht__plan_slurm(sht_cli *cli, const sht_schedule *schedule, sht_error
 
 // Distinct runs with a result.
 uint64_t sht__plan_done(const sht_schedule *schedule);
-// The command that goes on with this experiment, into out; returns out.
-char *sht__plan_command(const sht_cli *cli, char *out, size_t size);
+// The command that goes on with this experiment, for a shell; free with free().
+sht_status sht__plan_command(const sht_cli *cli, const sht_schedule *schedule, char **out, sht_error *error);
 // "random labels, seed 2" into out; returns out.
 char *sht__plan_run_name(const sht_schedule *schedule, uint64_t index, char *out, size_t size);
 // "fitted at step 3,128", "diverged", "failed", "half done" into out; returns out.
@@ -41,8 +41,7 @@ typedef struct sht_plan_progress {
   sht_progress_mode mode;
   sht_terminal terminal;
   double began, drawn;
-  double work_before;  // seconds of work that were done when it began
-  int lines;           // on the screen
+  int lines;  // on the screen
 } sht_plan_progress;
 
 void sht__plan_progress_open(sht_plan_progress *progress, const sht_cli *cli, const sht_schedule *schedule);

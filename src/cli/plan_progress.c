@@ -12,25 +12,10 @@ enum { WORD_BYTES = 64, LINE_BYTES = 1024, BAR_COLUMNS = 24, RUNS_SHOWN = 8 };
 static const double plain_seconds = 30;
 static const double settle_seconds = 3;  // before the pace says anything
 
-// Seconds of work, as estimated, that are done and that there are in all.
-static void measure_work(const sht_schedule *schedule, double *done, double *total) {
-  *done = *total = 0;
-  for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
-    const sht_slot *slot = &schedule->slots[i];
-    if (slot->same_as != i || slot->found) {
-      continue;
-    }
-    bool over = slot->state == SHT_SLOT_DONE || slot->state == SHT_SLOT_FAILED;
-    *total += slot->seconds;
-    *done += over ? slot->seconds : slot->seconds * (double)slot->steps_done / (double)slot->steps;
-  }
-}
-
 // Work left at the pace so far; before there is one, at the measured one. A run that fits early ends early.
 static double seconds_left(const sht_plan_progress *progress, double done, double total) {
   double elapsed = sht__clock_seconds() - progress->began;
-  double worked = done - progress->work_before;
-  double pace = elapsed > settle_seconds && worked > 0 ? worked / elapsed : (double)progress->schedule->jobs;
+  double pace = elapsed > settle_seconds && done > 0 ? done / elapsed : (double)progress->schedule->jobs;
   return (total - done) / pace;
 }
 
@@ -47,7 +32,7 @@ static double describe_all(const sht_plan_progress *progress, char *out, size_t 
   const sht_schedule *schedule = progress->schedule;
   double done = 0, total = 0;
   char duration[WORD_BYTES];
-  measure_work(schedule, &done, &total);
+  sht_schedule_work(schedule, &done, &total);
   size_t length =
       (size_t)snprintf(out, size, "%" PRIu64 " of %" PRIu64 " runs done", sht__plan_done(schedule), schedule->distinct);
   uint64_t failed = count_state(schedule, SHT_SLOT_FAILED);
@@ -147,7 +132,7 @@ static void describe_change(const sht_schedule *schedule, uint64_t index, char *
   } else if (slot->state == SHT_SLOT_FAILED) {
     (void)snprintf(out, size, "%s: failed: %s", name, slot->problem);
   } else {
-    (void)snprintf(out, size, "%s: %s; its result is awaited", name, state);
+    (void)snprintf(out, size, "%s: %s; %s", name, state, schedule->leave ? "left to it" : "its result is awaited");
   }
 }
 
@@ -163,11 +148,9 @@ static void on_changed(void *context, const sht_schedule *schedule, uint64_t ind
 }
 
 void sht__plan_progress_open(sht_plan_progress *progress, const sht_cli *cli, const sht_schedule *schedule) {
-  double total = 0;
   *progress = (sht_plan_progress){
       .schedule = schedule, .mode = sht__progress_mode_of(cli), .terminal = sht__terminal_of(stderr)};
   progress->began = progress->drawn = sht__clock_seconds();
-  measure_work(schedule, &progress->work_before, &total);
 }
 
 sht_schedule_observer sht__plan_observer(sht_plan_progress *progress) {

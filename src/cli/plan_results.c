@@ -55,6 +55,9 @@ sht_status sht__plan_summary(const sht_cli *cli, const sht_schedule *schedule, c
   if (experiment->scale_note[0] != '\0') {
     (void)printf("Scaled (%s): %s\n", experiment->scale, experiment->scale_note);
   }
+  if (experiment->changed[0] != '\0') {
+    (void)printf("Changed: %s\n", experiment->changed);
+  }
   tell_failures(schedule);
   (void)printf("Report  %s\n", folder);
   return SHT_OK;
@@ -88,6 +91,8 @@ static void add_plan(sht_json *json, const sht_schedule *schedule) {
   sht_json_add_text(json, "title", experiment->title);
   sht_json_add_text(json, "scale", experiment->scale);
   sht_json_add_text(json, "scale_note", experiment->scale_note);
+  sht_json_add_text(json, "changed", experiment->changed[0] != '\0' ? experiment->changed : NULL);
+  sht_json_add_text(json, "command", experiment->command);
   sht_json_add_text(json, "store", schedule->store);
   sht_json_add_count(json, "distinct", schedule->distinct);
   sht_json_add_count(json, "found", schedule->found);

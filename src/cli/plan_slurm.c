@@ -4,55 +4,59 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "cli/answer.h"
 #include "cli/plan.h"
+#include "lab/report_files.h"
 
 enum { PATH_BYTES = 4096 };
-
-// A word for a POSIX shell, in single quotes.
-static void put_word(FILE *out, const char *word) {
-  (void)fputc('\'', out);
-  for (; *word != '\0'; word++) {
-    (void)fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
-  }
-  (void)fputc('\'', out);
-}
-
-// The absolute path of an existing file, or the word itself.
-static void put_path(FILE *out, const char *path) {
-  char *absolute = realpath(path, NULL);
-  put_word(out, absolute != NULL ? absolute : path);
-  free(absolute);
-}
 
 static void put_program(FILE *out) {
   char path[PATH_BYTES];
   ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
   path[length > 0 ? length : 0] = '\0';
-  put_word(out, length > 0 ? path : "shatter");
+  sht_text_shell(out, length > 0 ? path : "shatter");
+}
+
+// One of the verb's own options, where it was given.
+static void put_option(FILE *out, const sht_cli *cli, const char *name) {
+  if (sht__cli_text(cli, name) != NULL) {
+    (void)fprintf(out, " --%s=", name);
+    sht_text_shell(out, sht__cli_text(cli, name));
+  }
+}
+
+// Paths among the options are those of the folder that the script was made in.
+static void put_folder(FILE *out) {
+  char path[PATH_BYTES];
+  if (getcwd(path, sizeof path) != NULL) {
+    (void)fputs("cd ", out);
+    sht_text_shell(out, path);
+    (void)fputs(" || exit 1\n", out);
+  }
 }
 
 static void put_command(FILE *out, const sht_cli *cli, const sht_schedule *schedule) {
   put_program(out);
   (void)fputs(" run ", out);
-  put_path(out, cli->arguments[0]);
-  if (sht__cli_text(cli, "scale") != NULL) {
-    (void)fputs(" --scale ", out);
-    put_word(out, sht__cli_text(cli, "scale"));
-  }
+  sht_text_shell(out, cli->arguments[0]);
+  put_option(out, cli, "scale");
+  put_option(out, cli, "report");
   for (int i = 0; i < cli->flag_count; i++) {
     const char *name = cli->flags[i].option->name;
     if (strcmp(name, "store") != 0 && strcmp(name, "threads") != 0) {
       (void)fprintf(out, " --%s=", name);
-      put_word(out, cli->flags[i].text);
+      sht_text_shell(out, cli->flags[i].text);
     }
   }
   (void)fputs(" --store ", out);
-  put_path(out, schedule->store);
+  sht_text_shell(out, schedule->store);
   (void)fputs(" --jobs 1 --threads \"${SLURM_CPUS_PER_TASK:-1}\" --leave --progress plain", out);
 }
 
 static void put_script(FILE *out, const sht_cli *cli, const sht_schedule *schedule, uint64_t tasks) {
+  char name[SHT_LABEL_MAX];
+  (void)sht__file_name(schedule->experiment->name, name, sizeof name);
   (void)fprintf(
       out,
       "#!/bin/sh\n"
@@ -66,8 +70,10 @@ static void put_script(FILE *out, const sht_cli *cli, const sht_schedule *schedu
       " runs of %s are left. Every task trains those that no other task has taken, so that fewer tasks\n"
       "# than runs do as well (sbatch --array=1-8). Two minutes before its time is up a task saves its run, ends with\n"
       "# code 75 and is queued again. The store has to be a folder that all nodes see and whose locks they share.\n"
-      "srun --ntasks=1 ",
-      schedule->experiment->name, tasks, tasks, schedule->experiment->name);
+      "# Cores for each task: sbatch --cpus-per-task=N; srun has to be told of them again.\n",
+      name, tasks, tasks, name);
+  put_folder(out);
+  (void)fputs("srun --ntasks=1 --cpus-per-task=\"${SLURM_CPUS_PER_TASK:-1}\" ", out);
   put_command(out, cli, schedule);
   (void)fputs(
       "\n"

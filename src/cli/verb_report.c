@@ -138,11 +138,8 @@ static sht_status write_files(const sht_cli *cli, const sht_run *runs, uint64_t 
                      : sht_report_write(runs, count, *path, error);
 }
 
-static sht_status write_report(sht_cli *cli, const sht_run *runs, uint64_t count, sht_error *error) {
-  const char *path = NULL;
-  char verdict[VERDICT_BYTES];
-  SHT_TRY(sht_report_verdict(runs, count, verdict, sizeof verdict, error));
-  SHT_TRY(write_files(cli, runs, count, &path, error));
+static sht_status tell(sht_cli *cli, const sht_run *runs, uint64_t count, const char *path, const char *verdict,
+                       sht_error *error) {
   if (cli->json) {
     sht_json json = {0};
     sht_json_add_text(&json, "output", path);
@@ -154,6 +151,19 @@ static sht_status write_report(sht_cli *cli, const sht_run *runs, uint64_t count
   SHT_TRY(print_summary(runs, count, error));
   (void)printf("\nReport on %" PRIu64 " run%s: %s\n", count, count == 1 ? "" : "s", path);
   return SHT_OK;
+}
+
+static sht_status write_report(sht_cli *cli, const sht_run *runs, uint64_t count, sht_error *error) {
+  const char *path = NULL;
+  char verdict[VERDICT_BYTES];
+  SHT_TRY(sht_report_verdict(runs, count, verdict, sizeof verdict, error));
+  // What there is to say does not depend on whether its files can be written.
+  sht_status written = write_files(cli, runs, count, &path, error);
+  if (path == NULL) {
+    return written;
+  }
+  sht_status told = tell(cli, runs, count, path, verdict, written == SHT_OK ? error : NULL);
+  return written != SHT_OK ? written : told;
 }
 
 static sht_status report(sht_cli *cli, sht_store *store, sht_error *error) {
@@ -173,7 +183,7 @@ static sht_status report(sht_cli *cli, sht_store *store, sht_error *error) {
 
 static sht_status update(sht_cli *cli, const char *path, sht_error *error) {
   uint64_t blocks = 0;
-  SHT_TRY(sht__report_update(path, cli->config.store, &blocks, error));
+  SHT_TRY(sht__report_update(path, cli->config.store, sht__cli_is_set(cli, "lossy"), &blocks, error));
   if (cli->json) {
     sht_json json = {0};
     sht_json_add_text(&json, "output", path);
@@ -222,6 +232,9 @@ static const sht_cli_option options[] = {
      .type = SHT_OPTION_TEXT,
      .value_name = "PAGE",
      .help = "make the tables inside a page of Markdown anew"},
+    {.name = "lossy",
+     .type = SHT_OPTION_BOOL,
+     .help = "with --update: also where the store has fewer numbers than the page"},
     {.name = NULL},
 };
 

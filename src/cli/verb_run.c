@@ -1,15 +1,17 @@
 // shatter run: all runs of an experiment: the plan, the work, the summary and the report.
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "cli/plan.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 
-enum { PATH_BYTES = 2048, WORD_BYTES = 64 };
+enum { PATH_BYTES = 2048, WORD_BYTES = 64, CHANGED_BYTES = 24 };
 
 static sht_status open_experiment(const sht_cli *cli, sht_experiment **out, sht_error *error) {
   sht_setting above[SHT_CLI_FLAGS_MAX + 1];
@@ -35,17 +37,32 @@ static sht_status open_schedule(const sht_cli *cli, const sht_experiment *experi
   return sht_schedule_open(experiment, &options, out, error);
 }
 
+// "-changed-1a2b3c4d" for what stands above the page, so that the page's own report is left alone; "" for nothing.
+static sht_status name_changes(const sht_experiment *experiment, char out[CHANGED_BYTES], sht_error *error) {
+  char hex[65];
+  out[0] = '\0';
+  if (experiment->changed[0] == '\0') {
+    return SHT_OK;
+  }
+  SHT_TRY(sht_hash_bytes(experiment->changed, strlen(experiment->changed), hex, error));
+  (void)snprintf(out, CHANGED_BYTES, "-changed-%.8s", hex);
+  return SHT_OK;
+}
+
 // "STORE/report-fig1-small", or the folder of --report.
 static sht_status report_folder(const sht_cli *cli, const sht_schedule *schedule, char *out, sht_error *error) {
   const sht_experiment *experiment = schedule->experiment;
   const char *asked = sht__cli_text(cli, "report");
-  char name[2 * SHT_LABEL_MAX + 16];
+  char name[2 * SHT_LABEL_MAX + CHANGED_BYTES + 16];
+  char changes[CHANGED_BYTES];
   if (asked != NULL) {
     (void)snprintf(out, PATH_BYTES, "%s", asked);
     return SHT_OK;
   }
   bool full = strcmp(experiment->scale, "full") == 0;
-  (void)snprintf(name, sizeof name, "report-%s%s%s", experiment->name, full ? "" : "-", full ? "" : experiment->scale);
+  SHT_TRY(name_changes(experiment, changes, error));
+  (void)snprintf(name, sizeof name, "report-%s%s%s%s", experiment->name, full ? "" : "-", full ? "" : experiment->scale,
+                 changes);
   return sht_path_join(out, PATH_BYTES, schedule->store, name, error);
 }
 
@@ -73,10 +90,13 @@ static sht_status judge(const sht_schedule *schedule) {
 
 static sht_status stopped(const sht_cli *cli, const sht_schedule *schedule, sht_status status, sht_error *error) {
   char why[SHT_ERROR_MESSAGE_MAX / 2];
-  char again[PATH_BYTES];
+  char *again = NULL;
   (void)snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, error->message);
-  return SHT_FAIL(error, status, "%s; what is done is saved: %" PRIu64 " of %" PRIu64 " runs. Go on with:\n  %s", why,
-                  sht__plan_done(schedule), schedule->distinct, sht__plan_command(cli, again, sizeof again));
+  SHT_TRY(sht__plan_command(cli, schedule, &again, error));
+  (void)SHT_FAIL(error, status, "%s; what is done is saved: %" PRIu64 " of %" PRIu64 " runs. Go on with:\n  %s", why,
+                 sht__plan_done(schedule), schedule->distinct, again);
+  free(again);
+  return status;
 }
 
 static sht_status train_all(const sht_cli *cli, sht_schedule *schedule, sht_error *error) {
@@ -98,8 +118,13 @@ static sht_status train_all(const sht_cli *cli, sht_schedule *schedule, sht_erro
 static sht_status show(sht_cli *cli, const sht_schedule *schedule, sht_error *error) {
   char folder[PATH_BYTES];
   SHT_TRY(report_folder(cli, schedule, folder, error));
-  SHT_TRY(sht__plan_report(cli, schedule, folder, on_noted, error));
-  SHT_TRY(cli->json ? sht__plan_answer(cli, schedule, folder, error) : sht__plan_summary(cli, schedule, folder, error));
+  // The results do not depend on whether a report can be written.
+  sht_status written = sht__plan_report(cli, schedule, folder, on_noted, error);
+  sht_status told = cli->json ? sht__plan_answer(cli, schedule, folder, written == SHT_OK ? error : NULL)
+                              : sht__plan_summary(cli, schedule, folder, written == SHT_OK ? error : NULL);
+  if (written != SHT_OK || told != SHT_OK) {
+    return written != SHT_OK ? written : told;
+  }
   return judge(schedule);
 }
 

@@ -1,16 +1,19 @@
 // shatter version: which shatter this is.
 #include <stdio.h>
 
+#include "base/commit.h"
 #include "cli/answer.h"
 #include "cli/verbs.h"
 
 static sht_status run(sht_cli *cli, sht_error *error) {
   if (!cli->json) {
-    (void)printf("shatter %s\n", SHATTER_VERSION);
+    const char *commit = sht__commit();
+    (void)printf("shatter %s%s%s\n", SHATTER_VERSION, commit != NULL ? ", commit " : "", commit != NULL ? commit : "");
     return SHT_OK;
   }
   sht_json json = {0};
   sht_json_add_text(&json, "version", SHATTER_VERSION);
+  sht_json_add_text(&json, "commit", sht__commit());
   return sht__answer_print(cli, &json, error);
 }
 

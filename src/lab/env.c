@@ -5,15 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 
+#include "base/commit.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "lab/files.h"
-
-#ifndef SHATTER_COMMIT
-#define SHATTER_COMMIT ""  // built outside a repository
-#endif
 
 enum { TEXT_SIZE = 4096, CPUINFO_SIZE = 1 << 16 };
 
@@ -107,9 +103,9 @@ static sht_status add_options(sht_json *json, const sht_config *config, sht_erro
 static sht_status add_all(sht_json *json, const sht_env *env, sht_error *error) {
   sht_json_add_text(json, "identity", env->identity);
   sht_json_add_text(json, "family", env->family);
-  sht_json_add_number(json, "created", (double)time(NULL));
+  sht_json_add_number(json, "created", env->created);
   sht_json_add_text(json, "version", SHATTER_VERSION);
-  sht_json_add_text(json, "commit", SHATTER_COMMIT[0] != '\0' ? SHATTER_COMMIT : NULL);
+  sht_json_add_text(json, "commit", sht__commit());
   sht_json_add_text(json, "continued_from", env->continued_from);
   sht_json_add_text(json, "backend", env->engine->backend);
   sht_json_add_text(json, "numerics", env->engine->numerics);
@@ -144,21 +140,37 @@ static void take_options(const json_t *options, sht_config *config) {
   }
 }
 
-void sht__env_take(const char *folder, sht_run *run) {
+// The folder's env.json; NULL when there is none that can be read. json_decref.
+static json_t *open_env(const char *folder) {
   char path[SHT_LAB_PATH];
   char *text = NULL;
   uint64_t size = 0;
   json_t *object = NULL;
   if (sht_path_join(path, sizeof path, folder, SHT_FILE_ENV, NULL) != SHT_OK ||
       sht_file_read(path, (uint64_t)16 * TEXT_SIZE, &text, &size, NULL) != SHT_OK) {
-    return;
+    return NULL;
   }
-  if (sht_json_read(text, size, path, &object, NULL) == SHT_OK) {
+  (void)sht_json_read(text, size, path, &object, NULL);
+  sht_free(text);
+  return object;
+}
+
+void sht__env_take(const char *folder, sht_run *run) {
+  json_t *object = open_env(folder);
+  if (object != NULL) {
     (void)sht_json_get_text(object, "identity", run->id, sizeof run->id);
     (void)sht_json_get_text(object, "family", run->family, sizeof run->family);
     (void)sht_json_get_number(object, "created", &run->created);
     take_options(json_object_get(object, "options"), &run->config);
     json_decref(object);
   }
-  sht_free(text);
+}
+
+void sht__env_origin(const char *folder, double *created, char *continued_from) {
+  json_t *object = open_env(folder);
+  if (object != NULL) {
+    (void)sht_json_get_number(object, "created", created);
+    (void)sht_json_get_text(object, "continued_from", continued_from, SHT_TEXT_MAX);
+    json_decref(object);
+  }
 }

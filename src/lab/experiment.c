@@ -1,5 +1,6 @@
 // Opening an experiment by name or file, and the top level of its page: see shatter/experiment.h.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -22,6 +23,7 @@ void sht_experiment_close(sht_experiment *experiment) {
   sht_free(experiment->views);
   sht_free(experiment->runs);
   sht_free(experiment->sets);
+  free(experiment->command);
   sht_free(experiment);
 }
 
@@ -122,13 +124,63 @@ static sht_status read_text(sht__page *page, const char *path, const char *text,
   return status == SHT_OK ? sht__faults_end(&faults, SHT_CONFIG, page->error) : status;
 }
 
-static sht_status open_text(const char *path, const char *name, const char *folder, const char *text, const char *scale,
-                            const sht_setting *above, sht_experiment **out, sht_error *error) {
+// How it is computed, and with which random numbers: the runs are those of the page all the same.
+static bool keeps_experiment(const char *option) {
+  return strcmp(option, "seed") == 0 || strcmp(option, "device") == 0 || strcmp(option, "precision") == 0;
+}
+
+// Says in the order of the table what the settings above the page change.
+static void say_changes(const sht__page *page) {
+  sht_experiment *experiment = page->experiment;
+  size_t length = 0;
+  experiment->comparable = strcmp(experiment->scale, "full") == 0;
+  for (size_t i = 0; i < sht_option_count && length < sizeof experiment->changed; i++) {
+    char value[SHT_TEXT_MAX];
+    if (page->changed[i]) {
+      sht_config_get(&experiment->runs[0].config, &sht_options[i], value, sizeof value);
+      length += (size_t)snprintf(experiment->changed + length, sizeof experiment->changed - length, "%s%s %s",
+                                 length > 0 ? ", " : "", sht_options[i].name, value);
+      experiment->comparable = experiment->comparable && keeps_experiment(sht_options[i].name);
+    }
+  }
+}
+
+static sht_status write_command(const sht__page *page, const char *spec, sht_error *error) {
+  sht_experiment *experiment = page->experiment;
+  size_t size = 0;
+  FILE *out = open_memstream(&experiment->command, &size);
+  if (out == NULL) {
+    return SHT_FAIL(error, SHT_MEMORY, "no memory for a command");
+  }
+  (void)fputs("shatter run ", out);
+  sht_text_shell(out, spec);
+  if (strcmp(experiment->scale, "full") != 0) {
+    (void)fputs(" --scale ", out);
+    sht_text_shell(out, experiment->scale);
+  }
+  for (const sht_setting *setting = page->above; setting != NULL && setting->name != NULL; setting++) {
+    (void)fprintf(out, " --%s=", setting->name);
+    sht_text_shell(out, setting->text);
+  }
+  return fclose(out) == 0 ? SHT_OK : SHT_FAIL(error, SHT_MEMORY, "no memory for a command");
+}
+
+// What is opened: spec as the caller gave it, path for messages, folder where its files are.
+typedef struct origin {
+  const char *spec, *path, *name, *folder;
+} origin;
+
+static sht_status open_text(const origin *from, const char *text, const char *scale, const sht_setting *above,
+                            sht_experiment **out, sht_error *error) {
   sht_experiment *experiment = NULL;
   SHT_TRY(SHT_ALLOC(&experiment, 1, "experiment", error));
-  (void)snprintf(experiment->name, sizeof experiment->name, "%s", name);
-  sht__page page = {.experiment = experiment, .above = above, .folder = folder, .error = error};
-  sht_status status = read_text(&page, path, text, scale);
+  (void)snprintf(experiment->name, sizeof experiment->name, "%s", from->name);
+  sht__page page = {.experiment = experiment, .above = above, .folder = from->folder, .error = error};
+  sht_status status = read_text(&page, from->path, text, scale);
+  if (status == SHT_OK) {
+    say_changes(&page);
+    status = write_command(&page, from->spec, error);
+  }
   if (status != SHT_OK) {
     sht_experiment_close(experiment);
     return status;
@@ -156,7 +208,7 @@ static sht_status open_file(const char *path, const char *scale, const sht_setti
   SHT_TRY(sht_file_read(path, SHT__YAML_SIZE_MAX, &text, &size, error));
   split_path(path, name, folder);
   sht_status status = strlen(text) == size
-                          ? open_text(path, name, folder, text, scale, above, out, error)
+                          ? open_text(&(origin){path, path, name, folder}, text, scale, above, out, error)
                           : SHT_FAIL(error, SHT_CONFIG, "%s: holds the character NUL; is it text?", path);
   sht_free(text);
   return status;
@@ -175,7 +227,7 @@ sht_status sht_experiment_open(const char *spec, const char *scale, const sht_se
     if (strcmp(shipped->name, spec) == 0) {
       char path[SHT_LABEL_MAX];
       (void)snprintf(path, sizeof path, "%s.yaml", spec);
-      return open_text(path, spec, "", shipped->text, scale, above, out, error);
+      return open_text(&(origin){spec, path, spec, ""}, shipped->text, scale, above, out, error);
     }
   }
   size_t length = strlen(spec);

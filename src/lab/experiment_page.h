@@ -12,9 +12,10 @@ typedef struct sht__page {
   sht_experiment *experiment;  // being filled
   sht__faults *faults;
   const sht__yaml_node *root;
-  const sht__yaml_node *scale;  // the chosen scale's mapping; NULL: full size
-  const sht_setting *above;     // ended by a NULL name; NULL: none
-  const char *folder;           // of the page's file; "": a shipped page
+  const sht__yaml_node *scale;     // the chosen scale's mapping; NULL: full size
+  const sht_setting *above;        // ended by a NULL name; NULL: none
+  bool changed[SHT__OPTIONS_MAX];  // by the option's row in the table: `above` changes it in a run
+  const char *folder;              // of the page's file; "": a shipped page
   uint64_t run_room;
   sht_error *error;
   sht_status status;  // SHT_MEMORY when that was the end

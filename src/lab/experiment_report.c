@@ -46,6 +46,9 @@ sht_status sht_experiment_report(const sht_experiment *experiment, const sht_run
   for (uint64_t i = 0; i < experiment->view_count && status == SHT_OK; i++) {
     status = export_view(&results, i, &how, error);
   }
+  if (status == SHT_OK) {
+    status = sht__export_end(&how, error);
+  }
   sht__results_close(&results);
   return status;
 }

@@ -46,9 +46,9 @@ sht_status sht__view_curves(const sht__results *results, const sht_plan_view *vi
 sht_status sht__view_sweep(const sht__results *results, const sht_plan_view *view, const sht__axis *axis,
                            sht__plot *plot, sht_error *error);
 
-// The title of a view and the note of its scale.
+// The title of a view, and what sets its experiment apart from that of the page: its scale and what was changed.
 void sht__view_title(const sht_experiment *experiment, uint64_t index, char what[SHT__PLOT_TEXT],
-                     char note[SHT__PLOT_TEXT]);
+                     sht__variant *variant);
 // The name of the view's files, safe and different for each view.
 char *sht__view_name(const sht_experiment *experiment, uint64_t index, char *out, size_t size);
 

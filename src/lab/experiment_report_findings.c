@@ -9,16 +9,15 @@ enum { STEADY_FROM = 3 };  // points
 
 static const double near_paper = 0.01;  // one percentage point
 
-// Where a line begins and ends, and its mean height.
+// Where a line begins and ends.
 typedef struct course {
   const sht__plot_series *series;
-  double first_x, first, last_x, last, mean;
+  double first_x, first, last_x, last;
   bool rises;  // there are some points between, and none lies below the one before
 } course;
 
 static bool follow(const sht__plot_series *series, course *out) {
   uint64_t count = 0;
-  double sum = 0;
   *out = (course){.series = series, .rises = true};
   for (uint64_t i = 0; i < series->count; i++) {
     if (!isfinite(series->y[i])) {
@@ -31,19 +30,17 @@ static bool follow(const sht__plot_series *series, course *out) {
     out->rises = out->rises && (count == 0 || series->y[i] >= out->last);
     out->last_x = series->x[i];
     out->last = series->y[i];
-    sum += series->y[i];
     count++;
   }
   out->rises = out->rises && count >= STEADY_FROM;
-  out->mean = count > 0 ? sum / (double)count : NAN;
   return count > 0;
 }
 
-// The lines that have points; of them those that end lowest and highest, and the one that is highest on average.
+// The lines that have points; of them those that end lowest and highest.
 typedef struct summary {
   course all[SHT_SVG_LINES_MAX];
   size_t count;
-  const course *lowest, *highest, *slowest;
+  const course *lowest, *highest;
   bool all_rise;
 } summary;
 
@@ -58,7 +55,6 @@ static void summarise(const sht__plot *plot, summary *out) {
     out->count++;
     out->lowest = out->lowest == NULL || c->last < out->lowest->last ? c : out->lowest;
     out->highest = out->highest == NULL || c->last > out->highest->last ? c : out->highest;
-    out->slowest = out->slowest == NULL || c->mean > out->slowest->mean ? c : out->slowest;
     out->all_rise = out->all_rise && c->rises && c->last > c->first;
   }
 }
@@ -96,14 +92,41 @@ static bool find_nothing(const summary *s, char *finding) {
   return s->count == 0;
 }
 
+// Where along x a line first lies below a bound; NaN: nowhere.
+static double reaches(const sht__plot_series *series, double bound) {
+  for (uint64_t i = 0; i < series->count; i++) {
+    if (series->y[i] < bound) {
+      return series->x[i];
+    }
+  }
+  return NAN;
+}
+
+// The line that comes below the bound last; NULL: several do. Lines that end at different lengths, because they stop
+// when they are fitted, are judged alike by that.
+static const course *find_slowest(const summary *s, double bound) {
+  const course *slowest = NULL;
+  double last = -INFINITY;
+  for (size_t i = 0; i < s->count; i++) {
+    double at = reaches(s->all[i].series, bound);
+    if (at >= last) {
+      slowest = at > last ? &s->all[i] : NULL;
+      last = at;
+    }
+  }
+  return slowest;
+}
+
 static void find_losses(const summary *s, sht__plot *plot, double bound) {
   char text[SHT__TEXT_SIZE];
   char all[SHT__TEXT_SIZE] = "Both";
+  const course *slowest = find_slowest(s, bound);
   if (s->count != 2) {
     (void)snprintf(all, sizeof all, "All %zu", s->count);
   }
-  (void)snprintf(plot->finding, sizeof plot->finding, "%s reach a training loss below %s; slowest: %.200s", all,
-                 sht__number_text(bound, 3, true, text, sizeof text), s->slowest->series->label);
+  (void)snprintf(plot->finding, sizeof plot->finding, "%s reach a training loss below %s%s%.200s", all,
+                 sht__number_text(bound, 3, true, text, sizeof text),
+                 slowest == NULL ? "" : "; slowest: ", slowest == NULL ? "" : slowest->series->label);
 }
 
 // The line's name without its quantity, which the sentence has named.

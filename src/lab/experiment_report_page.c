@@ -6,6 +6,14 @@
 #include "lab/experiment_report.h"
 #include "lab/svg_text.h"
 
+static void write_variant(FILE *out, const char *what, const char *text) {
+  if (text[0] != '\0') {
+    (void)fprintf(out, "<p class=\"scale\"><strong>%s</strong> ", what);
+    sht__xml_text(out, text);
+    (void)fputs("</p>\n", out);
+  }
+}
+
 static void write_head(FILE *out, const sht__results *results) {
   const sht_experiment *experiment = results->experiment;
   sht__head_write(out);
@@ -19,11 +27,8 @@ static void write_head(FILE *out, const sht__results *results) {
   (void)fputs("</p>\n<h1>", out);
   sht__xml_text(out, experiment->title);
   (void)fputs("</h1>\n", out);
-  if (experiment->scale_note[0] != '\0') {
-    (void)fputs("<p class=\"scale\"><strong>Scaled down.</strong> ", out);
-    sht__xml_text(out, experiment->scale_note);
-    (void)fputs("</p>\n", out);
-  }
+  write_variant(out, "Scaled down.", experiment->scale_note);
+  write_variant(out, "Changed:", experiment->changed);
 }
 
 static bool same_but_seed(const sht_run *a, const sht_run *b) {

@@ -10,12 +10,8 @@
 enum { OPEN_BELOW = 7 };  // so many commands are shown without being asked for
 
 static void write_how(FILE *out, const sht_experiment *experiment) {
-  (void)fputs("<pre><code>shatter run ", out);
-  sht__xml_text(out, experiment->name);
-  if (experiment->scale[0] != '\0' && strcmp(experiment->scale, "full") != 0) {
-    (void)fputs(" --scale ", out);
-    sht__xml_text(out, experiment->scale);
-  }
+  (void)fputs("<pre><code>", out);
+  sht__xml_text(out, experiment->command);
   (void)fputs("</code></pre>\n", out);
 }
 

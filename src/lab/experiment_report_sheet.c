@@ -36,8 +36,8 @@ static progress count_row(const sht__results *results, const sht_plan_view *view
   return row;
 }
 
-static void set_remark(const progress *p, sht__sheet_row *row) {
-  row->comparable = p->complete > 0 && p->complete == p->begun;
+static void set_remark(const progress *p, bool of_papers_size, sht__sheet_row *row) {
+  row->comparable = of_papers_size && p->complete > 0 && p->complete == p->begun;
   if (p->begun == 0) {
     (void)snprintf(row->remark, sizeof row->remark, "not measured yet");
   } else if (p->complete == 0) {
@@ -107,7 +107,7 @@ static sht_status fill_sheet(const sht__results *results, const sht_plan_view *v
   for (size_t r = 0; r < count; r++) {
     progress p = count_row(results, view, names[r]);
     (void)snprintf(sheet->rows[r].label, sizeof sheet->rows[r].label, "%s", names[r]);
-    set_remark(&p, &sheet->rows[r]);
+    set_remark(&p, results->experiment->comparable, &sheet->rows[r]);
     SHT_TRY(set_command(results, view, names[r], &sheet->rows[r], error));
     for (size_t c = 0; c < sheet->column_count; c++) {
       fill_cell(results, view, names[r], &sheet->columns[c], sht__sheet_cell(sheet, r, c));
@@ -124,7 +124,7 @@ sht_status sht__view_sheet(const sht__results *results, uint64_t index, sht__she
   *out = (sht__sheet){.column_count = view->y_count};
   (void)snprintf(out->id, sizeof out->id, "view-%" PRIu64, index + 1);
   (void)sht__view_name(results->experiment, index, out->name, sizeof out->name);
-  sht__view_title(results->experiment, index, out->what, out->note);
+  sht__view_title(results->experiment, index, out->what, &out->variant);
   for (size_t c = 0; c < out->column_count; c++) {
     if (!sht__quantity_find(view->y[c], &out->columns[c])) {
       return SHT_FAIL(error, SHT_INTERNAL, "%s: no quantity \"%s\"", view->name, view->y[c]);

@@ -21,11 +21,27 @@ char *sht__view_name(const sht_experiment *experiment, uint64_t index, char *out
   return out;
 }
 
+static void describe_variant(const sht_experiment *experiment, sht__variant *out) {
+  bool scaled = experiment->scale_note[0] != '\0';
+  bool changed = experiment->changed[0] != '\0';
+  *out = (sht__variant){.note = ""};
+  if (scaled) {
+    (void)snprintf(out->note, sizeof out->note, "%s", experiment->scale_note);
+    (void)snprintf(out->mark, sizeof out->mark, "scale %s", experiment->scale);
+  }
+  if (changed) {
+    size_t note = strlen(out->note);
+    size_t mark = strlen(out->mark);
+    (void)snprintf(out->note + note, sizeof out->note - note, "%sChanged: %s.", scaled ? " " : "", experiment->changed);
+    (void)snprintf(out->mark + mark, sizeof out->mark - mark, "%schanged: %s", scaled ? ", " : "", experiment->changed);
+  }
+}
+
 void sht__view_title(const sht_experiment *experiment, uint64_t index, char what[SHT__PLOT_TEXT],
-                     char note[SHT__PLOT_TEXT]) {
+                     sht__variant *variant) {
   const sht_plan_view *view = &experiment->views[index];
   (void)snprintf(what, SHT__PLOT_TEXT, "%.120s: %.800s", view->name, view->title);
-  (void)snprintf(note, SHT__PLOT_TEXT, "%s", experiment->scale_note);
+  describe_variant(experiment, variant);
 }
 
 // The quantities that share a part's axis: all fractions together, each other quantity alone.
@@ -147,7 +163,7 @@ sht_status sht__view_plot(const sht__results *results, uint64_t index, uint32_t 
     size_t used = strlen(out->name);
     (void)snprintf(out->name + used, sizeof out->name - used, "-%s", out->y.name);
   }
-  sht__view_title(results->experiment, index, out->what, out->note);
+  sht__view_title(results->experiment, index, out->what, &out->variant);
   SHT_TRY(sweep ? sht__view_sweep(results, view, &axis, out, error)
                 : sht__view_curves(results, view, &axis, out, error));
   explain(out);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "lab/experiment_page.h"
 #include "shatter/data.h"
 #include "shatter/model.h"
@@ -155,11 +156,29 @@ static void apply_model_scale(set_reader *set) {
   }
 }
 
+// Keeps in mind which options that count are no longer what the page says.
+static void note_changes(set_reader *set, const sht_config *of_page) {
+  for (const sht_setting *setting = set->page->above; setting->name != NULL; setting++) {
+    const sht_option *option = sht_option_find(setting->name);
+    char before[SHT_TEXT_MAX];
+    char after[SHT_TEXT_MAX];
+    sht_config_get(of_page, option, before, sizeof before);
+    sht_config_get(&set->draft.config, option, after, sizeof after);
+    set->page->changed[option - sht_options] |= option->identity && strcmp(before, after) != 0;
+  }
+}
+
 static void apply_above(set_reader *set) {
-  const sht_setting *setting = set->page->above;
-  for (; setting != NULL && setting->name != NULL && set->page->status == SHT_OK; setting++) {
-    set->page->status =
-        sht_config_set(&set->draft.config, setting->name, setting->text, setting->name, set->page->error);
+  sht__page *page = set->page;
+  const sht_config of_page = set->draft.config;
+  if (page->above == NULL) {
+    return;
+  }
+  for (const sht_setting *setting = page->above; setting->name != NULL && page->status == SHT_OK; setting++) {
+    page->status = sht_config_set(&set->draft.config, setting->name, setting->text, setting->name, page->error);
+  }
+  if (page->status == SHT_OK) {
+    note_changes(set, &of_page);
   }
 }
 
@@ -262,23 +281,26 @@ static void expand_point(set_reader *set, const uint64_t *places) {
   }
 }
 
-// The number of points; 0 when an axis has no values (which was reported) or there are too many (which is).
-static uint64_t count_points(set_reader *set) {
-  uint64_t points = 1;
+// The number of points for each of the alternatives, capped at the largest number there is; 0 when an axis has no
+// values (which was reported).
+static uint64_t count_points(const set_reader *set, uint64_t alternatives) {
+  uint64_t points = alternatives;
   for (int i = 0; i < set->axis_count; i++) {
-    points *= set->axes[i].values.count;
-    if (points > SHT__RUNS_MAX) {
-      sht__fault(set->page->faults, set->map->at, set->name, "make the lists shorter", "more than %d runs",
-                 SHT__RUNS_MAX);
-      return 0;
-    }
+    points = sht_size_mul(points, set->axes[i].values.count, &points) ? points : UINT64_MAX;
   }
   return points;
 }
 
+static void fault_size(set_reader *set, uint64_t points) {
+  char count[32];
+  sht__fault(set->page->faults, set->map->at, set->name, "make the lists shorter",
+             "its lists and series stand for %s runs; a page has at most %d",
+             sht_text_count(points, count, sizeof count), SHT__RUNS_MAX);
+}
+
 // Every point of the grid; the first list turns slowest. Another fault at each of thousands of points helps nobody.
 static void expand_grid(set_reader *set) {
-  uint64_t points = count_points(set);
+  uint64_t points = count_points(set, 1);
   for (uint64_t point = 0; point < points && set->page->status == SHT_OK; point++) {
     uint64_t places[AXES_MAX] = {0};
     uint64_t rest = point;
@@ -287,7 +309,7 @@ static void expand_grid(set_reader *set) {
       rest /= set->axes[i].values.count;
     }
     expand_point(set, places);
-    if (set->page->faults->count > SHT__FAULTS_KEPT || set->page->experiment->run_count > SHT__RUNS_MAX) {
+    if (set->page->faults->count > SHT__FAULTS_KEPT) {
       break;
     }
   }
@@ -308,6 +330,11 @@ static void check_series(set_reader *set, const sht__yaml_node *list) {
 
 static void expand_series(set_reader *set) {
   const sht__yaml_node *list = sht__page_list(set->page, set->map, "series");
+  uint64_t points = count_points(set, list == NULL ? 1 : (uint64_t)list->count);
+  if (points > SHT__RUNS_MAX - set->page->experiment->run_count) {
+    fault_size(set, points);
+    return;
+  }
   if (list == NULL) {
     expand_grid(set);
     return;

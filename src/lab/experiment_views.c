@@ -44,12 +44,35 @@ static bool read_quantity(sht__page *page, const sht__yaml_node *node, bool of_e
   sht__quantity quantity;
   bool known = node->kind == SHT__YAML_SCALAR &&
                (of_epochs ? sht__quantity_is_of_epoch(node->text) : sht__quantity_find(node->text, &quantity));
-  if (known) {
-    (void)snprintf(out, SHT_LABEL_MAX, "%s", node->text);
-  } else {
+  if (!known) {
     fault_quantity(page, node, of_epochs);
+    return false;
   }
-  return known;
+  if (sht__quantity_is_text(node->text)) {
+    sht__fault(page->faults, node->at, NULL,
+               "to compare its values, put them into a grid or series; for shares of labels there is corruption",
+               "the values of %s are no numbers", node->text);
+    return false;
+  }
+  (void)snprintf(out, SHT_LABEL_MAX, "%s", node->text);
+  return true;
+}
+
+// Along x every run has its place: the model's own learning rate, say, has none.
+static void check_places(sht__page *page, const sht__yaml_node *x, const sht_plan_view *view) {
+  const sht_experiment *experiment = page->experiment;
+  const sht_plan_set *set = &experiment->sets[view->set];
+  const sht_option *option = sht_option_find(view->x);
+  for (uint64_t i = set->first; option != NULL && i < set->first + set->count; i++) {
+    char text[SHT_TEXT_MAX];
+    double number;
+    sht_config_get(&experiment->runs[i].config, option, text, sizeof text);
+    if (!sht__scalar_number(text, &number)) {
+      sht__fault(page->faults, x->at, view->name, "write the number itself", "a run has %s \"%.48s\": no place along x",
+                 option->name, text);
+      return;
+    }
+  }
 }
 
 static void read_columns(sht__page *page, const sht__yaml_node *map, const char *key, sht_plan_view *view) {
@@ -235,6 +258,9 @@ static void read_view(sht__page *page, const sht__yaml_node *map, bool is_table)
   }
   read_columns(page, map, is_table ? "columns" : "y", view);
   if (find_set(page, map, view) && page->faults->count == 0) {
+    if (view->kind == SHT_VIEW_SWEEP) {
+      check_places(page, x, view);
+    }
     read_paper(page, map, view);
   }
 }

@@ -41,6 +41,9 @@ void sht__result_add(sht_json *json, const sht_run *run);
 // Fills run->result and run->id from such an object. Errors: SHT_DATA, naming the member.
 sht_status sht__result_take(const json_t *object, const char *where, sht_run *run, sht_error *error);
 
+// The folder that sht_store_open opens for `path`, which is returned or has static storage.
+const char *sht__store_choose(const char *path);
+
 // Fills `out` from the folder's files. A file that cannot be read makes the run `damaged` and is no error.
 void sht__run_read(const char *folder, sht_run *out);
 

@@ -1,21 +1,8 @@
 // The command that trains a run again: see report.h.
 #include <string.h>
 
+#include "base/text.h"
 #include "lab/report.h"
-
-// A word for a POSIX shell: as it is when it holds nothing special, else in single quotes.
-static void write_word(FILE *out, const char *word) {
-  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,+=@%";
-  if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
-    (void)fputs(word, out);
-    return;
-  }
-  (void)fputc('\'', out);
-  for (; *word != '\0'; word++) {
-    (void)fputs(*word == '\'' ? "'\\''" : (char[]){*word, '\0'}, out);
-  }
-  (void)fputc('\'', out);
-}
 
 void sht__command_write(FILE *out, const sht_config *config) {
   static const char always[] = " model data labels pixels seed epochs ";
@@ -33,7 +20,7 @@ void sht__command_write(FILE *out, const sht_config *config) {
       (void)fprintf(out, " --%s%s", strcmp(value, "true") == 0 ? "" : "no-", option->name);
     } else {
       (void)fprintf(out, " --%s ", option->name);
-      write_word(out, value);
+      sht_text_shell(out, value);
     }
   }
 }

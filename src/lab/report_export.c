@@ -75,7 +75,7 @@ static sht_status export_report(const sht__report *report, sht__export *how, sht
       SHT_TRY(export_figure(&report->groups[g], g + 1, i, how, error));
     }
   }
-  return SHT_OK;
+  return sht__export_end(how, error);
 }
 
 sht_status sht_report_export(const sht_run *runs, uint64_t count, const char *folder, unsigned formats,

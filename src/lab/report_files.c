@@ -1,6 +1,7 @@
 // Exports figures and tables: see report_files.h.
 #include "lab/report_files.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,7 +91,20 @@ static sht_status convert(const char *svg, const char *format, const sht__plot *
     }
     return SHT_OK;
   }
+  if (status == SHT_INTERNAL) {
+    how->first_failure = how->failures++ == 0 ? fault : how->first_failure;
+    return SHT_OK;
+  }
   return status == SHT_OK ? SHT_OK : SHT_FAIL(error, status, "%s", fault.message);
+}
+
+sht_status sht__export_end(const sht__export *how, sht_error *error) {
+  if (how->failures == 0) {
+    return SHT_OK;
+  }
+  return SHT_FAIL(error, how->first_failure.status,
+                  "%" PRIu64 " file%s of PDF or PNG could not be made, all others are in %s: %s", how->failures,
+                  how->failures == 1 ? "" : "s", how->folder, how->first_failure.message);
 }
 
 sht_status sht__plot_export(const sht__plot *plot, sht__export *how, sht_error *error) {

@@ -11,12 +11,18 @@ typedef struct sht__export {
   unsigned formats;  // of sht_report_format
   void (*noted)(void *context, const char *sentence);
   void *context;
-  bool no_converter;  // rsvg-convert is not there; said once
+  bool no_converter;        // rsvg-convert is not there; said once
+  uint64_t failures;        // files that could not be converted
+  sht_error first_failure;  // of these
 } sht__export;
 
-// Writes FOLDER/NAME.csv, .svg, .pdf, .png of a figure; .csv, .tex, .md of a table, as far as asked for.
+// Writes FOLDER/NAME.csv, .svg, .pdf, .png of a figure; .csv, .tex, .md of a table, as far as asked for. A conversion
+// to PDF or PNG that fails is kept in mind, so that everything else is written.
 sht_status sht__plot_export(const sht__plot *plot, sht__export *how, sht_error *error);
 sht_status sht__sheet_export(const sht__sheet *sheet, const sht__export *how, sht_error *error);
+
+// After the last file: SHT_OK, or that conversions failed.
+sht_status sht__export_end(const sht__export *how, sht_error *error);
 
 // What writes a file's text.
 typedef sht_status (*sht__writer)(FILE *out, const void *what, sht_error *error);

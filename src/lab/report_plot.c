@@ -68,20 +68,21 @@ double sht__plot_runs(const sht__plot *plot) {
   return most;
 }
 
-static void write_row(FILE *out, const char *label, double x, double y, double spread, double n, const char *source) {
+// x, y, spread, n
+static void write_row(FILE *out, const char *label, const double values[4], const char *source, const char *variant) {
   sht__csv_text(out, true, label);
-  sht__csv_number(out, false, x);
-  sht__csv_number(out, false, y);
-  sht__csv_number(out, false, spread);
-  sht__csv_number(out, false, n);
+  for (int i = 0; i < 4; i++) {
+    sht__csv_number(out, false, values[i]);
+  }
   sht__csv_text(out, false, source);
+  sht__csv_text(out, false, variant);
   sht__csv_end(out);
 }
 
 void sht__plot_csv(FILE *out, const sht__plot *plot) {
   char spread[SHT__PLOT_NAME];
   (void)snprintf(spread, sizeof spread, "%s_sd", plot->y.name);
-  const char *const head[] = {"series", plot->x.name, plot->y.name, spread, "n", "source"};
+  const char *const head[] = {"series", plot->x.name, plot->y.name, spread, "n", "source", "variant"};
   for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
     sht__csv_text(out, i == 0, head[i]);
   }
@@ -89,10 +90,12 @@ void sht__plot_csv(FILE *out, const sht__plot *plot) {
   for (size_t i = 0; i < plot->series_count; i++) {
     const sht__plot_series *s = &plot->series[i];
     for (uint64_t p = 0; p < s->count; p++) {
-      write_row(out, s->label, s->x[p], s->y[p], s->spread[p], s->n[p], "measured");
+      const double values[] = {s->x[p], s->y[p], s->spread[p], s->n[p]};
+      write_row(out, s->label, values, "measured", plot->variant.mark);
     }
     for (uint64_t p = 0; p < s->paper_count; p++) {
-      write_row(out, s->label, s->paper_x[p], s->paper_y[p], NAN, NAN, "paper");
+      const double values[] = {s->paper_x[p], s->paper_y[p], NAN, NAN};
+      write_row(out, s->label, values, "paper", "");
     }
   }
 }

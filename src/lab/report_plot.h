@@ -8,6 +8,12 @@
 
 enum { SHT__PLOT_NAME = 160, SHT__PLOT_TEXT = 1024 };
 
+// What sets an experiment apart from the one that its page describes; both "" when nothing does.
+typedef struct sht__variant {
+  char note[SHT__PLOT_TEXT];  // in sentences, to stand in each output: that runs are scaled down, that options differ
+  char mark[SHT__PLOT_TEXT];  // in a few words: "scale small, changed: epochs 3"
+} sht__variant;
+
 // One line. Values are as measured (fractions, steps), not as people see them.
 typedef struct sht__plot_series {
   char label[SHT__LABEL_SIZE];
@@ -30,7 +36,7 @@ typedef struct sht__plot {
   char what[SHT__PLOT_TEXT];     // "Figure 1a: training loss ..."; "": nothing but the finding is said
   char finding[SHT__PLOT_TEXT];  // the title
   char caption[SHT__PLOT_TEXT];
-  char note[SHT__PLOT_TEXT];  // to stand in each output: that runs are scaled down; ""
+  sht__variant variant;
   sht__quantity x, y;
   size_t quantities;   // on its axis, one after another for each series; 0 or 1: one
   const char *leader;  // the last of them, which the finding speaks of; NULL: y
@@ -57,7 +63,7 @@ typedef enum sht__plot_size { SHT__PLOT_WIDE, SHT__PLOT_HALF, SHT__PLOT_NARROW, 
 
 // The drawing; of the size FILE it has its heading and note inside.
 sht_status sht__plot_svg(FILE *out, const sht__plot *plot, sht__plot_size size, sht_error *error);
-// series,x,y,y_sd,n,source; source is "measured" or "paper".
+// series,x,y,y_sd,n,source,variant; source is "measured" or "paper", variant its mark.
 void sht__plot_csv(FILE *out, const sht__plot *plot);
 // A <figure> with the drawing for wide and narrow screens, its caption, its numbers and its CSV.
 sht_status sht__plot_html(FILE *out, const sht__plot *plot, sht_error *error);

@@ -119,9 +119,9 @@ static void write_caption(FILE *out, const sht__plot *plot) {
   if (plot->series_count > SHT_SVG_LINES_MAX) {
     (void)fprintf(out, " The first %d of %zu lines are drawn.", SHT_SVG_LINES_MAX, plot->series_count);
   }
-  if (plot->note[0] != '\0') {
+  if (plot->variant.note[0] != '\0') {
     (void)fputs(" <strong>", out);
-    sht__xml_text(out, plot->note);
+    sht__xml_text(out, plot->variant.note);
     (void)fputs("</strong>", out);
   }
   (void)fputs("</p>\n", out);

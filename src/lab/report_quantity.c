@@ -110,6 +110,11 @@ bool sht__run_is_base(const sht_run *base, const sht_run *run) {
   return true;
 }
 
+bool sht__quantity_is_text(const char *name) {
+  const sht_option *option = sht_option_find(name);
+  return option != NULL && option->type != SHT_OPTION_COUNT && option->type != SHT_OPTION_NUMBER;
+}
+
 bool sht__quantity_is_result(const sht__quantity *quantity) {
   return !is(quantity, "corruption") && (is(quantity, "epochs") || sht_option_find(quantity->name) == NULL);
 }

@@ -30,6 +30,8 @@ double sht__quantity_of_epoch(const sht__quantity *quantity, const sht_epoch *ep
 // labels, for relative_time; may be NULL. NaN where there is no value: not trained, not fitted, diverged.
 double sht__quantity_of_run(const sht__quantity *quantity, const sht_run *run, const sht_run *base);
 
+// Whether it is an option whose values are no numbers: "model", "labels".
+bool sht__quantity_is_text(const char *name);
 // Whether it is measured, so that it changes while a run goes on; else the configuration says it.
 bool sht__quantity_is_result(const sht__quantity *quantity);
 

@@ -27,7 +27,7 @@ static sht_status run_program(char *const *arguments, sht_error *error) {
     }
   }
   if (!WIFEXITED(state) || WEXITSTATUS(state) != 0) {
-    return SHT_FAIL(error, SHT_INTERNAL, "rsvg-convert failed on %s; its message stands above", arguments[1]);
+    return SHT_FAIL(error, SHT_INTERNAL, "rsvg-convert failed on %s; its own message stands above", arguments[1]);
   }
   return SHT_OK;
 }

@@ -45,7 +45,7 @@ void sht__sheet_finish(sht__sheet *sheet) {
 
 double sht__sheet_difference(const sht__sheet *sheet, size_t row, size_t column) {
   const sht__cell *cell = sht__sheet_cell(sheet, row, column);
-  return sheet->note[0] != '\0' || !sheet->rows[row].comparable ? NAN : cell->value - cell->paper;
+  return sheet->rows[row].comparable ? cell->value - cell->paper : NAN;
 }
 
 bool sht__sheet_has_spread(const sht__sheet *sheet) {
@@ -114,6 +114,7 @@ static void write_head(FILE *out, const sht__sheet *sheet) {
     }
   }
   sht__csv_text(out, false, "remark");
+  sht__csv_text(out, false, "variant");
   sht__csv_end(out);
 }
 
@@ -131,6 +132,7 @@ void sht__sheet_csv(FILE *out, const sht__sheet *sheet) {
       sht__csv_number(out, false, sht__sheet_difference(sheet, r, c));
     }
     sht__csv_text(out, false, sheet->rows[r].remark);
+    sht__csv_text(out, false, sheet->variant.mark);
     sht__csv_end(out);
   }
 }

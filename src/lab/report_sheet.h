@@ -18,7 +18,7 @@ typedef struct sht__cell {
 typedef struct sht__sheet_row {
   char label[SHT__LABEL_SIZE];
   char remark[128];              // "not measured yet", "after 12 of 100 epochs", "not fitted"; ""
-  bool comparable;               // finished, so that it can stand beside the paper's
+  bool comparable;               // finished and of the paper's size, so that a difference to the paper can be formed
   char command[SHT__PLOT_TEXT];  // that makes it
 } sht__sheet_row;
 
@@ -27,7 +27,7 @@ typedef struct sht__sheet {
   char id[SHT__PLOT_NAME];
   char what[SHT__PLOT_TEXT];
   char finding[SHT__PLOT_TEXT];
-  char note[SHT__PLOT_TEXT];  // not "": scaled down, so that no difference to the paper is formed
+  sht__variant variant;
   sht__quantity columns[SHT__SHEET_COLUMNS];
   bool has_paper[SHT__SHEET_COLUMNS];
   size_t column_count;
@@ -61,7 +61,7 @@ char *sht__sheet_legend(const sht__sheet *sheet, char *out, size_t size);
 sht_status sht__report_sheet(const sht__report *report, sht__sheet *out, sht_error *error);
 
 sht_status sht__sheet_html(FILE *out, const sht__sheet *sheet, sht_error *error);
-// series, then for each column NAME, NAME_sd, NAME_n, NAME_paper, NAME_difference, and remark.
+// series, then for each column NAME, NAME_sd, NAME_n, NAME_best, NAME_paper, NAME_difference, then remark and variant.
 void sht__sheet_csv(FILE *out, const sht__sheet *sheet);
 // A table environment for the booktabs package.
 void sht__sheet_tex(FILE *out, const sht__sheet *sheet);

@@ -109,9 +109,9 @@ static sht_status write_csv_link(FILE *out, const sht__sheet *sheet, sht_error *
 static void write_caption(FILE *out, const sht__sheet *sheet) {
   char legend[SHT__PLOT_NAME];
   (void)fprintf(out, "<p class=\"caption\">%s", sht__sheet_legend(sheet, legend, sizeof legend));
-  if (sheet->note[0] != '\0') {
+  if (sheet->variant.note[0] != '\0') {
     (void)fputs(" <strong>", out);
-    sht__xml_text(out, sheet->note);
+    sht__xml_text(out, sheet->variant.note);
     (void)fputs("</strong> No difference to the paper is formed.", out);
   }
   (void)fputs("</p>\n", out);

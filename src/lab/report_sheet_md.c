@@ -99,11 +99,11 @@ void sht__sheet_md(FILE *out, const sht__sheet *sheet, bool with_commands) {
     write_row(out, sheet, r, with_commands);
   }
   (void)sht__sheet_legend(sheet, legend, sizeof legend);
-  if (legend[0] != '\0' || sheet->note[0] != '\0') {
-    (void)fprintf(out, "\n%s%s", legend, legend[0] != '\0' && sheet->note[0] != '\0' ? " " : "");
-    if (sheet->note[0] != '\0') {
+  if (legend[0] != '\0' || sheet->variant.note[0] != '\0') {
+    (void)fprintf(out, "\n%s%s", legend, legend[0] != '\0' && sheet->variant.note[0] != '\0' ? " " : "");
+    if (sheet->variant.note[0] != '\0') {
       (void)fputs("**", out);
-      sht__md_text(out, sheet->note);
+      sht__md_text(out, sheet->variant.note);
       (void)fputs("**", out);
     }
     (void)fputc('\n', out);

@@ -109,6 +109,8 @@ static void write_ours(FILE *out, const sht__quantity *quantity, const sht__cell
 
 static void write_row(FILE *out, const sht__sheet *sheet, size_t row) {
   char text[SHT__TEXT_SIZE];
+  // A bracket or a star after the end of the row before would be an argument of that.
+  (void)fputs("{}", out);
   write_text(out, sheet->rows[row].label);
   if (sht__sheet_has_spread(sheet)) {
     (void)fprintf(out, " & %" PRIu32, sht__sheet_row_runs(sheet, row));
@@ -143,9 +145,9 @@ void sht__sheet_tex(FILE *out, const sht__sheet *sheet) {
   write_text(out, sheet->finding);
   (void)fputs(". ", out);
   write_text(out, sht__sheet_legend(sheet, legend, sizeof legend));
-  if (sheet->note[0] != '\0') {
+  if (sheet->variant.note[0] != '\0') {
     (void)fputs(" \\textbf{", out);
-    write_text(out, sheet->note);
+    write_text(out, sheet->variant.note);
     (void)fputc('}', out);
   }
   (void)fputs("}\n\\label{tab:", out);

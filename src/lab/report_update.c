@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "lab/experiment_report.h"
+#include "lab/files.h"
 #include "lab/svg_text.h"
 #include "shatter/schedule.h"
 
@@ -19,7 +20,14 @@ static const char ending[] = "<!-- end -->";
 
 typedef struct block {
   char experiment[WORD_SIZE], view[WORD_SIZE], scale[WORD_SIZE];
+  const char *old, *end;  // inside the page: the text to be replaced, and the line that ends the block
 } block;
+
+// What is made anew.
+typedef struct page {
+  const char *path, *text, *store;
+  bool lossy;
+} page;
 
 // An experiment with its runs. Planning takes seconds, so that it serves for all blocks in a row that show it.
 typedef struct source {
@@ -71,6 +79,11 @@ static sht_status write_plots(FILE *out, const sht__results *results, uint64_t i
     if (status == SHT_OK && sht__plot_has_points(&plot)) {
       (void)fputc('\n', out);
       write_points(out, &plot);
+    }
+    if (status == SHT_OK && plot.variant.note[0] != '\0') {
+      (void)fputs("\n**", out);
+      sht__md_text(out, plot.variant.note);
+      (void)fputs("**\n", out);
     }
     sht__plot_close(&plot);
     SHT_TRY(status);
@@ -142,7 +155,7 @@ static sht_status open_source(const block *what, const char *store, source *s, s
   return sht__results_open(s->experiment, s->runs, &s->results, error);
 }
 
-static sht_status write_block(FILE *out, const block *what, const char *store, source *s, sht_error *error) {
+static sht_status make_block(FILE *out, const block *what, const char *store, source *s, sht_error *error) {
   bool same = s->experiment != NULL && strcmp(s->what.experiment, what->experiment) == 0 &&
               strcmp(s->what.scale, what->scale) == 0;
   if (!same) {
@@ -152,72 +165,135 @@ static sht_status write_block(FILE *out, const block *what, const char *store, s
   return write_results(out, &s->results, what, error);
 }
 
-static sht_status read_block(const char *path, const char *text, const char *line, block *out, sht_error *error) {
+// The next line of `text` that begins with a mark; NULL: there is none. Marks that a page shows inside its text do not
+// begin a line.
+static const char *find_line(const char *text, const char *mark) {
+  while (text != NULL && strncmp(text, mark, strlen(mark)) != 0) {
+    text = strchr(text, '\n');
+    text = text == NULL ? NULL : text + 1;
+  }
+  return text;
+}
+
+static uint64_t line_number(const page *p, const char *at) {
   uint64_t number = 1;
-  for (const char *c = text; c < line; c++) {
+  for (const char *c = p->text; c < at; c++) {
     number += *c == '\n';
   }
+  return number;
+}
+
+// Reads what the block shows; its old text is what stands between its line and `end`.
+static sht_status read_block(const page *p, const char *line, block *out, sht_error *error) {
+  uint64_t number = line_number(p, line);
   *out = (block){.scale = ""};
   int words = sscanf(line + strlen(opening), " %63s %63s %63s", out->experiment, out->view, out->scale);
   if (words == 3 && strncmp(out->scale, "--", 2) == 0) {
     out->scale[0] = '\0';
   }
   if (words < 3 || strncmp(out->view, "--", 2) == 0) {
-    return SHT_FAIL(error, SHT_DATA, "%s:%" PRIu64 ": write %s EXPERIMENT VIEW -->", path, number, opening);
+    return SHT_FAIL(error, SHT_DATA, "%s:%" PRIu64 ": write %s EXPERIMENT VIEW -->", p->path, number, opening);
   }
-  if (strstr(line, ending) == NULL) {
-    return SHT_FAIL(error, SHT_DATA, "%s:%" PRIu64 ": no line %s ends this block", path, number, ending);
+  out->old = line + strcspn(line, "\n");
+  out->old += *out->old == '\n';
+  out->end = find_line(out->old, ending);
+  const char *next = find_line(out->old, opening);
+  if (out->end == NULL || (next != NULL && next < out->end)) {
+    return SHT_FAIL(error, SHT_DATA, "%s:%" PRIu64 ": no line %s ends this block%s; nothing was changed", p->path,
+                    number, ending, next != NULL ? " before the next one begins" : "");
   }
   return SHT_OK;
 }
 
-// The next line that begins a block; NULL: there is none. Blocks that a page shows inside its text do not begin a line.
-static const char *find_block(const char *text) {
-  const char *found = strncmp(text, opening, strlen(opening)) == 0 ? text : strstr(text, "\n<!-- measured:");
-  return found == NULL || *found != '\n' ? found : found + 1;
+// Cells of tables that begin with a number; U+2212 is a minus sign.
+static uint64_t count_numbers(const char *text, size_t size) {
+  uint64_t count = 0;
+  for (size_t i = 0; i + 2 < size; i++) {
+    const char *cell = &text[i + 2];
+    bool begins = text[i] == '|' && text[i + 1] == ' ';
+    count += begins && (strchr("0123456789+", *cell) != NULL || strncmp(cell, "\xe2\x88\x92", 3) == 0);
+  }
+  return count;
 }
 
-static sht_status write_blocks(FILE *out, const char *path, const char *text, const char *store, source *s,
-                               uint64_t *blocks, sht_error *error) {
-  const char *at = text;
-  for (const char *line = find_block(at); line != NULL; line = find_block(at)) {
+// An empty or mistyped store would put "not measured" in the place of what was measured.
+static sht_status check_loss(const page *p, const block *what, const char *made, size_t size, sht_error *error) {
+  uint64_t before = count_numbers(what->old, (size_t)(what->end - what->old));
+  uint64_t after = count_numbers(made, size);
+  if (p->lossy || after >= before) {
+    return SHT_OK;
+  }
+  return SHT_FAIL(error, SHT_DATA,
+                  "%s:%" PRIu64 ": the store %s has numbers for %" PRIu64 " cells of %s %s, the page has %" PRIu64
+                  "; nothing was changed. Give the --store that they are from, or --lossy to let them go",
+                  p->path, line_number(p, what->old) - 1, sht__store_choose(p->store), after, what->experiment,
+                  what->view, before);
+}
+
+static sht_status write_block(FILE *out, const page *p, const block *what, source *s, sht_error *error) {
+  char *made = NULL;
+  size_t size = 0;
+  FILE *writer = open_memstream(&made, &size);
+  if (writer == NULL) {
+    return SHT_FAIL(error, SHT_MEMORY, "no memory for %s", p->path);
+  }
+  sht_status status = make_block(writer, what, p->store, s, error);
+  if (fclose(writer) != 0 && status == SHT_OK) {
+    status = SHT_FAIL(error, SHT_MEMORY, "no memory for %s", p->path);
+  }
+  if (status == SHT_OK) {
+    status = check_loss(p, what, made, size, error);
+  }
+  if (status == SHT_OK) {
+    (void)fwrite(made, 1, size, out);
+  }
+  free(made);
+  return status;
+}
+
+static sht_status write_blocks(FILE *out, const page *p, source *s, uint64_t *blocks, sht_error *error) {
+  const char *at = p->text;
+  for (const char *line = find_line(at, opening); line != NULL; line = find_line(at, opening)) {
     block what;
-    SHT_TRY(read_block(path, text, line, &what, error));
-    size_t head = strcspn(line, "\n") + 1;
-    (void)fwrite(at, 1, (size_t)(line - at) + head, out);
-    SHT_TRY(write_block(out, &what, store, s, error));
-    at = strstr(line, ending);
+    SHT_TRY(read_block(p, line, &what, error));
+    (void)fwrite(at, 1, (size_t)(what.old - at), out);
+    SHT_TRY(write_block(out, p, &what, s, error));
+    at = what.end;
     (*blocks)++;
   }
   (void)fputs(at, out);
   return SHT_OK;
 }
 
-static sht_status write_page(FILE *out, const char *path, const char *text, const char *store, uint64_t *blocks,
-                             sht_error *error) {
+static sht_status write_page(FILE *out, const page *p, uint64_t *blocks, sht_error *error) {
   source s = {.schedule = NULL};
-  sht_status status = write_blocks(out, path, text, store, &s, blocks, error);
+  sht_status status = write_blocks(out, p, &s, blocks, error);
   close_source(&s);
   return status;
 }
 
-sht_status sht__report_update(const char *path, const char *store, uint64_t *blocks, sht_error *error) {
+sht_status sht__report_update(const char *path, const char *store, bool lossy, uint64_t *blocks, sht_error *error) {
   char *text = NULL;
-  char *page = NULL;
+  char *page_text = NULL;
   size_t length = 0;
   uint64_t size = 0;
   *blocks = 0;
+  if (!sht_folder_exists(sht__store_choose(store))) {
+    return SHT_FAIL(error, SHT_MISSING, "there is no store %s; give the folder of the runs with --store",
+                    sht__store_choose(store));
+  }
   SHT_TRY(sht_file_read(path, PAGE_SIZE_MAX, &text, &size, error));
-  FILE *out = open_memstream(&page, &length);
-  sht_status status = out == NULL ? SHT_FAIL(error, SHT_MEMORY, "no memory for %s", path)
-                                  : write_page(out, path, text, store, blocks, error);
+  FILE *out = open_memstream(&page_text, &length);
+  const page p = {.path = path, .text = text, .store = store, .lossy = lossy};
+  sht_status status =
+      out == NULL ? SHT_FAIL(error, SHT_MEMORY, "no memory for %s", path) : write_page(out, &p, blocks, error);
   if (out != NULL && fclose(out) != 0 && status == SHT_OK) {
     status = SHT_FAIL(error, SHT_MEMORY, "no memory for %s", path);
   }
   if (status == SHT_OK) {
-    status = sht_file_write(path, page, length, error);
+    status = sht_file_write(path, page_text, length, error);
   }
-  free(page);
+  free(page_text);
   sht_free(text);
   return status;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -203,6 +204,7 @@ static sht_status write_description(sht_work *work, sht_error *error) {
       .config = &config,
       .engine = &session->info,
       .continued_from = work->continued_from[0] != '\0' ? work->continued_from : NULL,
+      .created = work->created,
   };
   SHT_TRY(sht__env_write(work->folder, &env, error));
   SHT_TRY(sht_config_write(&config, true, &text, error));
@@ -249,9 +251,12 @@ static sht_status work_on(sht_work *work, sht_store *store, bool again, const sh
     return SHT_OK;
   }
   remove_temporaries(work);
+  work->created = (double)time(NULL);
   if (again) {
     clear_folder(work);
-  } else if (!sht__checkpoint_exists(work->folder)) {
+  } else if (sht__checkpoint_exists(work->folder)) {
+    sht__env_origin(work->folder, &work->created, work->continued_from);
+  } else {
     SHT_TRY(continue_shorter(work, store, error));
   }
   SHT_TRY(write_description(work, error));

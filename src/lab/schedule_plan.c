@@ -56,9 +56,23 @@ static sht_status read_store(planner *plan) {
   return SHT_OK;
 }
 
+static bool same_dropout(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+
 static bool same_network(const sht_schedule_network *network, const sht_config *config) {
-  return strcmp(network->model, config->model) == 0 && strcmp(network->device, config->device) == 0 &&
-         strcmp(network->precision, config->precision) == 0 && network->batch == config->batch;
+  return strcmp(network->model, config->model) == 0 && strcmp(network->data, config->data) == 0 &&
+         strcmp(network->augment, config->augment) == 0 && strcmp(network->device, config->device) == 0 &&
+         strcmp(network->precision, config->precision) == 0 && network->batch == config->batch &&
+         same_dropout(network->dropout, config->dropout);
+}
+
+static void name_network(sht_schedule_network *network, const sht_config *config) {
+  memcpy(network->model, config->model, sizeof network->model);
+  memcpy(network->data, config->data, sizeof network->data);
+  memcpy(network->augment, config->augment, sizeof network->augment);
+  memcpy(network->device, config->device, sizeof network->device);
+  memcpy(network->precision, config->precision, sizeof network->precision);
+  network->batch = config->batch;
+  network->dropout = config->dropout;
 }
 
 // The network of a configuration, added when it is new, and asked what it computes with.
@@ -70,10 +84,7 @@ static sht_status find_network(planner *plan, const sht_config *config, uint32_t
     }
   }
   sht_schedule_network *network = &schedule->networks[schedule->network_count++];
-  memcpy(network->model, config->model, sizeof network->model);
-  memcpy(network->device, config->device, sizeof network->device);
-  memcpy(network->precision, config->precision, sizeof network->precision);
-  network->batch = config->batch;
+  name_network(network, config);
   network->step_alone = network->step_side_by_side = NAN;
   double none = 0;
   return sht__network_probe(network, config, 0, 1, &none, plan->error);
@@ -90,11 +101,7 @@ static sht_status count_networks(const sht_experiment *experiment, uint64_t *out
       at++;
     }
     if (at == *out) {
-      memcpy(seen[at].model, config->model, sizeof seen[at].model);
-      memcpy(seen[at].device, config->device, sizeof seen[at].device);
-      memcpy(seen[at].precision, config->precision, sizeof seen[at].precision);
-      seen[at].batch = config->batch;
-      ++*out;
+      name_network(&seen[(*out)++], config);
     }
   }
   sht_free(seen);
@@ -173,7 +180,7 @@ static void compare_with_store(planner *plan) {
     }
     bool first = slot->same_as == i;
     bool wants_more = strcmp(slot->run.config.save, "none") != 0;
-    slot->steps_done = run->result.steps;
+    slot->steps_found = slot->steps_done = run->result.steps;
     slot->epochs_done = run->result.epochs;
     schedule->begun += first && !run->complete && run->result.steps > 0;
     if (run->complete && !wants_more) {

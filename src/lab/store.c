@@ -19,15 +19,17 @@ struct sht_store {
 
 const char *sht_store_path(const sht_store *store) { return store->path; }
 
-sht_status sht_store_open(const char *path, sht_store **out, sht_error *error) {
+const char *sht__store_choose(const char *path) {
   const char *chosen = path;
-  *out = NULL;
   if (chosen == NULL || chosen[0] == '\0') {
     chosen = getenv("SHATTER_STORE");
   }
-  if (chosen == NULL || chosen[0] == '\0') {
-    chosen = "./shatter-runs";
-  }
+  return chosen == NULL || chosen[0] == '\0' ? "./shatter-runs" : chosen;
+}
+
+sht_status sht_store_open(const char *path, sht_store **out, sht_error *error) {
+  const char *chosen = sht__store_choose(path);
+  *out = NULL;
   SHT_TRY(sht_folder_make(chosen, error));
   if (access(chosen, W_OK | X_OK) != 0) {
     return SHT_FAIL(error, SHT_DISK, "%s: the store cannot be written; choose another folder with --store", chosen);

@@ -16,19 +16,25 @@ static bool is_fitted(const sht__report_run *run) {
   return run->run->result.fitted_epoch > 0 && run->run->result.outcome != SHT_OUTCOME_DIVERGED;
 }
 
-// How much longer than the run on true data, " (3.3 times as long)"; nothing when they cannot be compared.
-static void write_ratio(FILE *out, const sht__report_run *run, const sht__report_run *base) {
-  if (base == NULL || base == run || !is_fitted(base) ||
-      run->run->result.train_examples != base->run->result.train_examples ||
-      run->run->config.batch != base->run->config.batch) {
-    return;
+// The fitted run on true data that differs from this one in nothing else than how long it may take; NULL: none.
+static const sht_run *find_baseline(const sht__report_group *group, const sht__report_run *run) {
+  for (size_t i = 0; i < group->run_count; i++) {
+    const sht__report_run *other = &group->runs[i];
+    if (other != run && other->kind == SHT__KIND_TRUE && is_fitted(other) &&
+        sht__report_differences(other->run, run->run) == 0) {
+      return other->run;
+    }
   }
+  return NULL;
+}
+
+// How much longer than on true data, " (3.3 times as long)"; nothing when there is no run to compare with.
+static void write_ratio(FILE *out, const sht__report_group *group, const sht__report_run *run) {
   char number[SHT__TEXT_SIZE];
-  double ratio = (double)run->run->result.fitted_step / (double)base->run->result.fitted_step;
-  if (!isfinite(ratio) || ratio <= 0) {
-    return;
+  double ratio = sht_run_relative_time(run->run, find_baseline(group, run));
+  if (isfinite(ratio)) {
+    (void)fprintf(out, " (%s times as long)", sht__number_text(ratio, 1, true, number, sizeof number));
   }
-  (void)fprintf(out, " (%s times as long)", sht__number_text(ratio, 1, true, number, sizeof number));
 }
 
 static void write_accuracy(FILE *out, const char *name, double fraction) {
@@ -39,7 +45,7 @@ static void write_accuracy(FILE *out, const char *name, double fraction) {
 }
 
 // "random labels fitted in 40 epochs (3.3 times as long), test accuracy 10.2 %"
-static void write_clause(FILE *out, const sht__report_run *run, const sht__report_run *base) {
+static void write_clause(FILE *out, const sht__report_group *group, const sht__report_run *run) {
   const sht_train_result *result = &run->run->result;
   (void)fprintf(out, "%s ", run->label);
   if (result->outcome == SHT_OUTCOME_DIVERGED) {
@@ -48,7 +54,7 @@ static void write_clause(FILE *out, const sht__report_run *run, const sht__repor
   }
   if (is_fitted(run)) {
     (void)fprintf(out, "fitted in %" PRIu32 " epoch%s", result->fitted_epoch, result->fitted_epoch == 1 ? "" : "s");
-    write_ratio(out, run, base);
+    write_ratio(out, group, run);
   } else if (!run->run->complete) {
     (void)fprintf(out, "unfinished (%" PRIu32 " of %" PRIu64 " epochs so far)", result->epochs,
                   run->run->config.epochs);
@@ -65,7 +71,7 @@ static void write_facts(FILE *out, const sht__report_group *group) {
   (void)fprintf(out, "%s on %s: ", group->model, group->data);
   for (size_t i = 0; i < group->run_count && i < CLAUSES_MAX; i++) {
     (void)fputs(i == 0 ? "" : "; ", out);
-    write_clause(out, &group->runs[i], group->base);
+    write_clause(out, group, &group->runs[i]);
   }
   if (group->run_count > CLAUSES_MAX) {
     (void)fprintf(out, "; and %zu runs more", group->run_count - CLAUSES_MAX);

@@ -10,6 +10,7 @@ typedef struct sht_work {
   char folder[SHT_TEXT_MAX];
   int lock;                           // descriptor, -1: none
   char continued_from[SHT_TEXT_MAX];  // name of a run, "" when begun at the start
+  double created;                     // seconds since 1970 in which the run was begun
   const sht_observer *other;          // the caller's
   double timed;                       // seconds already in timing.jsonl from this session
 } sht_work;

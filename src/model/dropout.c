@@ -10,6 +10,7 @@ static int set_layers(sht_graph *graph, float probability) {
   int count = 0;
   for (int i = 0; i < graph->node_count; i++) {
     if (graph->nodes[i].op == SHT_OP_DROPOUT) {
+      graph->dropout_set = graph->dropout_set || graph->nodes[i].dropout != probability;
       graph->nodes[i].dropout = probability;
       count++;
     }
@@ -65,7 +66,9 @@ sht_status sht__graph_set_dropout(sht_graph *graph, double probability, sht_erro
     status = SHT_ALLOC(&places, graph->node_count, "layers", error);
   }
   if (status == SHT_OK) {
+    int before = graph->node_count;
     graph->node_count = insert_layers(graph, (float)probability, nodes, places);
+    graph->dropout_set = graph->node_count > before;
     for (int i = 0; i < graph->parameter_tensors; i++) {
       graph->parameters[i].node = places[graph->parameters[i].node];
     }

@@ -1,20 +1,10 @@
 // What makes two runs the same: see session.h.
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "train/session.h"
-
-static bool has_dropout(const sht_graph *graph) {
-  for (int i = 0; i < graph->node_count; i++) {
-    if (graph->nodes[i].op == SHT_OP_DROPOUT) {
-      return true;
-    }
-  }
-  return false;
-}
 
 // Names and sizes in the place of paths and "all": the contents are hashed, so where they lay does not matter.
 static void name_contents(const sht_session *session, sht_config *config) {
@@ -24,7 +14,6 @@ static void name_contents(const sht_session *session, sht_config *config) {
     config->labels[strcspn(config->labels, ":")] = '\0';
   }
   (void)sht_augmentation_print(&session->augment, config->augment, sizeof config->augment);
-  config->dropout = has_dropout(session->graph) ? config->dropout : (double)NAN;
   config->train_size = session->data->train.count;
   config->test_size = session->data->test.count;
 }

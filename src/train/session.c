@@ -59,6 +59,8 @@ static sht_status open_graph(sht_session *session, sht_error *error) {
   }
   SHT_TRY(status);
   const sht_recipe *recipe = &session->graph->recipe;
+  // The model's own probability, said again, makes no other run.
+  session->config.dropout = session->graph->dropout_set ? session->config.dropout : (double)NAN;
   take_default(&session->config.learning_rate, recipe->learning_rate);
   take_default(&session->config.learning_rate_decay, recipe->learning_rate_decay);
   take_default(&session->config.momentum, recipe->momentum);

@@ -4,6 +4,9 @@
 // Weights are held (with momentum and gradient) in the layout that the weight-gradient primitive writes. Where another
 // primitive wants another layout or bf16, it has a working copy, made anew after each update.
 //
+// Channels are rounded up to whole blocks, which is how activations lie in memory anyway, with zeros in the rest: for
+// other numbers oneDNN falls back to reference code in bf16. Weights of channels that are not there stay zero.
+//
 // oneDNN's algorithm is always the direct one, so that the bits do not depend on a measurement.
 #include <string.h>
 
@@ -53,14 +56,25 @@ typedef struct geometry {
   dnnl_dims_t strides, before, after;
 } geometry;
 
+// Channels as oneDNN is told of them.
+static uint32_t told_inputs(const cpu_engine *engine, const cpu_conv *conv) {
+  return conv->planes ? conv->in.channels : cpu_round_up(conv->in.channels, engine->block);
+}
+
+static uint32_t told_outputs(const cpu_engine *engine, const cpu_conv *conv) {
+  return cpu_round_up(conv->node->out.channels, engine->block);
+}
+
 static void describe(const cpu_engine *engine, const cpu_conv *conv, geometry *g) {
   const sht_node *n = conv->node;
+  const uint32_t inputs = told_inputs(engine, conv);
+  const uint32_t outputs = told_outputs(engine, conv);
   dnnl_data_type_t type = engine->precision == SHT_BF16 ? dnnl_bf16 : dnnl_f32;
   dnnl_format_tag_t blocked = engine->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
-  dnnl_dims_t source = {CPU_SHARD_IMAGES, conv->in.channels, conv->in.height, conv->in.width};
-  dnnl_dims_t target = {CPU_SHARD_IMAGES, n->out.channels, n->out.height, n->out.width};
-  dnnl_dims_t weights = {n->out.channels, conv->in.channels, n->kernel, n->kernel};
-  dnnl_dims_t bias = {n->out.channels};
+  dnnl_dims_t source = {CPU_SHARD_IMAGES, inputs, conv->in.height, conv->in.width};
+  dnnl_dims_t target = {CPU_SHARD_IMAGES, outputs, n->out.height, n->out.width};
+  dnnl_dims_t weights = {outputs, inputs, n->kernel, n->kernel};
+  dnnl_dims_t bias = {outputs};
   dnnl_memory_desc_init_by_tag(&g->source, 4, source, type, conv->planes ? dnnl_nchw : blocked);
   dnnl_memory_desc_init_by_tag(&g->target, 4, target, type, blocked);
   dnnl_memory_desc_init_by_tag(&g->weights, 4, weights, type, dnnl_format_tag_any);
@@ -290,24 +304,18 @@ static void *weights_for(const cpu_conv *conv, const working *w) {
   return w->copy != NULL ? w->copy : (char *)conv->value;
 }
 
-// Between the graph's layout [O][I][K][K] and the held one.
-sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,
-                         sht_error *error) {
-  const cpu_conv *conv = engine->convs[spec->node];
-  if (conv->winograd != NULL) {
-    cpu_winograd_copy(conv->winograd, held, given, put);
-    return SHT_OK;
-  }
-  dnnl_dims_t dims = {spec->dims[0], spec->dims[1], spec->dims[2], spec->dims[3]};
-  dnnl_memory_desc_t plain;
-  dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_oihw);
-  const dnnl_memory_desc_t *from = put ? &plain : &conv->held;
-  const dnnl_memory_desc_t *to = put ? &conv->held : &plain;
+// held <-> plain, [outputs][inputs][K][K] with the channels that oneDNN is told.
+static bool reorder_weights(cpu_engine *engine, const cpu_conv *conv, float *held, float *plain, bool put) {
+  dnnl_dims_t dims = {told_outputs(engine, conv), told_inputs(engine, conv), conv->node->kernel, conv->node->kernel};
+  dnnl_memory_desc_t plain_desc;
+  dnnl_memory_desc_init_by_tag(&plain_desc, 4, dims, dnnl_f32, dnnl_oihw);
+  const dnnl_memory_desc_t *from = put ? &plain_desc : &conv->held;
+  const dnnl_memory_desc_t *to = put ? &conv->held : &plain_desc;
   dnnl_primitive_t reorder = make_reorder(engine, from, to);
   dnnl_memory_t a = NULL;
   dnnl_memory_t b = NULL;
-  bool fine = reorder != NULL && dnnl_memory_create(&a, from, engine->dnnl, put ? given : held) == dnnl_success &&
-              dnnl_memory_create(&b, to, engine->dnnl, put ? held : given) == dnnl_success;
+  bool fine = reorder != NULL && dnnl_memory_create(&a, from, engine->dnnl, put ? plain : held) == dnnl_success &&
+              dnnl_memory_create(&b, to, engine->dnnl, put ? held : plain) == dnnl_success;
   dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, a}, {DNNL_ARG_TO, b}};
   fine = fine && dnnl_primitive_execute(reorder, engine->streams[0], 2, arguments) == dnnl_success;
   if (a != NULL) {
@@ -319,6 +327,40 @@ sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *h
   if (reorder != NULL) {
     dnnl_primitive_destroy(reorder);
   }
+  return fine;
+}
+
+// given: [O][I][K][K] <-> the corner of plain [outputs][inputs][K][K].
+static void copy_corner(const sht_parameter *spec, uint32_t inputs, float *plain, float *given, bool put) {
+  const uint64_t row = (uint64_t)spec->dims[1] * spec->dims[2] * spec->dims[3];
+  const uint64_t pitch = (uint64_t)inputs * spec->dims[2] * spec->dims[3];
+  for (uint64_t o = 0; o < spec->dims[0]; o++) {
+    float *to = put ? plain + o * pitch : given + o * row;
+    const float *from = put ? given + o * row : plain + o * pitch;
+    memcpy(to, from, row * sizeof(float));
+  }
+}
+
+// Between the graph's layout [O][I][K][K] and the held one.
+sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,
+                         sht_error *error) {
+  const cpu_conv *conv = engine->convs[spec->node];
+  if (conv->winograd != NULL) {
+    cpu_winograd_copy(conv->winograd, held, given, put);
+    return SHT_OK;
+  }
+  const uint32_t inputs = told_inputs(engine, conv);
+  float *plain = NULL;
+  SHT_TRY(SHT_ALLOC(&plain, (uint64_t)told_outputs(engine, conv) * inputs * spec->dims[2] * spec->dims[3],
+                    "copy of weights", error));
+  if (put) {
+    copy_corner(spec, inputs, plain, given, true);
+  }
+  bool fine = reorder_weights(engine, conv, held, plain, put);
+  if (fine && !put) {
+    copy_corner(spec, inputs, plain, given, false);
+  }
+  sht_free(plain);
   return fine ? SHT_OK : SHT_FAIL(error, SHT_MEMORY, "%s: oneDNN cannot copy the weights", spec->name);
 }
 
@@ -442,7 +484,7 @@ sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error) {
   conv->relu = value->relu >= 0;
   conv->planes = n->inputs[0] == 0 && conv->in.channels <= 3;
   conv->input_gradient = plan->values[n->inputs[0]].needs_gradient;
-  conv->bias_count = n->bias >= 0 ? cpu_round_up(n->out.channels, engine->block) : 0;
+  conv->bias_count = n->bias >= 0 ? told_outputs(engine, conv) : 0;
   SHT_TRY(make_conv(engine, conv, error));
   value->layout = CPU_BLOCKED;
   value->view = cpu_plan_tensor(plan, cpu_elements(plan, node, CPU_BLOCKED), cpu_activation_bf16(plan));
