@@ -50,10 +50,10 @@ bundle: build/.setup-bundle build/shatter  ## a folder that runs on another mach
 	@bash scripts/bundle.sh build build/shatter-bundle
 
 format: build/.setup-check    ## lay out the code
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@git ls-files '*.c' '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i
 
 layout: build/.setup-check    ## is the code laid out?
-	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+	@git ls-files '*.c' '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format --dry-run -Werror
 
 tidy: build/.setup-check build/build.ninja  ## static checks
 	@git ls-files 'src/*.c' | bash scripts/tidy.sh build

@@ -6,9 +6,9 @@
 //
 // Limits. fp32: as of other engines (test_engine_compare.c), but all with those of networks, since cuDNN may choose
 // minimal filtering, which rounds more coarsely; and where the weights have grown, so that the right class is ahead by
-// hundreds, the relative error of a tiny loss is the absolute one of the logits. tf32: factors are rounded to 11 bits, 2^-12 of a relative error each,
-// in three layers forward and back 1e-3; in networks four times as many. bf16: as of the engine 'cpu', with one more
-// rounding: the gradients of convolutions' filters are bfloat16, 2^-9.
+// hundreds, the relative error of a tiny loss is the absolute one of the logits. tf32: factors are rounded to 11 bits,
+// 2^-12 of a relative error each, in three layers forward and back 1e-3; in networks four times as many. bf16: as of
+// the engine 'cpu', with one more rounding: the gradients of convolutions' filters are bfloat16, 2^-9.
 #include "engine_exam.h"
 
 static const limits fp32_layer = {.forward = 1e-5, .gradient = 5e-5, .state = 5e-4};
@@ -167,11 +167,8 @@ typedef struct cut_test {
 static void open_cut_test(cut_test *t) {
   exam_open(&t->exam, &engine_cases[ENGINE_CASES - 2]);
   const trial *run = &t->exam.trial;
-  sht_engine_options options = {.backend = "cuda",
-                                .precision = SHT_FP32,
-                                .batch = run->batch,
-                                .seed = run->seed,
-                                .train_examples = EXAMPLES};
+  sht_engine_options options = {
+      .backend = "cuda", .precision = SHT_FP32, .batch = run->batch, .seed = run->seed, .train_examples = EXAMPLES};
   outcome start = {.parameters = outcome_array(run->graph->parameter_count),
                    .momentum = outcome_array(run->graph->parameter_count),
                    .statistics = outcome_array(run->graph->statistic_count)};
@@ -196,15 +193,15 @@ static float *train_in_calls(cut_test *t, uint64_t most) {
     for (uint64_t first = 0; first < steps; first += most) {
       uint64_t count = steps - first < most ? steps - first : most;
       uint64_t done = 0;
-      assert_int_equal(sht_engine_train(t->engine, &run->data->pipeline, epoch, first, count, &run->rates, metrics,
-                                        &done, NULL),
-                       SHT_OK);
+      assert_int_equal(
+          sht_engine_train(t->engine, &run->data->pipeline, epoch, first, count, &run->rates, metrics, &done, NULL),
+          SHT_OK);
       assert_int_equal(done, count);
     }
     assert_int_equal(sht_engine_evaluate(t->engine, &run->data->pipeline, 0, EXAMPLES, NULL, losses, NULL), SHT_OK);
   }
-  assert_int_equal(
-      sht_engine_get(t->engine, SHT_STATE_PARAMETERS, parameters, run->graph->parameter_count, NULL), SHT_OK);
+  assert_int_equal(sht_engine_get(t->engine, SHT_STATE_PARAMETERS, parameters, run->graph->parameter_count, NULL),
+                   SHT_OK);
   return parameters;
 }
 
@@ -264,8 +261,8 @@ static void divergence_ends_the_call(void **state) {
   const uint64_t steps = (EXAMPLES + BATCH - 1) / BATCH;
   uint64_t done = 0;
   open_cut_test(&t);
-  assert_int_equal(
-      sht_engine_train(t.engine, &t.exam.data.pipeline, 0, 0, steps, &rates, metrics, &done, NULL), SHT_OK);
+  assert_int_equal(sht_engine_train(t.engine, &t.exam.data.pipeline, 0, 0, steps, &rates, metrics, &done, NULL),
+                   SHT_OK);
   assert_true(done < steps && !metrics[done - 1].finite);
   close_cut_test(&t);
 }

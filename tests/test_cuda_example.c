@@ -90,9 +90,15 @@ static const uint32_t shapes[][5] = {
 
 static void augmented_images_have_the_same_bits(void **state) {
   (void)state;
-  static const char *const lists[] = {
-      "none", "crop", "crop:2,flip", "flip:0.3", "rotate:25", "rotate:180,crop:3", "brightness,contrast",
-      "color", "crop:1,flip,rotate:40,color"};
+  static const char *const lists[] = {"none",
+                                      "crop",
+                                      "crop:2,flip",
+                                      "flip:0.3",
+                                      "rotate:25",
+                                      "rotate:180,crop:3",
+                                      "brightness,contrast",
+                                      "color",
+                                      "crop:1,flip,rotate:40,color"};
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
     sht_dataset *data = random_dataset(EXAMPLES, 2, shapes[i], 3);
     for (size_t j = 0; j < sizeof lists / sizeof lists[0]; j++) {
@@ -112,8 +118,7 @@ static void gaussian_images_have_the_same_bits(void **state) {
     sht_randomization how = randomization("true", "gaussian", 1);
     assert_int_equal(sht_dataset_randomize(data, &how, NULL, NULL), SHT_OK);
     for (int whitened = 0; whitened < 2; whitened++) {
-      sht_pipeline p = {
-          .split = &data->train, .height = shapes[i][3], .width = shapes[i][4], .whiten = whitened == 1};
+      sht_pipeline p = {.split = &data->train, .height = shapes[i][3], .width = shapes[i][4], .whiten = whitened == 1};
       compare(&p, "gaussian");
     }
     sht_dataset_close(data);

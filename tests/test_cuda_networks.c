@@ -1,5 +1,6 @@
 // The networks as shipped on the engine 'cuda' against the reference: forward, every gradient tensor, and weights,
-// momentum, running statistics and evaluation after three steps; and the same bits from run to run. Skips without a card.
+// momentum, running statistics and evaluation after three steps; and the same bits from run to run. Skips without a
+// card.
 //
 // Limits: those of the engine 'cpu' (network_exam.h), which has the same roundings. tf32 rounds factors to 11
 // bits where bf16 has 8: a share of an eighth of bf16's choices come out differently, whose square root is a third.

@@ -1,7 +1,7 @@
 // The engine: trains and evaluates a compiled model. One interface, several backends.
 //
-// A backend may keep a copy of a split's pixels on its device: those that an engine has seen must not change while it is
-// open. Labels may.
+// A backend may keep a copy of a split's pixels on its device: those that an engine has seen must not change while it
+// is open. Labels may.
 //
 // Order of use: sht_engine_open -> put state -> run steps / evaluate / get state -> sht_engine_close.
 // Everything is planned and allocated in open; a step allocates nothing. An engine is used by one thread at a time.

@@ -109,8 +109,8 @@ static void check_pairs(const sht_config *config, sht__faults *faults) {
                "the device %s does not compute in fp64", config->device);
   }
   if (equal(config->precision, "tf32") && !equal(config->device, "cuda")) {
-    sht__fault(faults, nowhere, NULL, "use precision fp32, or the device cuda", "the device %s does not compute in tf32",
-               config->device);
+    sht__fault(faults, nowhere, NULL, "use precision fp32, or the device cuda",
+               "the device %s does not compute in tf32", config->device);
   }
   if (config->train_size != 0 && config->batch > config->train_size) {
     sht__fault(faults, nowhere, NULL, "make the batch smaller or the training set larger",

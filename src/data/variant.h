@@ -193,9 +193,7 @@ SHT_EVERYWHERE int32_t sht__channel_offset(const sht_variant *variant, int64_t t
   return (int32_t)(((SHT_ONE - variant->contrast) * t + SHT_HALF) >> 16) + variant->brightness + SHT_HALF;
 }
 
-SHT_EVERYWHERE uint8_t sht__clamp_level(int32_t level) {
-  return (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
-}
+SHT_EVERYWHERE uint8_t sht__clamp_level(int32_t level) { return (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level); }
 
 // A and B of shatter/augment.h for three channels.
 typedef struct sht__colour {

@@ -19,8 +19,8 @@ typedef struct sht__whitening {
   float n, shift, scale;
 } sht__whitening;
 
-// The 128-bit number high * 2^64 + low, rounded once to double: written out, so that it does not rest on what a compiler
-// makes of such a conversion.
+// The 128-bit number high * 2^64 + low, rounded once to double: written out, so that it does not rest on what a
+// compiler makes of such a conversion.
 SHT_EVERYWHERE double sht__double_of_wide(uint64_t high, uint64_t low) {
   int shift = 0;
   while (shift < 64 && high >> shift != 0) {

@@ -58,11 +58,12 @@ static bool find_file(const places *all, const char *file, char path[PATH_SIZE])
 
 // What to do where a plugin is not found.
 static const char *advice_for(const char *name) {
-  return strcmp(name, "cuda") == 0
-             ? "it is built where CUDA's compiler (nvcc) and cuDNN 9 are found: install them and build anew (docs/cuda.md), "
-               "name its folder in SHATTER_PLUGINS, or use --device cpu"
-             : "build or install it, name its folder in SHATTER_PLUGINS, or use the engine 'ref', which is built in and "
-               "slow";
+  return strcmp(name, "cuda") == 0 ? "it is built where CUDA's compiler (nvcc) and cuDNN 9 are found: install them and "
+                                     "build anew (docs/cuda.md), "
+                                     "name its folder in SHATTER_PLUGINS, or use --device cpu"
+                                   : "build or install it, name its folder in SHATTER_PLUGINS, or use the engine "
+                                     "'ref', which is built in and "
+                                     "slow";
 }
 
 static sht_status fail_not_found(const char *name, const char *file, const places *all, sht_error *error) {
@@ -73,8 +74,8 @@ static sht_status fail_not_found(const char *name, const char *file, const place
       (void)snprintf(tried + used, sizeof tried - used, "%s%s", used == 0 ? "" : ", ", all->folder[i]);
     }
   }
-  return SHT_FAIL(error, SHT_UNAVAILABLE,
-                  "engine '%s': its plugin %s is in none of these folders: %s; %s", name, file, tried, advice_for(name));
+  return SHT_FAIL(error, SHT_UNAVAILABLE, "engine '%s': its plugin %s is in none of these folders: %s; %s", name, file,
+                  tried, advice_for(name));
 }
 
 // The backend that the loaded plugin exports, if it is one of ours and of our version.

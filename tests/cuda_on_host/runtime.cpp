@@ -1,7 +1,7 @@
 // CUDA's runtime on the processor, as far as the engine uses it: memory, streams that run at once, captured graphs, and
 // fibers for the threads of a block. See engine/cuda/launch.cuh beside this.
-#include <csetjmp>
 #include <ucontext.h>
+#include <csetjmp>
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// Graph -> plan: what is fused, what is written straight into a concatenation, then each node's operations: forward, the
-// loss, backward in reverse order, the update.
+// Graph -> plan: what is fused, what is written straight into a concatenation, then each node's operations: forward,
+// the loss, backward in reverse order, the update.
 #include "base/memory.h"
 #include "engine/cuda/plan.h"
 

@@ -10,14 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/cuda/kernels.h"
 #include "shatter/error.h"
-
-typedef enum cuda_direction {
-  CUDA_FORWARD,        // x, w -> y
-  CUDA_INPUT_GRADIENT,   // y, w -> x
-  CUDA_FILTER_GRADIENT,  // x, y -> w
-  CUDA_DIRECTIONS
-} cuda_direction;
 
 // x [n][height][width][channels], w [filters][kernel][kernel][channels], y [n][out_height][out_width][filters], all of
 // one type. Sums are in float.

@@ -1,5 +1,5 @@
-// Convolutions: cuDNN's, with a frame of zeros of our own where the padding is not the same on all sides, and bias and
-// ReLU in one pass behind them.
+// Convolutions: cuDNN's (our own straight loops where it has none), with a frame of zeros of our own where the padding
+// is not the same on all sides, and bias and ReLU in one pass behind them.
 #include "engine/cuda/plan.h"
 
 static void run_convolution(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
@@ -68,15 +68,46 @@ static cuda_convolution_shape shape_of(const cuda_plan *plan, const sht_node *no
                                   .tf32 = plan->engine->precision == SHT_TF32};
 }
 
+static void run_direct(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
+  cuda_run_direct(engine->type, &op->as.direct, stream);
+}
+
+static cuda_direct direct_of(const cuda_convolution_shape *s, cuda_direction direction, const cuda_convolution_op *at) {
+  return (cuda_direct){.direction = direction,
+                       .x = {.data = at->x, .stride = (uint32_t)s->channels},
+                       .y = {.data = at->y, .stride = (uint32_t)s->filters},
+                       .w = at->w,
+                       .batch = (uint32_t)s->n,
+                       .height = (uint32_t)s->height,
+                       .width = (uint32_t)s->width,
+                       .out_height = (uint32_t)s->out_height,
+                       .out_width = (uint32_t)s->out_width,
+                       .kernel = (uint32_t)s->kernel,
+                       .stride = (uint32_t)s->stride,
+                       .padding = (uint32_t)s->padding,
+                       .vectors = (uint32_t)s->channels / CUDA_VECTOR,
+                       .out_vectors = (uint32_t)s->filters / CUDA_VECTOR};
+}
+
 static sht_status add_convolution(cuda_plan *plan, const sht_node *node, cuda_direction direction, void *x, void *w,
                                   void *y, sht_error *error) {
   const cuda_convolution_shape shape = shape_of(plan, node);
-  cuda_op *op = cuda_plan_op(plan, direction == CUDA_FORWARD ? CUDA_ALWAYS : CUDA_LEARNING, run_convolution, node->name);
+  cuda_op *op =
+      cuda_plan_op(plan, direction == CUDA_FORWARD ? CUDA_ALWAYS : CUDA_LEARNING, run_convolution, node->name);
   cuda_convolution_op *as = &op->as.convolution;
-  op->close = close_convolution;
   op->side = direction == CUDA_FILTER_GRADIENT;
   *as = (cuda_convolution_op){.x = x, .w = w, .y = y};
-  SHT_TRY(cuda_convolution_open(plan->engine->cudnn, &shape, direction, node->name, &as->convolution, error));
+  sht_status status =
+      cuda_convolution_open(plan->engine->cudnn, &shape, direction, node->name, &as->convolution, error);
+  if (status == SHT_UNAVAILABLE) {
+    const cuda_direct direct = direct_of(&shape, direction, as);
+    op->run = run_direct;
+    op->as.direct = direct;
+    plan->direct++;
+    return SHT_OK;
+  }
+  SHT_TRY(status);
+  op->close = close_convolution;
   const uint64_t bytes = as->convolution.workspace_bytes;
   plan->workspace_bytes = bytes > plan->workspace_bytes ? bytes : plan->workspace_bytes;
   plan->choices = 31 * (31 * plan->choices + (uint32_t)as->convolution.engine) + (uint32_t)bytes;

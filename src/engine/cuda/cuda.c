@@ -103,14 +103,14 @@ static sht_status gradient(sht_engine *base, const sht_pipeline *data, const uin
 static sht_status copy_answers(cuda_engine *engine, uint64_t count, float *logits, float *losses, sht_error *error) {
   const uint64_t classes = engine->base.graph->classes;
   if (logits != NULL) {
-    SHT_TRY(cuda_check(cudaMemcpyAsync(logits, engine->logits, count * classes * sizeof *logits,
-                                       cudaMemcpyDeviceToHost, engine->stream),
+    SHT_TRY(cuda_check(cudaMemcpyAsync(logits, engine->logits, count * classes * sizeof *logits, cudaMemcpyDeviceToHost,
+                                       engine->stream),
                        "copying the logits", error));
   }
   if (losses != NULL) {
-    SHT_TRY(cuda_check(cudaMemcpyAsync(losses, engine->losses, count * sizeof *losses, cudaMemcpyDeviceToHost,
-                                       engine->stream),
-                       "copying the losses", error));
+    SHT_TRY(cuda_check(
+        cudaMemcpyAsync(losses, engine->losses, count * sizeof *losses, cudaMemcpyDeviceToHost, engine->stream),
+        "copying the losses", error));
   }
   return cuda_wait(engine, "evaluation", error);
 }
@@ -225,8 +225,8 @@ static sht_status open_batch(cuda_engine *engine, sht_error *error) {
 }
 
 static sht_status open_workspaces(cuda_engine *engine, sht_error *error) {
-  const uint64_t bytes = engine->plan->workspace_bytes > engine->workspace_bytes ? engine->plan->workspace_bytes
-                                                                                 : engine->workspace_bytes;
+  const uint64_t bytes =
+      engine->plan->workspace_bytes > engine->workspace_bytes ? engine->plan->workspace_bytes : engine->workspace_bytes;
   for (int lane = 0; lane < CUDA_LANES; lane++) {
     SHT_TRY(take(engine, &engine->workspace[lane], bytes, 1, "workspace of cuDNN and cuBLASLt", error));
   }
@@ -341,10 +341,10 @@ static void describe(const sht_engine *base, sht_engine_info *info) {
   *info = (sht_engine_info){.bytes = engine->memory.bytes, .threads = 1};
   (void)snprintf(info->backend, sizeof info->backend, "cuda");
   (void)snprintf(info->numerics, sizeof info->numerics,
-                 "CUDA %d.%d, driver's %d.%d, cuDNN %zu, cuBLASLt %zu, %.40s sm_%d%d x %d, %s, choices %08x",
+                 "CUDA %d.%d, driver's %d.%d, cuDNN %zu, cuBLASLt %zu, %.40s sm_%d%d x %d, %s, choices %08x, direct %d",
                  device->runtime / 1000, device->runtime % 1000 / 10, device->driver / 1000, device->driver % 1000 / 10,
                  cudnnGetVersion(), cublasLtGetVersion(), device->name, device->major, device->minor,
-                 device->processors, precision_name(engine->precision), engine->plan->choices);
+                 device->processors, precision_name(engine->precision), engine->plan->choices, engine->plan->direct);
 }
 
 const sht_backend sht_backend_cuda = {

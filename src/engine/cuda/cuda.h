@@ -31,11 +31,11 @@ enum { CUDA_LEARNING = CUDA_TRAIN | CUDA_GRADIENT, CUDA_ALWAYS = CUDA_LEARNING |
 // one position and one output.
 typedef struct cuda_tensor {
   const sht_parameter *spec;
-  uint32_t outputs, positions, inputs;                // as in the graph
-  uint32_t padded_outputs, padded_inputs;             // as held
-  bool inputs_first;                                  // the graph's order is [outputs][inputs][positions]
-  bool rounded;                                       // its gradient is bfloat16
-  uint64_t offset, count;                             // held elements, from a whole chunk on
+  uint32_t outputs, positions, inputs;     // as in the graph
+  uint32_t padded_outputs, padded_inputs;  // as held
+  bool inputs_first;                       // the graph's order is [outputs][inputs][positions]
+  bool rounded;                            // its gradient is bfloat16
+  uint64_t offset, count;                  // held elements, from a whole chunk on
 } cuda_tensor;
 
 typedef struct cuda_parameters {
@@ -59,8 +59,8 @@ typedef struct cuda_norms {
 
 // A split that lies in the card's memory.
 typedef struct cuda_split {
-  sht_split as;      // as it was when it was copied; count 0: none
-  uint32_t sample;   // checksum of some of its pixels
+  sht_split as;     // as it was when it was copied; count 0: none
+  uint32_t sample;  // checksum of some of its pixels
   void *pixels;
   uint16_t *labels;
   uint16_t *host_labels;  // as copied
@@ -76,7 +76,7 @@ struct cuda_engine {
   cuda_memory memory;  // everything that is freed at the end
 
   cudaStream_t stream;
-  cudaStream_t side;         // what only the update waits for
+  cudaStream_t side;  // what only the update waits for
   cudaEvent_t fork, join;
   cudnnHandle_t cudnn;
   cublasLtHandle_t cublas;
@@ -102,10 +102,10 @@ struct cuda_engine {
   cuda_split splits[CUDA_SPLITS_MAX];
   uint64_t calls;
 
-  cuda_pass pass;            // what is running
-  bool without_graph;        // SHATTER_CUDA_GRAPH=0
+  cuda_pass pass;      // what is running
+  bool without_graph;  // SHATTER_CUDA_GRAPH=0
   cudaGraphExec_t train_graph, evaluate_graph;
-  const char *failed;        // a library refused to run this, NULL: none
+  const char *failed;  // a library refused to run this, NULL: none
 };
 
 static inline uint32_t cuda_padded(uint32_t channels) {

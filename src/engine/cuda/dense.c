@@ -68,17 +68,15 @@ sht_status cuda_dense_forward(cuda_plan *plan, int node, sht_error *error) {
                                    .relu = n->bias >= 0 && value->relu >= 0};
   operands at = {.a = x.data, .b = cuda_weights_at(plan->engine, n->weight), .d = value->map.data};
   if (n->bias >= 0) {
-    at.bias = value->is_float ? (void *)cuda_float_weights_at(plan->engine, n->bias)
-                              : cuda_weights_at(plan->engine, n->bias);
+    at.bias =
+        value->is_float ? (void *)cuda_float_weights_at(plan->engine, n->bias) : cuda_weights_at(plan->engine, n->bias);
   }
   SHT_TRY(add_matrix(plan, n, CUDA_ALWAYS, shape, at, false, error));
   if (value->relu >= 0 && n->bias < 0) {
-    cuda_plan_gather(plan, CUDA_ALWAYS,
-                     &(cuda_gather){.terms = cuda_one_term(value->map),
-                                    .relu = true,
-                                    .out = value->map,
-                                    .extent = value->extent},
-                     n->name);
+    cuda_plan_gather(
+        plan, CUDA_ALWAYS,
+        &(cuda_gather){.terms = cuda_one_term(value->map), .relu = true, .out = value->map, .extent = value->extent},
+        n->name);
   }
   return SHT_OK;
 }
@@ -103,9 +101,8 @@ sht_status cuda_dense_backward(cuda_plan *plan, int node, sht_error *error) {
                                    .k = plan->engine->base.batch,
                                    .a_turned = true,
                                    .d_float = true};
-  const operands at = {.a = g.data,
-                       .b = plan->values[n->inputs[0]].packed.data,
-                       .d = cuda_gradient_at(plan->engine, n->weight)};
+  const operands at = {
+      .a = g.data, .b = plan->values[n->inputs[0]].packed.data, .d = cuda_gradient_at(plan->engine, n->weight)};
   SHT_TRY(add_matrix(plan, n, CUDA_LEARNING, shape, at, true, error));
   return plan->values[n->inputs[0]].needs_gradient ? input_gradient(plan, node, g, error) : SHT_OK;
 }

@@ -21,20 +21,22 @@ sht_status cuda_fail_driver(int driver, int runtime, sht_error *error) {
                     "or use --device cpu",
                     major_of(runtime));
   }
-  return SHT_FAIL(error, SHT_UNAVAILABLE,
-                  "the NVIDIA driver on this machine is for CUDA %d.%d, the engine 'cuda' was built with %d.%d; install "
-                  "a newer driver, or use --device cpu",
-                  major_of(driver), minor_of(driver), major_of(runtime), minor_of(runtime));
+  return SHT_FAIL(
+      error, SHT_UNAVAILABLE,
+      "the NVIDIA driver on this machine is for CUDA %d.%d, the engine 'cuda' was built with %d.%d; install "
+      "a newer driver, or use --device cpu",
+      major_of(driver), minor_of(driver), major_of(runtime), minor_of(runtime));
 }
 
 static sht_status fail_memory(const char *doing, sht_error *error) {
   size_t free_bytes = 0, all_bytes = 0;
   char have[BYTES_TEXT], all[BYTES_TEXT];
   (void)cudaMemGetInfo(&free_bytes, &all_bytes);
-  return SHT_FAIL(error, SHT_MEMORY,
-                  "%s: the card has not enough memory (%s of %s are free); make --batch or --train-size smaller, or end "
-                  "what else runs on the card",
-                  doing, sht_text_bytes(free_bytes, have, sizeof have), sht_text_bytes(all_bytes, all, sizeof all));
+  return SHT_FAIL(
+      error, SHT_MEMORY,
+      "%s: the card has not enough memory (%s of %s are free); make --batch or --train-size smaller, or end "
+      "what else runs on the card",
+      doing, sht_text_bytes(free_bytes, have, sizeof have), sht_text_bytes(all_bytes, all, sizeof all));
 }
 
 static sht_status fail_with_driver(sht_error *error) {
@@ -94,10 +96,11 @@ sht_status cuda_check(cudaError_t code, const char *doing, sht_error *error) {
     return fail_with_driver(error);
   }
   if (is_lost(code)) {
-    return SHT_FAIL(error, SHT_UNAVAILABLE,
-                    "%s: the card stopped working (%s, %s); look at it with `nvidia-smi`, then `shatter resume` goes on "
-                    "from the last checkpoint",
-                    doing, cudaGetErrorName(code), cudaGetErrorString(code));
+    return SHT_FAIL(
+        error, SHT_UNAVAILABLE,
+        "%s: the card stopped working (%s, %s); look at it with `nvidia-smi`, then `shatter resume` goes on "
+        "from the last checkpoint",
+        doing, cudaGetErrorName(code), cudaGetErrorString(code));
   }
   return fail_device(code, doing, error);
 }
@@ -112,8 +115,8 @@ sht_status cuda_check_cudnn(cudnnStatus_t code, const char *doing, sht_error *er
     return fail_memory(doing, error);
   }
   return SHT_FAIL(error, SHT_UNAVAILABLE,
-                  "%s: cuDNN %zu says %s (%s); a complete cuDNN 9 must be installed, its libraries in one folder", doing,
-                  cudnnGetVersion(), cudnnGetErrorString(code), detail);
+                  "%s: cuDNN %zu says %s (%s); a complete cuDNN 9 must be installed, its libraries in one folder",
+                  doing, cudnnGetVersion(), cudnnGetErrorString(code), detail);
 }
 
 sht_status cuda_check_cublas(cublasStatus_t code, const char *doing, sht_error *error) {

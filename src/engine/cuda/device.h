@@ -23,7 +23,8 @@ sht_status cuda_device_open(cuda_device *out, sht_error *error);
 // What cannot be done without a driver that is new enough: driver is cudaDriverGetVersion's (0: none is installed).
 sht_status cuda_fail_driver(int driver, int runtime, sht_error *error);
 
-// A sentence for an error of the CUDA runtime: what was being done, why it failed, what to do next. cudaSuccess: SHT_OK.
+// A sentence for an error of the CUDA runtime: what was being done, why it failed, what to do next. cudaSuccess:
+// SHT_OK.
 sht_status cuda_check(cudaError_t code, const char *doing, sht_error *error);
 sht_status cuda_check_cudnn(cudnnStatus_t code, const char *doing, sht_error *error);
 sht_status cuda_check_cublas(cublasStatus_t code, const char *doing, sht_error *error);

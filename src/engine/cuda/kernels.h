@@ -1,8 +1,8 @@
 // Kernels of our own, as C sees them: every function puts work on a stream and returns.
 //
 // Layout. A tensor of the batch is [B][H][W][S] in the engine's type (float or bfloat16), S the channels rounded up to
-// whole vectors of 8; what is added is always zero. A map is such a tensor or a slice of one in channels: an address and
-// the elements from pixel to pixel. Addresses and strides are multiples of 8 elements, so that every access moves a
+// whole vectors of 8; what is added is always zero. A map is such a tensor or a slice of one in channels: an address
+// and the elements from pixel to pixel. Addresses and strides are multiples of 8 elements, so that every access moves a
 // whole vector, except in cuda_run_copy_channels. `rows` is pixels in the batch, B * H * W; `vectors` those of a pixel.
 //
 // Sums across threads are added in a fixed order in every kernel: the same bits from run to run on one kind of card.
@@ -97,43 +97,62 @@ void cuda_run_copy_channels(cuda_type type, const cuda_channels *in, cudaStream_
 // A frame of zeros around every image (out, height and width with the frame), or the image out of its frame.
 typedef struct cuda_frame {
   cuda_map small, large;
-  uint32_t batch, height, width;              // of the small image
+  uint32_t batch, height, width;               // of the small image
   uint32_t large_height, large_width, before;  // rows and columns before it
   uint32_t vectors;
 } cuda_frame;
 void cuda_run_frame_put(cuda_type type, const cuda_frame *in, cudaStream_t stream);
 void cuda_run_frame_cut(cuda_type type, const cuda_frame *in, cudaStream_t stream);
 
+typedef enum cuda_direction {
+  CUDA_FORWARD,          // x, w -> y
+  CUDA_INPUT_GRADIENT,   // y, w -> x
+  CUDA_FILTER_GRADIENT,  // x, y -> w
+  CUDA_DIRECTIONS
+} cuda_direction;
+
+// A convolution in straight loops. w: [filters][kernel][kernel][channels], both whole vectors.
+typedef struct cuda_direct {
+  cuda_direction direction;
+  cuda_map x, y;
+  void *w;
+  uint32_t batch, height, width, out_height, out_width;
+  uint32_t kernel, stride, padding;
+  uint32_t vectors, out_vectors;  // of a pixel of x and of y
+} cuda_direct;
+void cuda_run_direct(cuda_type type, const cuda_direct *in, cudaStream_t stream);
+
 // Batch normalisation. Vectors of [S] floats; partial: [CUDA_SUM_BLOCKS][2][S]; counter: [ceil(vectors / 8)], zero.
 typedef struct cuda_norm {
   cuda_job *job;
   cuda_map x;
   cuda_extent extent;
-  uint32_t area;              // pixels of an image
+  uint32_t area;  // pixels of an image
   float epsilon, decay;
-  float *mean, *inverse;      // of the batch: mean and 1 / sqrt(variance + epsilon)
+  float *mean, *inverse;  // of the batch: mean and 1 / sqrt(variance + epsilon)
   float *running_mean, *running_variance;
-  float *mean_g, *mean_gz;    // backward: means of g and of g * z
-  const float *scale, *shift;  // NULL: 1, 0
+  float *mean_g, *mean_gz;                 // backward: means of g and of g * z
+  const float *scale, *shift;              // NULL: 1, 0
   float *scale_gradient, *shift_gradient;  // NULL: none
   float *partial;
   uint32_t *counter;
-  bool relu;                  // y = max(0, ...)
+  bool relu;  // y = max(0, ...)
 } cuda_norm;
 // Mean and inverse of the batch; `settle` also moves the running statistics.
 void cuda_run_norm_measure(cuda_type type, const cuda_norm *in, bool settle, cudaStream_t stream);
 // y from mean and inverse (which may be the running ones).
 void cuda_run_norm_apply(cuda_type type, const cuda_norm *in, const float *mean, const float *inverse, cuda_map y,
-                          cudaStream_t stream);
+                         cudaStream_t stream);
 // dy -> sums and gradients of scale and shift; then dx.
 void cuda_run_norm_sums(cuda_type type, const cuda_norm *in, const cuda_terms *dy, cudaStream_t stream);
 void cuda_run_norm_backward(cuda_type type, const cuda_norm *in, const cuda_terms *dy, cuda_map dx,
-                             cudaStream_t stream);
+                            cudaStream_t stream);
 // inverse = 1 / sqrt(variance + epsilon), all [count].
 void cuda_run_norm_inverse(const float *variance, const float *epsilon, float *inverse, uint32_t count,
-                            cudaStream_t stream);
+                           cudaStream_t stream);
 
-// g = sum of terms, zero where `mask` is not positive, into `out` (unless it has no data); bias [S] = sum of g over rows.
+// g = sum of terms, zero where `mask` is not positive, into `out` (unless it has no data); bias [S] = sum of g over
+// rows.
 typedef struct cuda_bias {
   cuda_terms terms;
   cuda_map mask, out;
@@ -155,10 +174,10 @@ typedef struct cuda_pool {
 } cuda_pool;
 void cuda_run_maxpool(cuda_type type, const cuda_pool *in, cudaStream_t stream);
 void cuda_run_maxpool_backward(cuda_type type, const cuda_pool *in, const cuda_terms *dy, cuda_map dx,
-                                cudaStream_t stream);
+                               cudaStream_t stream);
 void cuda_run_avgpool(cuda_type type, const cuda_pool *in, cudaStream_t stream);
 void cuda_run_avgpool_backward(cuda_type type, const cuda_pool *in, const cuda_terms *dy, cuda_map dx,
-                                cudaStream_t stream);
+                               cudaStream_t stream);
 
 // Local response normalisation. s: [rows][S] float, kept for the backward pass.
 typedef struct cuda_lrn {
@@ -169,8 +188,7 @@ typedef struct cuda_lrn {
   float bias, alpha, beta;
 } cuda_lrn;
 void cuda_run_lrn(cuda_type type, const cuda_lrn *in, cudaStream_t stream);
-void cuda_run_lrn_backward(cuda_type type, const cuda_lrn *in, const cuda_terms *dy, cuda_map dx,
-                            cudaStream_t stream);
+void cuda_run_lrn_backward(cuda_type type, const cuda_lrn *in, const cuda_terms *dy, cuda_map dx, cudaStream_t stream);
 
 // Dropout as in shatter/engine.h; backward is the same with a gradient as input.
 typedef struct cuda_dropout {
@@ -197,7 +215,7 @@ typedef struct cuda_shift {
 void cuda_run_shift(cuda_type type, const cuda_shift *in, cudaStream_t stream);
 // dx = sum over j of dy_j.
 void cuda_run_shift_backward(cuda_type type, const cuda_shift *in, const cuda_terms *dy, cuda_map dx,
-                              cudaStream_t stream);
+                             cudaStream_t stream);
 
 // Softmax cross-entropy of the step's real examples, in one block. gradient.data NULL: none.
 // all_logits: [slots][B][K] and all_losses: [slots][B], written at the job's slot; NULL: none.

@@ -166,7 +166,7 @@ void cuda_run_shift(cuda_type type, const cuda_shift *in, cudaStream_t stream) {
 }
 
 void cuda_run_shift_backward(cuda_type type, const cuda_shift *in, const cuda_terms *dy, cuda_map dx,
-                              cudaStream_t stream) {
+                             cudaStream_t stream) {
   const unsigned blocks = blocks_for(in->batch);
   with_type(type, [&](auto t) { launch(shift_backward<decltype(t)>, blocks, THREADS, stream, *in, *dy, dx); });
 }

@@ -107,8 +107,7 @@ __global__ void sums(const __grid_constant__ cuda_norm in, const __grid_constant
   const uint32_t rows = real_rows(in);
   const sum_plan plan = {in.extent, in.partial, in.counter};
   const uint32_t columns = min(in.extent.vectors - blockIdx.y * SUM_COLUMNS, SUM_COLUMNS);
-  const normalizer by =
-      load_normalizer(in, in.mean, in.inverse, blockIdx.y * SUM_COLUMNS + threadIdx.x % columns);
+  const normalizer by = load_normalizer(in, in.mean, in.inverse, blockIdx.y * SUM_COLUMNS + threadIdx.x % columns);
   sum_channels(
       plan, rows,
       [&](uint32_t row, uint32_t vector, two8 *all) {
@@ -194,9 +193,8 @@ void cuda_run_norm_measure(cuda_type type, const cuda_norm *in, bool settle, cud
 }
 
 void cuda_run_norm_apply(cuda_type type, const cuda_norm *in, const float *mean, const float *inverse, cuda_map y,
-                          cudaStream_t stream) {
-  with_type(type,
-            [&](auto t) { launch(apply<decltype(t)>, blocks_of(in), THREADS, stream, *in, mean, inverse, y); });
+                         cudaStream_t stream) {
+  with_type(type, [&](auto t) { launch(apply<decltype(t)>, blocks_of(in), THREADS, stream, *in, mean, inverse, y); });
 }
 
 void cuda_run_norm_sums(cuda_type type, const cuda_norm *in, const cuda_terms *dy, cudaStream_t stream) {
@@ -204,12 +202,12 @@ void cuda_run_norm_sums(cuda_type type, const cuda_norm *in, const cuda_terms *d
 }
 
 void cuda_run_norm_backward(cuda_type type, const cuda_norm *in, const cuda_terms *dy, cuda_map dx,
-                             cudaStream_t stream) {
+                            cudaStream_t stream) {
   with_type(type, [&](auto t) { launch(backward<decltype(t)>, blocks_of(in), THREADS, stream, *in, *dy, dx); });
 }
 
 void cuda_run_norm_inverse(const float *variance, const float *epsilon, float *inverse, uint32_t count,
-                            cudaStream_t stream) {
+                           cudaStream_t stream) {
   launch(inverse_of, (count + THREADS - 1) / THREADS, THREADS, stream, variance, epsilon, inverse, count);
 }
 

@@ -88,8 +88,7 @@ __global__ void maxpool_backward(const __grid_constant__ cuda_pool in, const __g
     for (uint32_t r = rows.first; r < rows.end; r++) {
       for (uint32_t c = columns.first; c < columns.end; c++) {
         const uint32_t row = (p.image * in.out_height + r) * in.out_width + c;
-        const uint32_t element =
-            (p.y + in.before - r * in.stride) * in.kernel + p.x + in.before - c * in.stride;
+        const uint32_t element = (p.y + in.before - r * in.stride) * in.kernel + p.x + in.before - c * in.stride;
         const uint2 packed = reinterpret_cast<const uint2 *>(in.winner)[row * in.vectors + p.vector];
         const vec8 g = load_terms<T>(dy, row, p.vector);
 #pragma unroll
@@ -260,7 +259,7 @@ void cuda_run_maxpool(cuda_type type, const cuda_pool *in, cudaStream_t stream) 
 }
 
 void cuda_run_maxpool_backward(cuda_type type, const cuda_pool *in, const cuda_terms *dy, cuda_map dx,
-                                cudaStream_t stream) {
+                               cudaStream_t stream) {
   with_type(type,
             [&](auto t) { launch(maxpool_backward<decltype(t)>, input_blocks(in), THREADS, stream, *in, *dy, dx); });
 }
@@ -270,7 +269,7 @@ void cuda_run_avgpool(cuda_type type, const cuda_pool *in, cudaStream_t stream) 
 }
 
 void cuda_run_avgpool_backward(cuda_type type, const cuda_pool *in, const cuda_terms *dy, cuda_map dx,
-                                cudaStream_t stream) {
+                               cudaStream_t stream) {
   with_type(type,
             [&](auto t) { launch(avgpool_backward<decltype(t)>, input_blocks(in), THREADS, stream, *in, *dy, dx); });
 }
@@ -279,7 +278,6 @@ void cuda_run_lrn(cuda_type type, const cuda_lrn *in, cudaStream_t stream) {
   with_type(type, [&](auto t) { launch(lrn<decltype(t)>, lrn_blocks(in), THREADS, stream, *in); });
 }
 
-void cuda_run_lrn_backward(cuda_type type, const cuda_lrn *in, const cuda_terms *dy, cuda_map dx,
-                            cudaStream_t stream) {
+void cuda_run_lrn_backward(cuda_type type, const cuda_lrn *in, const cuda_terms *dy, cuda_map dx, cudaStream_t stream) {
   with_type(type, [&](auto t) { launch(lrn_backward<decltype(t)>, lrn_blocks(in), THREADS, stream, *in, *dy, dx); });
 }

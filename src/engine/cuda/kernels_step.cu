@@ -38,8 +38,8 @@ __device__ inline best_class first_largest(const cuda_loss &in, uint32_t row) {
   return best;
 }
 
-// Softmax of an example: exp(logit - largest) / sum. In double, so that what is learned to the last bit still has a loss
-// and a gradient.
+// Softmax of an example: exp(logit - largest) / sum. In double, so that what is learned to the last bit still has a
+// loss and a gradient.
 struct softmax {
   float largest;
   double sum;

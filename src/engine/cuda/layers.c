@@ -238,13 +238,11 @@ static void copy_into(cuda_plan *plan, int node, int input, uint32_t channel) {
     cuda_plan_gather(plan, CUDA_ALWAYS,
                      &(cuda_gather){.terms = cuda_one_term(from->map), .out = slice, .extent = from->extent}, n->name);
   } else {
-    cuda_plan_copy(plan, CUDA_ALWAYS,
-                   &(cuda_channels){.from = from->map,
-                                .out = slice,
-                                .rows = from->extent.rows,
-                                .channels = channels,
-                                .fill = channels},
-                   n->name);
+    cuda_plan_copy(
+        plan, CUDA_ALWAYS,
+        &(cuda_channels){
+            .from = from->map, .out = slice, .rows = from->extent.rows, .channels = channels, .fill = channels},
+        n->name);
   }
 }
 
@@ -273,10 +271,10 @@ static sht_status copy_gradient(cuda_plan *plan, int node, int input, uint32_t c
   SHT_TRY(cuda_plan_tensor(plan, extent, n->name, &dx, error));
   cuda_plan_copy(plan, CUDA_LEARNING,
                  &(cuda_channels){.from = slice_of(plan, all, channel),
-                              .out = dx,
-                              .rows = extent.rows,
-                              .channels = plan->graph->nodes[input].out.channels,
-                              .fill = extent.vectors * CUDA_VECTOR},
+                                  .out = dx,
+                                  .rows = extent.rows,
+                                  .channels = plan->graph->nodes[input].out.channels,
+                                  .fill = extent.vectors * CUDA_VECTOR},
                  n->name);
   return cuda_plan_add_term(plan, input, dx, error);
 }

@@ -65,10 +65,9 @@ static cublasStatus_t make_preference(uint64_t workspace_bytes, cublasLtMatmulPr
 }
 
 static uint32_t choice_of(const cublasLtMatmulAlgo_t *algorithm) {
-  static const cublasLtMatmulAlgoConfigAttributes_t settings[] = {CUBLASLT_ALGO_CONFIG_ID, CUBLASLT_ALGO_CONFIG_TILE_ID,
-                                                                  CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
-                                                                  CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME,
-                                                                  CUBLASLT_ALGO_CONFIG_STAGES_ID};
+  static const cublasLtMatmulAlgoConfigAttributes_t settings[] = {
+      CUBLASLT_ALGO_CONFIG_ID, CUBLASLT_ALGO_CONFIG_TILE_ID, CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
+      CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, CUBLASLT_ALGO_CONFIG_STAGES_ID};
   uint32_t sum = 0;
   for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
     uint32_t value = 0;

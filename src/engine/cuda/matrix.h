@@ -14,11 +14,11 @@
 typedef struct cuda_matrix_shape {
   uint64_t m, n, k;
   bool a_turned, b_turned;
-  bool bfloat16;   // a and b; else float
-  bool d_float;    // d is float whatever a and b are
+  bool bfloat16;  // a and b; else float
+  bool d_float;   // d is float whatever a and b are
   bool tf32;
-  bool bias;       // d also gets a vector [n], of d's type
-  bool relu;       // and max(0, .) after that; only with a bias
+  bool bias;  // d also gets a vector [n], of d's type
+  bool relu;  // and max(0, .) after that; only with a bias
 } cuda_matrix_shape;
 
 typedef struct cuda_matrix {

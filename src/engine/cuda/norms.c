@@ -54,10 +54,8 @@ sht_status cuda_norm_forward(cuda_plan *plan, int node, sht_error *error) {
   const int result = cuda_plan_result(plan, node);
   SHT_TRY(cuda_plan_output(plan, result, error));
   plan->values[node].map = plan->values[result].map;
-  cuda_plan_op(plan, CUDA_ALWAYS, run_forward, plan->graph->nodes[node].name)->as.norm =
-      (cuda_norm_op){.norm = norm_of(plan, node),
-                     .offset = plan->engine->norms.offsets[node],
-                     .out = plan->values[result].map};
+  cuda_plan_op(plan, CUDA_ALWAYS, run_forward, plan->graph->nodes[node].name)->as.norm = (cuda_norm_op){
+      .norm = norm_of(plan, node), .offset = plan->engine->norms.offsets[node], .out = plan->values[result].map};
   return SHT_OK;
 }
 

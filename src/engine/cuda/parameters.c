@@ -57,8 +57,8 @@ static sht_status fill_chunks(cuda_engine *engine, sht_error *error) {
   for (int t = 0; t < engine->base.graph->parameter_tensors; t++) {
     const cuda_tensor *tensor = &all->tensors[t];
     for (uint64_t c = tensor->offset / CUDA_CHUNK; c * CUDA_CHUNK < tensor->offset + tensor->count; c++) {
-      flags[c] = (uint8_t)((tensor->spec->weight_decay ? CUDA_CHUNK_DECAYS : 0) |
-                           (tensor->rounded ? CUDA_CHUNK_ROUNDED : 0));
+      flags[c] =
+          (uint8_t)((tensor->spec->weight_decay ? CUDA_CHUNK_DECAYS : 0) | (tensor->rounded ? CUDA_CHUNK_ROUNDED : 0));
     }
   }
   sht_status status =

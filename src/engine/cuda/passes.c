@@ -54,9 +54,9 @@ sht_status cuda_wait(cuda_engine *engine, const char *doing, sht_error *error) {
 // A pass that changes nothing loads what is loaded at first use, which may not happen while a graph is captured.
 static sht_status warm_up(cuda_engine *engine, cuda_pass pass, sht_error *error) {
   static const uint32_t stopped = 1;
-  SHT_TRY(cuda_check(cudaMemcpyAsync(&engine->job->stopped, &stopped, sizeof stopped, cudaMemcpyHostToDevice,
-                                     engine->stream),
-                     "first step", error));
+  SHT_TRY(cuda_check(
+      cudaMemcpyAsync(&engine->job->stopped, &stopped, sizeof stopped, cudaMemcpyHostToDevice, engine->stream),
+      "first step", error));
   SHT_TRY(cuda_pass_run(engine, pass, error));
   return cuda_wait(engine, "first step", error);
 }

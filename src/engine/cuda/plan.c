@@ -20,10 +20,11 @@ sht_status cuda_plan_extent(const cuda_plan *plan, sht_shape shape, const char *
   uint64_t items = 0;
   if (!sht_size_mul(shape.height, shape.width, &rows) || !sht_size_mul(rows, plan->engine->base.batch, &rows) ||
       !sht_size_mul(rows, vectors, &items) || items >= limit) {
-    return SHT_FAIL(error, SHT_MEMORY,
-                    "layer '%s': a batch of %u with %u x %u x %u values each is more than the engine 'cuda' takes; make "
-                    "--batch smaller",
-                    name, plan->engine->base.batch, shape.height, shape.width, shape.channels);
+    return SHT_FAIL(
+        error, SHT_MEMORY,
+        "layer '%s': a batch of %u with %u x %u x %u values each is more than the engine 'cuda' takes; make "
+        "--batch smaller",
+        name, plan->engine->base.batch, shape.height, shape.width, shape.channels);
   }
   *out = (cuda_extent){.rows = (uint32_t)rows, .vectors = (uint32_t)vectors};
   return SHT_OK;
@@ -119,7 +120,8 @@ sht_status cuda_plan_gradient(cuda_plan *plan, int node, int bias, cuda_map *out
   const char *name = plan->graph->nodes[node].name;
   const cuda_map none = {.data = NULL};
   const cuda_map mask = plan->values[node].relu >= 0 ? value->map : none;
-  const bool whole = value->terms.count == 1 && mask.data == NULL && cuda_is_packed(value->terms.term[0], value->extent);
+  const bool whole =
+      value->terms.count == 1 && mask.data == NULL && cuda_is_packed(value->terms.term[0], value->extent);
   *out = value->terms.term[0];
   if (!whole) {
     SHT_TRY(cuda_plan_tensor(plan, value->extent, name, out, error));

@@ -12,7 +12,7 @@ typedef struct cuda_value {
   cuda_map packed;  // the same without gaps, made on demand
   cuda_map framed;  // of a convolution: its input as cuDNN sees it
   cuda_extent extent;
-  void *kept;        // what the forward pass leaves for the backward pass: winners of a pool, s of a normalisation
+  void *kept;     // what the forward pass leaves for the backward pass: winners of a pool, s of a normalisation
   bool is_float;  // logits in float whatever the engine's type
   cuda_terms terms;
   bool needs_gradient;  // a parameter lies before it
@@ -67,9 +67,9 @@ typedef void (*cuda_close)(cuda_op *op);
 struct cuda_op {
   cuda_run run;
   cuda_close close;  // NULL: it owns nothing
-  unsigned passes;  // of cuda_pass, in which it takes part
-  bool side;        // only the update waits for it: runs on the side stream
-  bool joins;       // waits for the side stream
+  unsigned passes;   // of cuda_pass, in which it takes part
+  bool side;         // only the update waits for it: runs on the side stream
+  bool joins;        // waits for the side stream
   const char *name;  // of its node, for messages
   union {
     cuda_input input;
@@ -80,6 +80,7 @@ struct cuda_op {
     cuda_dropout dropout;
     cuda_loss loss;
     cuda_convolution_op convolution;
+    cuda_direct direct;
     cuda_matrix_op matrix;
     cuda_norm_op norm;
     cuda_pool_op pool;
@@ -97,7 +98,8 @@ struct cuda_plan {
   uint64_t workspace_bytes;  // largest that a convolution wants
   float *partial;            // [CUDA_SUM_BLOCKS][2][widest S]: sums go one after the other on the stream
   uint32_t *counter;
-  uint32_t widest;  // vectors of a pixel
+  uint32_t widest;   // vectors of a pixel
+  int direct;        // convolutions that cuDNN does not have
   uint32_t choices;  // checksum of what cuDNN and cuBLASLt chose
 };
 

@@ -1,5 +1,5 @@
-// Two sums over all pixels for each channel, in a fixed order: each block adds the rows that are its own, in a tree over
-// its threads; the last block to finish adds the blocks' sums in double, in the blocks' order.
+// Two sums over all pixels for each channel, in a fixed order: each block adds the rows that are its own, in a tree
+// over its threads; the last block to finish adds the blocks' sums in double, in the blocks' order.
 #ifndef SHT_ENGINE_CUDA_SUMS_CUH
 #define SHT_ENGINE_CUDA_SUMS_CUH
 
