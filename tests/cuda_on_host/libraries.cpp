@@ -4,6 +4,10 @@
 #include <cuda_bf16.h>
 #include <cudnn.h>
 
+extern "C" {
+#include "shatter/error.h"
+}
+
 #include "engine/cuda/kernels.h"
 
 extern "C" {
