@@ -1,5 +1,5 @@
 # The front door. Each target installs what it needs, builds, and does its job; a second run does no set-up work.
-.PHONY: all demo test asan fuzz coverage format layout tidy setup clean help
+.PHONY: all demo test asan fuzz coverage bundle format layout tidy setup clean help
 JOBS := $(shell nproc)
 
 all: build/shatter            ## build the program as build/shatter
@@ -45,11 +45,15 @@ coverage: build/.setup-build build/.setup-test build/.setup-coverage  ## which l
 	@cmake --build --preset coverage
 	@bash scripts/coverage.sh build-coverage
 
+# The tests of the cuda engine go with it where they are built.
+bundle: build/.setup-bundle build/shatter  ## a folder that runs on another machine: build/shatter-bundle and .tar.gz
+	@bash scripts/bundle.sh build build/shatter-bundle
+
 format: build/.setup-check    ## lay out the code
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@git ls-files '*.c' '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format -i
 
 layout: build/.setup-check    ## is the code laid out?
-	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+	@git ls-files '*.c' '*.h' '*.cpp' '*.cu' '*.cuh' | xargs clang-format --dry-run -Werror
 
 tidy: build/.setup-check build/build.ninja  ## static checks
 	@git ls-files 'src/*.c' | bash scripts/tidy.sh build

@@ -5,7 +5,10 @@ One process measures one network, precision and mode and prints one JSON object:
   {"torch": version, "model": ..., "precision": ..., "mode": ..., "threads": ..., "step_ms": median}
 
 A step is what shatter's step is: gather 128 images of 28x28x3 bytes, whiten each, forward, backward, SGD with momentum.
-Modes: default, channels_last, compile, compile_channels_last. bf16 uses torch.autocast on the cpu.
+Modes: default, channels_last, compile, compile_channels_last; on a card also graph_channels_last and
+compile_graph_channels_last, which capture the whole step as a CUDA graph (compile alone: mode="reduce-overhead", whose
+graphs PyTorch makes itself). bf16 uses torch.autocast; tf32 allows it in convolutions and products, fp32 does not.
+On a card the images lie in its memory, and times are of windows of steps with one wait at the end.
 """
 
 import argparse
@@ -108,55 +111,102 @@ def whiten(images):
     return (x - mean[:, None, None, None]) / deviation[:, None, None, None]
 
 
-def make_step(args):
+def make_network(args):
     build, parameters, rate = MODELS[args.model]
-    net = build()
+    net = build().to(args.device)
     count = sum(p.numel() for p in net.parameters() if p.requires_grad)
     assert count == parameters, f"{args.model}: {count} parameters, expected {parameters}"
-    last = "channels_last" in args.mode
-    if last:
+    if "channels_last" in args.mode:
         net = net.to(memory_format=torch.channels_last)
-    images = torch.randint(0, 256, (4096, 3, 28, 28), dtype=torch.uint8)
-    labels = torch.randint(0, 10, (4096,))
     trained = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(trained, lr=rate, momentum=0.9)
-    forward = torch.compile(net) if args.mode.startswith("compile") else net
+    fused = {"fused": True} if args.device == "cuda" else {}
+    optimizer = torch.optim.SGD(trained, lr=rate, momentum=0.9, **fused)
+    if args.mode.startswith("compile_graph"):
+        return torch.compile(net), optimizer
+    if args.mode.startswith("compile"):
+        return torch.compile(net, **({"mode": "reduce-overhead"} if args.device == "cuda" else {})), optimizer
+    return net, optimizer
 
-    def step(number):
-        chosen = torch.randint(0, 4096, (BATCH,), generator=torch.Generator().manual_seed(number))
+
+def make_step(args):
+    """step(number): one training step on a batch that the number draws."""
+    forward, optimizer = make_network(args)
+    last = "channels_last" in args.mode
+    images = torch.randint(0, 256, (4096, 3, 28, 28), dtype=torch.uint8).to(args.device)
+    labels = torch.randint(0, 10, (4096,)).to(args.device)
+    orders = torch.stack([torch.randperm(4096)[:BATCH] for _ in range(64)]).to(args.device)
+    chosen = orders[0].clone()  # the same memory on every step, for a captured graph
+
+    def work():
         x, y = whiten(images[chosen]), labels[chosen]
         if last:
             x = x.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.precision == "bf16"):
+        with torch.autocast(args.device, dtype=torch.bfloat16, enabled=args.precision == "bf16"):
             logits = forward(x)
         loss = F.cross_entropy(logits.float(), y)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
 
+    run = captured(work) if "graph" in args.mode else work
+
+    def step(number):
+        chosen.copy_(orders[number % len(orders)])
+        run()
+
     return step
+
+
+def captured(work):
+    """The step as one CUDA graph, captured after some steps on a stream of its own, as PyTorch's manual has it."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(11):
+            work()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+def time_steps(args, step):
+    """Times of a step in seconds; on a card, of windows of steps with a wait at the end of each."""
+    window = 32 if args.device == "cuda" else 1
+    wait = torch.cuda.synchronize if args.device == "cuda" else lambda: None
+    number = 0
+    for number in range(3 * window):
+        step(number)
+    wait()
+    times, end = [], time.perf_counter() + args.seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(window):
+            number += 1
+            step(number)
+        wait()
+        times.append((time.perf_counter() - start) / window)
+    return times
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=MODELS, required=True)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    parser.add_argument("--mode", choices=["default", "channels_last", "compile", "compile_channels_last"],
-                        default="default")
+    parser.add_argument("--precision", choices=["fp32", "tf32", "bf16"], default="fp32")
+    parser.add_argument("--mode", default="default",
+                        choices=["default", "channels_last", "compile", "compile_channels_last", "graph_channels_last",
+                                 "compile_graph_channels_last"])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(1)
-    step = make_step(args)
-    for number in range(3):
-        step(number)
-    times, number, end = [], 3, time.perf_counter() + args.seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        step(number)
-        times.append(time.perf_counter() - start)
-        number += 1
+    if args.device == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = args.precision == "tf32"
+    times = time_steps(args, make_step(args))
     print(json.dumps({"torch": torch.__version__, "model": args.model, "precision": args.precision, "mode": args.mode,
                       "threads": args.threads, "step_ms": round(1000 * statistics.median(times), 4),
                       "steps": len(times)}))

@@ -32,7 +32,7 @@ typedef struct sht_config {
   double dropout;  // NaN: the model's own; else the probability of its dropout layers, or of one before its linear ones
   bool stop_when_fitted;         // stop at the epoch in which the training set is fitted
   double fitted_at;              // training accuracy from which a set counts as fitted: 0.99
-  char precision[SHT_TEXT_MAX];  // fp32, bf16 (fp64 with the reference backend)
+  char precision[SHT_TEXT_MAX];  // fp32, bf16 (fp64 with the reference backend, tf32 with cuda)
   char device[SHT_TEXT_MAX];     // cpu, ref, cuda
   uint64_t threads;              // 0: all cores. Not part of a run's identity
   bool fast;                     // allow results that depend on the number of threads
@@ -55,7 +55,7 @@ typedef struct sht_option {
   const char *name;          // flag and key: "learning-rate"
   size_t offset;             // in sht_config
   double minimum, maximum;   // of COUNT and NUMBER, inclusive
-  const char *choices;       // of CHOICE: "fp32 bf16 fp64"
+  const char *choices;       // of CHOICE: "fp32 bf16 fp64 tf32"
   const char *default_text;  // "128"
   const char *unit;          // "examples", or ""
   const char *help;          // one sentence

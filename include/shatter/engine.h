@@ -1,5 +1,8 @@
 // The engine: trains and evaluates a compiled model. One interface, several backends.
 //
+// A backend may keep a copy of a split's pixels on its device: those that an engine has seen must not change while it
+// is open. Labels may.
+//
 // Order of use: sht_engine_open -> put state -> run steps / evaluate / get state -> sht_engine_close.
 // Everything is planned and allocated in open; a step allocates nothing. An engine is used by one thread at a time.
 // Every function answers SHT_USAGE to a missing pointer or a range outside the data, SHT_CONFIG to data whose shape is
@@ -26,10 +29,11 @@ typedef struct sht_engine sht_engine;
 
 // What is computed in. "ref" always computes in double: with FP64 its state is double too, with FP32 weights, momentum
 // and statistics are rounded to float after each step, so that get and put lose nothing and training resumes exactly.
-typedef enum sht_precision { SHT_FP32, SHT_BF16, SHT_FP64 } sht_precision;
+// TF32: float, with the factors of products rounded to 10 bits; "cuda" alone.
+typedef enum sht_precision { SHT_FP32, SHT_BF16, SHT_FP64, SHT_TF32 } sht_precision;
 
 typedef struct sht_engine_options {
-  const char *backend;     // "ref", "cpu"; NULL: "cpu"
+  const char *backend;     // "ref", "cpu", "cuda"; NULL: "cpu"
   const char *plugin_dir;  // where backends lie; then $SHATTER_PLUGINS, beside the library, LIBDIR/shatter. NULL: these
   sht_precision precision;
   int threads;              // 0: all cores

@@ -94,8 +94,9 @@ sht_status sht__plugin_load(const sht__plugin_request *request, const void **tab
   }
   void *loaded = dlopen(path, RTLD_NOW | RTLD_NODELETE | request->flags);
   if (loaded == NULL) {
-    return SHT_FAIL(error, SHT_UNAVAILABLE, "%s: cannot be loaded (%s); install what it needs or %s", path, dlerror(),
-                    request->instead);
+    return SHT_FAIL(error, SHT_UNAVAILABLE,
+                    "%s: cannot be loaded (%s); install what it needs, name its folder in LD_LIBRARY_PATH, or %s", path,
+                    dlerror(), request->instead);
   }
   sht_status status = check_table(loaded, request, path, table, error);
   if (status != SHT_OK) {

@@ -1,40 +1,28 @@
 // Philox streams: see shatter/random.h.
 #include "shatter/random.h"
 
-#include <Random123/philox.h>
 #include <math.h>
 
-static philox4x32_ctr_t philox(const uint32_t key[2], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
-  philox4x32_ctr_t counter = {{c0, c1, c2, c3}};
-  philox4x32_key_t words = {{key[0], key[1]}};
-  return philox4x32(counter, words);
-}
+#include "base/philox.h"
 
 sht_rng sht_rng_make(uint64_t seed, sht_purpose purpose) {
-  const uint32_t zero[2] = {0, 0};
-  philox4x32_ctr_t block = philox(zero, (uint32_t)seed, (uint32_t)(seed >> 32), (uint32_t)purpose, 0);
-  return (sht_rng){{block.v[0], block.v[1]}};
+  uint32_t block[4];
+  sht__philox_block((sht_rng){{0, 0}}, (uint32_t)seed, (uint64_t)purpose << 32 | seed >> 32, 0, block);
+  return (sht_rng){{block[0], block[1]}};
 }
 
 void sht_rng_block(sht_rng rng, uint32_t epoch, uint64_t index, uint32_t draw, uint32_t out[4]) {
-  philox4x32_ctr_t block = philox(rng.key, epoch, (uint32_t)index, (uint32_t)(index >> 32), draw);
-  for (int i = 0; i < 4; i++) {
-    out[i] = block.v[i];
-  }
+  sht__philox_block(rng, epoch, index, draw, out);
 }
 
 uint32_t sht_rng_u32(sht_rng rng, uint32_t epoch, uint64_t index, uint32_t draw) {
-  uint32_t words[4];
-  sht_rng_block(rng, epoch, index, draw, words);
-  return words[0];
+  return sht__philox_u32(rng, epoch, index, draw);
 }
 
 static uint64_t join_words(uint32_t low, uint32_t high) { return (uint64_t)high << 32 | low; }
 
 uint64_t sht_rng_u64(sht_rng rng, uint32_t epoch, uint64_t index, uint32_t draw) {
-  uint32_t words[4];
-  sht_rng_block(rng, epoch, index, draw, words);
-  return join_words(words[0], words[1]);
+  return sht__philox_u64(rng, epoch, index, draw);
 }
 
 // The top 52 bits, centred in their cells: never 0, never 1.
@@ -45,10 +33,7 @@ double sht_rng_unit(sht_rng rng, uint32_t epoch, uint64_t index, uint32_t draw) 
 }
 
 uint32_t sht_rng_below(sht_rng rng, uint32_t epoch, uint64_t index, uint32_t draw, uint32_t bound) {
-  uint64_t word = sht_rng_u64(rng, epoch, index, draw);
-  // High part of the 96-bit product word * bound.
-  uint64_t low = (word & 0xffffffffU) * bound >> 32;
-  return (uint32_t)(((word >> 32) * bound + low) >> 32);
+  return sht__philox_below(rng, epoch, index, draw, bound);
 }
 
 void sht_rng_normal2(sht_rng rng, uint32_t epoch, uint64_t index, uint32_t draw, double out[2]) {

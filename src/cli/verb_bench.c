@@ -22,7 +22,7 @@ enum {
   EXAMPLES = 4096,
   WINDOWS_MAX = 400,
   WINDOWS_MIN = 5,
-  STEPS_MAX = 16
+  STEPS_MAX = EXAMPLES / 128
 };
 
 typedef struct sample {  // synthetic pictures: speed does not depend on what they show
@@ -153,8 +153,9 @@ static sht_status time_fill(sample *data, uint64_t batch, sht_error *error) {
   return SHT_OK;
 }
 
-static sht_status time_engine(const sht_graph *graph, sht_engine *engine, const sample *data, double seconds,
-                              double *step_ms, sht_error *error) {
+// most: steps in an epoch.
+static sht_status time_engine(const sht_graph *graph, sht_engine *engine, const sample *data, uint64_t most,
+                              double seconds, double *step_ms, sht_error *error) {
   float *parameters = NULL;
   SHT_TRY(SHT_ALLOC(&parameters, graph->parameter_count, "weights", error));
   sht_graph_initialize(graph, 1, parameters);
@@ -164,7 +165,8 @@ static sht_status time_engine(const sht_graph *graph, sht_engine *engine, const 
   double warm_ms = 0;
   SHT_TRY(time_windows(engine, data, 1, 0.2, &warm_ms, error));
   uint64_t steps = (uint64_t)(20 / warm_ms);  // windows of about 20 ms
-  steps = steps < 1 ? 1 : steps > STEPS_MAX ? STEPS_MAX : steps;
+  most = most < STEPS_MAX ? most : STEPS_MAX;
+  steps = steps < 1 ? 1 : steps > most ? most : steps;
   return time_windows(engine, data, steps, seconds, step_ms, error);
 }
 
@@ -182,7 +184,7 @@ static sht_status measure(const sht_cli *cli, const char *model, sht_precision p
   sht_engine *engine = NULL;
   sht_status status = sht_engine_open(graph, &options, &engine, error);
   if (status == SHT_OK) {
-    status = time_engine(graph, engine, data, seconds, &out->step_ms, error);
+    status = time_engine(graph, engine, data, (EXAMPLES - 1) / options.batch + 1, seconds, &out->step_ms, error);
     sht_engine_info info = {0};
     sht_engine_describe(engine, &info);
     out->bytes = info.bytes;
@@ -193,7 +195,9 @@ static sht_status measure(const sht_cli *cli, const char *model, sht_precision p
   return status;
 }
 
-static const char *precision_name(sht_precision precision) { return precision == SHT_BF16 ? "bf16" : "fp32"; }
+static const char *precision_name(sht_precision precision) {
+  return precision == SHT_BF16 ? "bf16" : precision == SHT_TF32 ? "tf32" : "fp32";
+}
 
 typedef struct output {
   sht_table table;
@@ -209,7 +213,11 @@ static sht_status add_row(const sht_cli *cli, output *out, const char *model, sh
     sht__table_add(&out->table, "%.2f", row->step_ms);
     sht__table_add_count(&out->table, (unsigned long long)images);
     sht__table_add(&out->table, "%.0f", row->gflops);
-    sht__table_add(&out->table, "%.0f %%", 100 * row->gflops / peak);
+    if (isnan(peak)) {
+      sht__table_add(&out->table, "-");
+    } else {
+      sht__table_add(&out->table, "%.0f %%", 100 * row->gflops / peak);
+    }
     return SHT_OK;
   }
   sht_json item = {0};
@@ -228,17 +236,22 @@ static sht_status bench_all(const sht_cli *cli, output *out, const sample *data,
   static const char *const networks[] = {"inception", "inception-nobn", "alexnet", "mlp-3x512", "mlp-1x512", NULL};
   const char *one[] = {sht__cli_text(cli, "model"), NULL};
   const char *only = sht__cli_text(cli, "precision");
+  static const sht_precision precisions[] = {SHT_FP32, SHT_TF32, SHT_BF16};
+  const bool on_card = strcmp(cli->config.device, "cuda") == 0;
   double seconds = (double)sht__cli_count(cli, "seconds", 5);
-  for (int precision = SHT_FP32; precision <= SHT_BF16; precision++) {
-    if (only != NULL && strcmp(only, precision_name((sht_precision)precision)) != 0) {
+  for (size_t i = 0; i < sizeof precisions / sizeof precisions[0]; i++) {
+    const sht_precision precision = precisions[i];
+    if (only != NULL ? strcmp(only, precision_name(precision)) != 0 : precision == SHT_TF32 && !on_card) {
       continue;
     }
-    double peak = 0;
-    SHT_TRY(sht__peak_measure((sht_precision)precision, (int)cli->config.threads, &peak, error));
+    double peak = NAN;  // of a card: not measured
+    if (!on_card) {
+      SHT_TRY(sht__peak_measure(precision, (int)cli->config.threads, &peak, error));
+    }
     for (const char *const *model = one[0] != NULL ? one : networks; *model != NULL; model++) {
       measurement row = {0};
-      SHT_TRY(measure(cli, *model, (sht_precision)precision, seconds, data, &row, error));
-      SHT_TRY(add_row(cli, out, *model, (sht_precision)precision, peak, &row, error));
+      SHT_TRY(measure(cli, *model, precision, seconds, data, &row, error));
+      SHT_TRY(add_row(cli, out, *model, precision, peak, &row, error));
     }
   }
   return SHT_OK;
@@ -316,6 +329,8 @@ static const char *const examples[] = {
     "one of them, for a script",
     "shatter bench --model inception --augment flip,rotate:25",
     "with the images augmented",
+    "shatter bench --device cuda --precision bf16",
+    "on the card",
     NULL,
 };
 
@@ -324,7 +339,7 @@ static const sht_cli_option options[] = {
     {.name = "precision",
      .type = SHT_OPTION_CHOICE,
      .value_name = "P",
-     .choices = "fp32 bf16",
+     .choices = "fp32 tf32 bf16",
      .help = "only this one"},
     {.name = "seconds",
      .type = SHT_OPTION_COUNT,
@@ -342,7 +357,7 @@ const sht_verb sht__verb_bench = {
     .description =
         "A step is all of it: filling the batch, forward, backward, update. Operations are multiply-adds "
         "times two, padding included, without the input gradient of the first layer. The peak is measured "
-        "by the same command.",
+        "by the same command (of the processor; a card's is not).",
     .examples = examples,
     .config_options = "batch threads device augment",
     .options = options,

@@ -202,6 +202,7 @@ static sht_status run(sht_cli *cli, sht_error *error) {
   check_instructions(&all);
   check_backend(&all, "cpu", true);
   check_backend(&all, "ref", true);
+  check_backend(&all, "cuda", false);
   check_cluster(&all);
   check_data(&all, cli, "cifar10");
   check_data(&all, cli, "mnist");

@@ -108,6 +108,10 @@ static void check_pairs(const sht_config *config, sht__faults *faults) {
     sht__fault(faults, nowhere, NULL, "use precision fp32 or bf16, or the device ref",
                "the device %s does not compute in fp64", config->device);
   }
+  if (equal(config->precision, "tf32") && !equal(config->device, "cuda")) {
+    sht__fault(faults, nowhere, NULL, "use precision fp32, or the device cuda",
+               "the device %s does not compute in tf32", config->device);
+  }
   if (config->train_size != 0 && config->batch > config->train_size) {
     sht__fault(faults, nowhere, NULL, "make the batch smaller or the training set larger",
                "a batch of %" PRIu64 " does not fit in a training set of %" PRIu64, config->batch, config->train_size);

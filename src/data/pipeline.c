@@ -1,13 +1,6 @@
 // From examples to the engine's input: window, augmentation, whitening, order. See shatter/data.h.
-//
-// With integer levels v (of `unit` to the interval [0,1]) in an image of n values, S = sum v and D = n sum v^2 - S^2:
-//   (x - mean) / max(sd, 1/sqrt(n)) = (n v - S) / max(sqrt(D), unit sqrt(n)).
-// The numerator is an exact integer, so that each value is rounded only by float conversion and one product.
-#include <math.h>
-
+#include "data/whiten.h"
 #include "shatter/data.h"
-
-enum { UNIT_U8 = 255, UNIT_I16 = 255 * 64 };
 
 // Where the window of one image lies in the split.
 typedef struct window {
@@ -58,50 +51,36 @@ static void sum_i16(const void *run, uint32_t length, int64_t *sum, uint64_t *sq
   }
 }
 
-// out = (n v - shift) * scale
-static void scale_u8(const void *run, uint32_t length, float n, float shift, float scale, float *out) {
+static void scale_u8(const void *run, uint32_t length, sht__whitening by, float *out) {
   const uint8_t *levels = run;
   for (uint32_t i = 0; i < length; i++) {
-    out[i] = ((float)levels[i] * n - shift) * scale;
+    out[i] = sht__whiten_level(by, levels[i]);
   }
 }
 
-static void scale_i16(const void *run, uint32_t length, float n, float shift, float scale, float *out) {
+static void scale_i16(const void *run, uint32_t length, sht__whitening by, float *out) {
   const int16_t *levels = run;
   for (uint32_t i = 0; i < length; i++) {
-    out[i] = ((float)levels[i] * n - shift) * scale;
+    out[i] = sht__whiten_level(by, levels[i]);
   }
-}
-
-// `shift` and `scale` of an image from its sums.
-static void plan(const window *view, bool u8, int64_t sum, uint64_t squares, float *shift, float *scale) {
-  uint64_t n = (uint64_t)view->rows * view->length;
-  unsigned __int128 spread = (unsigned __int128)n * squares - (unsigned __int128)((__int128)sum * sum);
-  double root = sqrt((double)spread);
-  double least = (u8 ? UNIT_U8 : UNIT_I16) * sqrt((double)n);
-  *shift = (float)sum;
-  *scale = (float)(1 / (root > least ? root : least));
 }
 
 // Levels of an image to its input. start: its first level; view: where the others lie.
 static void whiten(const sht_pipeline *pipeline, const window *view, const uint8_t *start, float *x) {
   const bool u8 = pipeline->split->type == SHT_PIXEL_U8;
   const uint64_t size = u8 ? sizeof(uint8_t) : sizeof(int16_t);
-  float n = 1;
-  float shift = 0;
-  float scale = 1.0F / (float)(u8 ? UNIT_U8 : UNIT_I16);
+  sht__whitening by = sht__whiten_none(u8);
   if (pipeline->whiten) {
     int64_t sum = 0;
     uint64_t squares = 0;
     for (uint32_t row = 0; row < view->rows; row++) {
       (u8 ? sum_u8 : sum_i16)(start + row * view->stride * size, view->length, &sum, &squares);
     }
-    n = (float)((uint64_t)view->rows * view->length);
-    plan(view, u8, sum, squares, &shift, &scale);
+    by = sht__whiten_plan((uint64_t)view->rows * view->length, u8, sum, squares);
   }
   for (uint32_t row = 0; row < view->rows; row++) {
     const uint8_t *run = start + row * view->stride * size;
-    (u8 ? scale_u8 : scale_i16)(run, view->length, n, shift, scale, x + (uint64_t)row * view->length);
+    (u8 ? scale_u8 : scale_i16)(run, view->length, by, x + (uint64_t)row * view->length);
   }
 }
 

@@ -14,6 +14,13 @@ static bool name_is_sound(const char *name) {
   return length >= 1 && length <= NAME_MAX_LENGTH && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == length;
 }
 
+static const char *instead_of(const char *name) {
+  return strcmp(name, "cuda") == 0
+             ? "use --device cpu; the cuda engine is built where CUDA's compiler (nvcc) and cuDNN 9 "
+               "are found (docs/cuda.md)"
+             : "use the engine 'ref', which is built in and slow";
+}
+
 sht_status sht__backend_load(const char *name, const char *plugin_dir, const sht_backend **backend, void **plugin,
                              sht_error *error) {
   char file[NAME_MAX_LENGTH + sizeof "shatter-engine-.so"];
@@ -30,7 +37,7 @@ sht_status sht__backend_load(const char *name, const char *plugin_dir, const sht
   (void)snprintf(what, sizeof what, "engine '%s'", name);
   const sht__plugin_request request = {.what = what,
                                        .kind = "engine",
-                                       .instead = "use the engine 'ref', which is built in and slow",
+                                       .instead = instead_of(name),
                                        .file = file,
                                        .folder = plugin_dir,
                                        .symbol = symbol,

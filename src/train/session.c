@@ -90,7 +90,10 @@ static sht_status prepare_data(sht_session *session, sht_error *error) {
 }
 
 static sht_precision precision_of(const char *name) {
-  return strcmp(name, "bf16") == 0 ? SHT_BF16 : strcmp(name, "fp64") == 0 ? SHT_FP64 : SHT_FP32;
+  return strcmp(name, "bf16") == 0   ? SHT_BF16
+         : strcmp(name, "fp64") == 0 ? SHT_FP64
+         : strcmp(name, "tf32") == 0 ? SHT_TF32
+                                     : SHT_FP32;
 }
 
 // Puts the initial weights, no momentum, and fresh running statistics.

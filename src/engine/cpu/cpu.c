@@ -237,9 +237,10 @@ static sht_status choose_kernels(cpu_engine *engine, sht_error *error) {
 }
 
 static sht_status check_precision(const sht_engine_options *options, sht_error *error) {
-  if (options->precision == SHT_FP64) {
+  if (options->precision == SHT_FP64 || options->precision == SHT_TF32) {
     return SHT_FAIL(error, SHT_UNAVAILABLE,
-                    "the cpu engine computes in fp32 or bf16, not fp64; use --precision fp32, or the engine 'ref'");
+                    "the cpu engine computes in fp32 or bf16, not %s; use --precision fp32, or the engine '%s'",
+                    options->precision == SHT_FP64 ? "fp64" : "tf32", options->precision == SHT_FP64 ? "ref" : "cuda");
   }
   return SHT_OK;
 }

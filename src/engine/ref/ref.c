@@ -126,7 +126,7 @@ static sht_status prepare(sht__ref *ref, int threads, sht_error *error) {
 
 static sht_status open_engine(const sht_graph *graph, const sht_engine_options *options, sht_engine **out,
                               sht_error *error) {
-  if (options->precision == SHT_BF16) {
+  if (options->precision == SHT_BF16 || options->precision == SHT_TF32) {
     return SHT_FAIL(error, SHT_UNAVAILABLE, "the engine 'ref' computes in double: use --precision fp64 or fp32");
   }
   sht__ref *ref = NULL;

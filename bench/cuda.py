@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""First contact with a card: is the cuda engine right there, and how fast beside PyTorch? One command, in under
+`--minutes`, with everything in a folder: doctor's report, the tests' output, and rates.json, which is written anew after
+every figure, so that what was measured stays when time runs out.
+
+In this order: doctor; the tests of layers and of small networks; the rates of the networks in bf16, tf32 and fp32; the
+opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against the reference, which
+take the processor longest. --sanitize and --kernels do something else instead: the tests under compute-sanitizer, and
+the time of every kernel of some steps as Nsight Compute reads it.
+
+The libraries of NVIDIA are looked for beside PyTorch and in /usr/local/cuda; see docs/cuda.md for how to get here.
+
+usage: bench/cuda.py --out DIR [--bundle DIR] [--python PYTHON] [--minutes 8] [--sanitize | --kernels]
+"""
+
+import argparse
+import glob
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MODELS = ["inception", "alexnet", "mlp-3x512", "mlp-1x512", "inception-nobn"]
+# Cheapest first: compiling takes a minute for the large networks.
+MODES = [("bf16", "graph_channels_last"), ("bf16", "channels_last"), ("tf32", "default"),
+         ("bf16", "compile_graph_channels_last"), ("bf16", "compile_channels_last")]
+SANITIZERS = ["memcheck", "racecheck", "initcheck"]
+
+
+class Kit:
+    def __init__(self, args):
+        self.args = args
+        self.out = Path(args.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.end = time.monotonic() + 60 * args.minutes
+        self.record = {"shatter": [], "opponent": [], "tests": [], "left_out": []}
+        self.env = {**os.environ, "LD_LIBRARY_PATH": ":".join(library_folders(args.python))}
+        bundle = Path(args.bundle)
+        self.program = bundle / "shatter"
+        self.tests = bundle / "tests"
+        plugins = bundle / "lib" if (bundle / "lib").is_dir() else bundle
+        self.env["SHATTER_PLUGINS"] = str(plugins)
+
+    def left(self):
+        return self.end - time.monotonic()
+
+    def save(self):
+        (self.out / "rates.json").write_text(json.dumps(self.record, indent=1))
+
+    def run(self, name, command, limit, env=None):
+        """Runs it with its output in a file of that name; the text, or None when it failed or time ran out."""
+        limit = min(limit, self.left())
+        if limit < 5:
+            self.record["left_out"].append(name)
+            self.save()
+            return None
+        began = time.monotonic()
+        log = self.out / f"{name}.txt"
+        with open(log, "w", encoding="utf-8") as errors:
+            try:
+                done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=errors, text=True,
+                                      timeout=limit, check=False, env={**self.env, **(env or {})})
+                text, code = done.stdout, done.returncode
+            except subprocess.TimeoutExpired as late:
+                text, code = (late.stdout or b"").decode(errors="replace"), -1
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(text)
+        seconds = time.monotonic() - began
+        print(f"{name:44} {'ok' if code == 0 else f'exit {code}' if code > 0 else 'too slow'} {seconds:6.1f} s",
+              flush=True)
+        if code != 0:
+            print("   " + " ".join(log.read_text(errors="replace").split())[-300:], flush=True)
+        return text if code == 0 else None
+
+
+def library_folders(python):
+    """Where NVIDIA's libraries lie: the wheels beside PyTorch, then the toolkit's, then what is set already."""
+    ask = "import site, sys; print('\\n'.join(site.getsitepackages() + [site.getusersitepackages()]))"
+    done = subprocess.run([python, "-c", ask], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    folders = [f for site in done.stdout.split("\n") if site for f in sorted(glob.glob(site + "/nvidia/*/lib"))]
+    folders += [f for f in ("/usr/local/cuda/lib64",) if os.path.isdir(f)]
+    return folders + [f for f in os.environ.get("LD_LIBRARY_PATH", "").split(":") if f]
+
+
+def check(kit):
+    text = kit.run("doctor", [kit.program, "doctor", "--store", kit.out / "store", "--json"], 60)
+    if text is None:  # exit 1 where the cpu engine is not carried; the answer is in the file all the same
+        text = (kit.out / "doctor.txt").read_text()
+    for row in json.loads(text[text.index("{"):text.rindex("}") + 1])["findings"]:
+        if row["subject"] == "cuda":
+            kit.record["cuda"] = row
+            print(f"   {row['verdict']}: {row['text']}", flush=True)
+            return row["verdict"] == "good"
+    return False
+
+
+def test(kit, program, *names, limit=150, env=None, prefix=()):
+    name = "_".join([program, *names, *(Path(p).name for p in prefix[:1]), *(p for p in prefix if p in SANITIZERS)])
+    text = kit.run(name, [*prefix, kit.tests / program, *names], limit, env)
+    kit.record["tests"].append({"test": name, "passed": text is not None})
+    kit.save()
+
+
+def rate(kit, model, precision):
+    text = kit.run(f"rate_{model}_{precision}",
+                   [kit.program, "bench", "--device", "cuda", "--model", model, "--precision", precision, "--seconds", "2",
+                    "--force", "--json"], 60)
+    if text is not None:
+        kit.record["shatter"] += json.loads(text)["results"]
+        kit.save()
+
+
+def oppose(kit, model, precision, mode):
+    text = kit.run(f"opponent_{model}_{precision}_{mode}",
+                   [kit.args.python, HERE / "opponent.py", "--device", "cuda", "--model", model, "--precision", precision,
+                    "--mode", mode, "--threads", "8", "--seconds", "2"], 120)
+    if text is not None:
+        kit.record["opponent"].append(json.loads(text.strip().split("\n")[-1]))
+        kit.save()
+
+
+def table(kit):
+    print(f"\n{'network':16}{'':6}{'shatter ms':>11}{'images/s':>11}{'PyTorch ms':>12}{'ratio':>7}  its best mode")
+    for row in kit.record["shatter"]:
+        rivals = [o for o in kit.record["opponent"] if o["model"] == row["model"]
+                  and (o["precision"] == row["precision"] or row["precision"] == "fp32" and o["precision"] == "tf32")]
+        best = min(rivals, key=lambda o: o["step_ms"], default=None)
+        beside = f"{best['step_ms']:12.3f}{best['step_ms'] / row['step_ms']:7.2f}  {best['mode']}, {best['precision']}" \
+            if best else ""
+        print(f"{row['model']:16}{row['precision']:6}{row['step_ms']:11.3f}{row['images_per_second']:11.0f}{beside}")
+
+
+def measure(kit):
+    test(kit, "test_cuda_engine", limit=120)
+    for precision in ("bf16", "tf32", "fp32"):
+        for model in MODELS:
+            rate(kit, model, precision)
+    for precision, mode in MODES:
+        for model in MODELS[:4]:
+            if "compile" not in mode or model in ("inception", "mlp-3x512", "alexnet"):
+                oppose(kit, model, precision, mode)
+    for model in ("mlp-1x512", "mlp-3x512", "alexnet", "inception-small", "inception", "wrn-28-1", "resnet18",
+                  "inception-nobn"):
+        test(kit, "test_cuda_networks", model, limit=90)
+    table(kit)
+
+
+def sanitize(kit):
+    """Kernel by kernel, without a captured graph: what the tools see best."""
+    for tool in SANITIZERS:
+        test(kit, "test_cuda_engine", limit=60 * kit.args.minutes / len(SANITIZERS), env={"SHATTER_CUDA_GRAPH": "0"},
+             prefix=("compute-sanitizer", "--tool", tool, "--error-exitcode", "9"))
+
+
+def kernels(kit):
+    """Milliseconds of every kernel of 2,000 launches, as CSV."""
+    for model in ("inception", "alexnet", "mlp-3x512"):
+        kit.run(f"kernels_{model}",
+                ["ncu", "--metrics", "gpu__time_duration.sum", "--csv", "--launch-skip", "1000", "--launch-count", "1000",
+                 kit.program, "bench", "--device", "cuda", "--model", model, "--precision", "bf16", "--seconds", "1",
+                 "--force"], 150, {"SHATTER_CUDA_GRAPH": "0"})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", required=True, help="folder for results")
+    parser.add_argument("--bundle", default=str(HERE.parent / "build"), help="bundle, or build folder")
+    parser.add_argument("--python", default="python3", help="the Python that has the opponent's PyTorch")
+    parser.add_argument("--minutes", type=float, default=8)
+    parser.add_argument("--sanitize", action="store_true")
+    parser.add_argument("--kernels", action="store_true")
+    kit = Kit(parser.parse_args())
+    if not check(kit):
+        sys.exit("the cuda engine does not start here: see above and doctor.txt")
+    (sanitize if kit.args.sanitize else kernels if kit.args.kernels else measure)(kit)
+    failed = [t["test"] for t in kit.record["tests"] if not t["passed"]]
+    print(f"\nfailed: {', '.join(failed) or 'none'}; left out for want of time: "
+          f"{', '.join(kit.record['left_out']) or 'none'}; everything is in {kit.out}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+// Runs the plan: one pass launched kernel by kernel, or captured once as a CUDA graph and launched whole.
+#include "engine/cuda/passes.h"
+
+#include "engine/cuda/plan.h"
+
+// What the side stream does begins when everything before it on the main stream is done.
+static cudaError_t fork_side(cuda_engine *engine) {
+  cudaError_t code = cudaEventRecord(engine->fork, engine->stream);
+  return code == cudaSuccess ? cudaStreamWaitEvent(engine->side, engine->fork, 0) : code;
+}
+
+static cudaError_t join_side(cuda_engine *engine) {
+  cudaError_t code = cudaEventRecord(engine->join, engine->side);
+  return code == cudaSuccess ? cudaStreamWaitEvent(engine->stream, engine->join, 0) : code;
+}
+
+sht_status cuda_pass_run(cuda_engine *engine, cuda_pass pass, sht_error *error) {
+  const cuda_plan *plan = engine->plan;
+  cudaError_t code = cudaSuccess;
+  bool forked = false;
+  engine->pass = pass;
+  for (int i = 0; i < plan->op_count && code == cudaSuccess && engine->failed == NULL; i++) {
+    const cuda_op *op = &plan->ops[i];
+    if ((op->passes & pass) == 0) {
+      continue;
+    }
+    if (op->side) {
+      code = fork_side(engine);
+      forked = true;
+    } else if (op->joins && forked) {
+      code = join_side(engine);
+      forked = false;
+    }
+    op->run(engine, op, op->side ? engine->side : engine->stream);
+    code = code == cudaSuccess ? cudaGetLastError() : code;
+    if (code != cudaSuccess) {
+      return cuda_check(code, op->name, error);
+    }
+  }
+  if (engine->failed != NULL) {
+    const char *layer = engine->failed;
+    engine->failed = NULL;
+    SHT_TRY(cuda_check(cudaGetLastError(), layer, error));
+    return SHT_FAIL(error, SHT_INTERNAL, "layer '%s': cuDNN or cuBLASLt could not run what it had planned; report this",
+                    layer);
+  }
+  return cuda_check(code, "running a step", error);
+}
+
+sht_status cuda_wait(cuda_engine *engine, const char *doing, sht_error *error) {
+  return cuda_check(cudaStreamSynchronize(engine->stream), doing, error);
+}
+
+// A pass that changes nothing loads what is loaded at first use, which may not happen while a graph is captured.
+static sht_status warm_up(cuda_engine *engine, cuda_pass pass, sht_error *error) {
+  static const uint32_t stopped = 1;
+  SHT_TRY(cuda_check(
+      cudaMemcpyAsync(&engine->job->stopped, &stopped, sizeof stopped, cudaMemcpyHostToDevice, engine->stream),
+      "first step", error));
+  SHT_TRY(cuda_pass_run(engine, pass, error));
+  return cuda_wait(engine, "first step", error);
+}
+
+static sht_status capture(cuda_engine *engine, cuda_pass pass, cudaGraphExec_t *out, sht_error *error) {
+  static const char *const doing = "capturing a step (SHATTER_CUDA_GRAPH=0 does without)";
+  cudaGraph_t graph = NULL;
+  SHT_TRY(cuda_check(cudaStreamBeginCapture(engine->stream, cudaStreamCaptureModeThreadLocal), doing, error));
+  sht_status status = cuda_pass_run(engine, pass, error);
+  cudaError_t code = cudaStreamEndCapture(engine->stream, &graph);
+  if (status == SHT_OK) {
+    status = cuda_check(code, doing, error);
+  }
+  if (status == SHT_OK) {
+    status = cuda_check(cudaGraphInstantiate(out, graph, 0), doing, error);
+  }
+  if (graph != NULL) {
+    (void)cudaGraphDestroy(graph);
+  }
+  return status;
+}
+
+static cudaGraphExec_t *graph_of(cuda_engine *engine, cuda_pass pass) {
+  return pass == CUDA_TRAIN ? &engine->train_graph : &engine->evaluate_graph;
+}
+
+sht_status cuda_pass_prepare(cuda_engine *engine, cuda_pass pass, const cuda_job *job, sht_error *error) {
+  cudaGraphExec_t *graph = graph_of(engine, pass);
+  if (*graph == NULL && !engine->without_graph) {
+    SHT_TRY(cuda_job_put(engine, job, error));
+    SHT_TRY(warm_up(engine, pass, error));
+    SHT_TRY(capture(engine, pass, graph, error));
+  }
+  return SHT_OK;
+}
+
+sht_status cuda_job_put(cuda_engine *engine, const cuda_job *job, sht_error *error) {
+  return cuda_check(cudaMemcpyAsync(engine->job, job, sizeof *job, cudaMemcpyHostToDevice, engine->stream),
+                    "copying to the card", error);
+}
+
+sht_status cuda_pass_launch(cuda_engine *engine, cuda_pass pass, sht_error *error) {
+  cudaGraphExec_t graph = *graph_of(engine, pass);
+  if (graph == NULL) {
+    return cuda_pass_run(engine, pass, error);
+  }
+  return cuda_check(cudaGraphLaunch(graph, engine->stream), "launching a step", error);
+}

@@ -1,0 +1,172 @@
+// cuDNN and cuBLASLt on the processor, as far as the engine uses them: in the place of convolution.c and matrix.c,
+// straight loops with sums in double.
+#include <cublasLt.h>
+#include <cuda_bf16.h>
+#include <cudnn.h>
+
+extern "C" {
+#include "shatter/error.h"
+}
+
+#include "engine/cuda/kernels.h"
+
+extern "C" {
+#include "engine/cuda/convolution.h"
+#include "engine/cuda/matrix.h"
+}
+
+#include "engine/cuda/launch.cuh"
+
+namespace {
+
+float load(const void *from, int64_t i, bool bfloat16) {
+  return bfloat16 ? static_cast<float>(static_cast<const __nv_bfloat16 *>(from)[i])
+                  : static_cast<const float *>(from)[i];
+}
+
+void store(void *to, int64_t i, bool bfloat16, float value) {
+  if (bfloat16) {
+    static_cast<__nv_bfloat16 *>(to)[i] = __float2bfloat16_rn(value);
+  } else {
+    static_cast<float *>(to)[i] = value;
+  }
+}
+
+struct plan {
+  cuda_convolution_shape shape;
+  cuda_direction direction;
+};
+
+struct addresses {
+  void *x, *w, *y;
+};
+
+int64_t count_of(const plan &p) {
+  const cuda_convolution_shape &s = p.shape;
+  return p.direction == CUDA_FORWARD          ? s.n * s.out_height * s.out_width * s.filters
+         : p.direction == CUDA_INPUT_GRADIENT ? s.n * s.height * s.width * s.channels
+                                              : s.filters * s.kernel * s.kernel * s.channels;
+}
+
+// Every product of x, w and y that a convolution has, to the sum of the one that is asked for.
+void convolve(const plan &p, const addresses &at) {
+  const cuda_convolution_shape &s = p.shape;
+  double *sums = new double[count_of(p)]();
+  for (int64_t row = 0; row < s.n * s.out_height * s.out_width; row++) {
+    const int64_t n = row / s.out_width / s.out_height;
+    for (int64_t tap = 0; tap < s.kernel * s.kernel; tap++) {
+      const int64_t h = row / s.out_width % s.out_height * s.stride - s.padding + tap / s.kernel;
+      const int64_t v = row % s.out_width * s.stride - s.padding + tap % s.kernel;
+      if (h < 0 || v < 0 || h >= s.height || v >= s.width) {
+        continue;
+      }
+      for (int64_t k = 0; k < s.filters; k++) {
+        const int64_t y = row * s.filters + k;
+        for (int64_t c = 0; c < s.channels; c++) {
+          const int64_t x = ((n * s.height + h) * s.width + v) * s.channels + c;
+          const int64_t w = (k * s.kernel * s.kernel + tap) * s.channels + c;
+          if (p.direction == CUDA_FORWARD) {
+            sums[y] += load(at.x, x, s.bfloat16) * load(at.w, w, s.bfloat16);
+          } else if (p.direction == CUDA_INPUT_GRADIENT) {
+            sums[x] += load(at.y, y, s.bfloat16) * load(at.w, w, s.bfloat16);
+          } else {
+            sums[w] += load(at.x, x, s.bfloat16) * load(at.y, y, s.bfloat16);
+          }
+        }
+      }
+    }
+  }
+  void *out = p.direction == CUDA_FORWARD ? at.y : p.direction == CUDA_INPUT_GRADIENT ? at.x : at.w;
+  for (int64_t i = 0; i < count_of(p); i++) {
+    store(out, i, s.bfloat16, static_cast<float>(sums[i]));
+  }
+  delete[] sums;
+}
+
+struct product {
+  cuda_matrix_shape shape;
+  const void *bias;
+};
+
+void multiply(const product &p, const void *a, const void *b, void *d) {
+  const cuda_matrix_shape &s = p.shape;
+  for (uint64_t i = 0; i < s.m; i++) {
+    for (uint64_t j = 0; j < s.n; j++) {
+      double sum = 0;
+      for (uint64_t k = 0; k < s.k; k++) {
+        const int64_t left = static_cast<int64_t>(s.a_turned ? k * s.m + i : i * s.k + k);
+        const int64_t right = static_cast<int64_t>(s.b_turned ? j * s.k + k : k * s.n + j);
+        sum += load(a, left, s.bfloat16) * load(b, right, s.bfloat16);
+      }
+      const bool rounded = s.bfloat16 && !s.d_float;
+      sum += s.bias ? load(p.bias, static_cast<int64_t>(j), rounded) : 0;
+      store(d, static_cast<int64_t>(i * s.n + j), rounded, static_cast<float>(s.relu && sum < 0 ? 0 : sum));
+    }
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+// Not everything is there, as of cuDNN: windows of 5 x 5 and of 3 x 3 with strides are left to the engine's own loops.
+sht_status cuda_convolution_open(cudnnHandle_t, const cuda_convolution_shape *shape, cuda_direction direction,
+                                 const char *layer, cuda_convolution *out, sht_error *error) {
+  *out = cuda_convolution();
+  if (shape->kernel == 5 || (shape->kernel == 3 && shape->stride > 1)) {
+    return SHT_FAIL(error, SHT_UNAVAILABLE, "layer '%s': not on the host", layer);
+  }
+  out->plan = new plan{*shape, direction};
+  return SHT_OK;
+}
+
+sht_status cuda_convolution_bind(cuda_convolution *convolution, void *x, void *w, void *y, void *, sht_error *) {
+  convolution->pack = new addresses{x, w, y};
+  return SHT_OK;
+}
+
+void cuda_convolution_close(cuda_convolution *convolution) {
+  delete static_cast<plan *>(convolution->plan);
+  delete static_cast<addresses *>(convolution->pack);
+}
+
+cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t what, cudnnBackendDescriptor_t where) {
+  const plan p = *static_cast<plan *>(what);
+  const addresses at = *static_cast<addresses *>(where);
+  on_host::enqueue([=] { convolve(p, at); });
+  return CUDNN_STATUS_SUCCESS;
+}
+
+size_t cudnnGetVersion(void) { return CUDNN_VERSION; }
+cudnnStatus_t cudnnCreate(cudnnHandle_t *) { return CUDNN_STATUS_SUCCESS; }
+cudnnStatus_t cudnnDestroy(cudnnHandle_t) { return CUDNN_STATUS_SUCCESS; }
+cudnnStatus_t cudnnSetStream(cudnnHandle_t, cudaStream_t) { return CUDNN_STATUS_SUCCESS; }
+const char *cudnnGetErrorString(cudnnStatus_t) { return "error"; }
+void cudnnGetLastErrorString(char *text, size_t size) {
+  if (size > 0) {
+    text[0] = '\0';
+  }
+}
+
+sht_status cuda_matrix_open(cublasLtHandle_t, const cuda_matrix_shape *shape, const void *bias, uint64_t, const char *,
+                            cuda_matrix *out, sht_error *) {
+  *out = cuda_matrix();
+  out->product = reinterpret_cast<cublasLtMatmulDesc_t>(new product{*shape, bias});
+  return SHT_OK;
+}
+
+cublasStatus_t cuda_matrix_run(const cuda_matrix *matrix, cublasLtHandle_t, const void *a, const void *b, void *d,
+                               void *, cudaStream_t) {
+  const product p = *reinterpret_cast<product *>(matrix->product);
+  on_host::enqueue([=] { multiply(p, a, b, d); });
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+void cuda_matrix_close(cuda_matrix *matrix) { delete reinterpret_cast<product *>(matrix->product); }
+
+size_t cublasLtGetVersion(void) { return CUBLAS_VERSION; }
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t) { return CUBLAS_STATUS_SUCCESS; }
+const char *cublasLtGetStatusString(cublasStatus_t) { return "error"; }
+
+}  // extern "C"
