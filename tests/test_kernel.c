@@ -462,6 +462,38 @@ static void test_tiny(void **state) {
   free_sample(&s);
 }
 
+// Images of one grey: equal ones are interpolated when their labels agree, have no median distance to set a width by,
+// and give random convolutions nothing to see: no solution without a ridge, the function 0 with one.
+static void test_constant_images(void **state) {
+  (void)state;
+  enum { COUNT = 20, SIDE = 10 };
+  uint8_t *pixels = take(COUNT * SIDE * SIDE, 1);
+  uint16_t labels[COUNT] = {0};
+  memset(pixels, 90, COUNT * SIDE * SIDE);
+  sht_split split = {.count = COUNT, .height = SIDE, .width = SIDE, .channels = 1, .pixels = pixels, .labels = labels};
+  sample s = {.train = {.count = COUNT, .images = &split, .labels = labels, .outputs = CLASSES}};
+  s.test = s.train;
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 1, 0);
+  sht_kernel_result *result = solve(&s, &o);
+  assert_true(result->solutions[0].converged && result->solutions[0].train_error == 0);
+  assert_true(fabs(result->solutions[0].norms.solution - 1) < 1e-6);
+  sht_kernel_result_close(result);
+  o.sigma_rule = SHT_SIGMA_MEDIAN;
+  sht_error error = {0};
+  assert_int_equal(sht_kernel_solve(&s.train, NULL, &o, &result, &error), SHT_CONFIG);
+  assert_non_null(strstr(error.message, "median distance"));
+  o = plain_options(SHT_KERNEL_LINEAR, 1, 0);
+  o.features = "randconv:3";
+  result = solve(&s, &o);
+  assert_true(!result->solutions[0].converged && result->solutions[0].residual == 1);
+  sht_kernel_result_close(result);
+  o.ridges[0] = 1;
+  result = solve(&s, &o);
+  assert_true(result->solutions[0].converged && result->solutions[0].norms.solution == 0);
+  sht_kernel_result_close(result);
+  sht_free(pixels);
+}
+
 static void expect(const sample *s, const sht_kernel_options *o, sht_status status, const char *words) {
   sht_kernel_result *result = NULL;
   sht_error error = {0};
@@ -608,6 +640,51 @@ static void test_streamed_resume(void **state) {
   sht_dataset_close(data);
 }
 
+// A path of ridges on streamed features: inner products are added up for the first alone, and each solution is the
+// same bits as that of its ridge by itself; kept in memory, and in a folder. summed: not found in the folder.
+static void check_path(const sht_kernel_examples *train, const sht_kernel_options *one, const char *folder,
+                       bool summed) {
+  static const double ridges[] = {3, 0.5, 0};
+  sht_kernel_options o = *one;
+  o.folder = folder;
+  o.ridge_count = 3;
+  memcpy(o.ridges, ridges, sizeof ridges);
+  sht_kernel_result *path = NULL, *single = NULL;
+  assert_int_equal(sht_kernel_solve(train, NULL, &o, &path, NULL), SHT_OK);
+  for (uint32_t r = 0; r < 3; r++) {
+    sht_kernel_options alone = *one;
+    alone.ridges[0] = ridges[r];
+    assert_int_equal(sht_kernel_solve(train, NULL, &alone, &single, NULL), SHT_OK);
+    const sht_kernel_solution *found = &path->solutions[r], *wanted = &single->solutions[0];
+    assert_memory_equal(found->coefficients, wanted->coefficients, train->count * train->outputs * sizeof(double));
+    check_same_numbers(found, wanted);
+    assert_string_equal(found->phases[0].name, "gram");
+    assert_true((found->phases[0].gflops > 0) == (summed && r == 0));
+    sht_kernel_result_close(single);
+  }
+  sht_kernel_result_close(path);
+}
+
+static void test_path(void **state) {
+  (void)state;
+  sht_dataset *data = NULL;
+  sht_dataset_options options = {.seed = 3};
+  char folder[] = "/tmp/test_kernel_XXXXXX";
+  assert_non_null(mkdtemp(folder));
+  assert_int_equal(sht_dataset_open("shapes:300,10", &options, &data, NULL), SHT_OK);
+  sht_kernel_examples train = {
+      .count = 300, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0);
+  o.features = "randconv:130";
+  o.tolerance = 1e-9;
+  check_path(&train, &o, NULL, true);
+  check_path(&train, &o, folder, true);
+  check_path(&train, &o, folder, false);  // everything is there already
+  sht_kernel_forget(folder);
+  assert_int_equal(access(folder, F_OK), -1);
+  sht_dataset_close(data);
+}
+
 // What a path of ridges takes beforehand: arithmetic, files and results of each ridge; the memory that is promised
 // covers what is really held, also with many outputs.
 static void test_estimate(void **state) {
@@ -623,9 +700,15 @@ static void test_estimate(void **state) {
   assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &one, NULL), SHT_OK);
   o.ridge_count = 3;
   assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
-  assert_true(three.folder_bytes == 3 * one.folder_bytes && three.feature_flops == 3 * one.feature_flops);
-  assert_true(three.gram_flops == 3 * one.gram_flops);
+  const uint64_t tiles = (uint64_t)2 * 3 / 2 * 256 * 256 * sizeof(float);
+  assert_true(one.folder_bytes == 3 * tiles && three.folder_bytes == 5 * tiles);
+  assert_true(three.feature_flops == one.feature_flops && three.gram_flops == one.gram_flops);
+  assert_true(three.factor_flops == 3 * one.factor_flops);
+  assert_true(three.bytes == one.bytes + tiles + 2 * 300 * data->classes * sizeof(double));
+  o.folder = "somewhere";
+  assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
   assert_true(three.bytes == one.bytes + 2 * 300 * data->classes * sizeof(double));
+  o.folder = NULL;
   sht_dataset_close(data);
   sample s = make_sample(2000, 100, 5, 400);
   make_regression(&s);
@@ -648,11 +731,13 @@ int main(void) {
       cmocka_unit_test(test_weak_pivots),
       cmocka_unit_test(test_duplicates),
       cmocka_unit_test(test_tiny),
+      cmocka_unit_test(test_constant_images),
       cmocka_unit_test(test_not_solvable),
       cmocka_unit_test(test_refusals),
       cmocka_unit_test(test_sigma),
       cmocka_unit_test(test_resume),
       cmocka_unit_test(test_streamed_resume),
+      cmocka_unit_test(test_path),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

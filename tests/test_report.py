@@ -372,10 +372,40 @@ def check_dynamics(folder):
                                       "wrong: true label", "2,500", "against corrupted ones"])
 
 
+def fill(folder, place):
+    """Fills one place of a page from a result; gives the exit code, what was said and the page."""
+    page = folder / "page.md"
+    (folder / "result.json").write_text(json.dumps({"error": 0.01234, "none": None, "text": "7",
+                                                   "solutions": [{"norm": 1}, {"norm": 221.34567, "n": -6000000}]}))
+    page.write_text(f"first\n| 1.2 | {place} | more |\nlast\n", encoding="utf-8")
+    answer = subprocess.run([BUILD / "shatter", "report", "--update", page, "--values", folder], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=250)
+    return answer.returncode, answer.stderr, page.read_text(encoding="utf-8")
+
+
+def check_values(folder):
+    for key, form, wanted in (("error", "percent", "1.23"), ("error", "percent1", "1.2"), ("error", "1", "0.01"),
+                              ("solutions.1.norm", "4", "221.3"), ("solutions.1.n", "2", "-6,000,000"),
+                              ("solutions.0.norm", "3", "1")):
+        head = f"<!-- value: result.json {key} {form} -->"
+        code, said, text = fill(folder, f"{head}old<!-- end -->")
+        check(f"value of {key} as {form}",
+              code == 0 and text == f"first\n| 1.2 | {head}{wanted}<!-- end --> | more |\nlast\n", (said, text))
+    for place, wanted in (("<!-- value: result.json none 3 -->?<!-- end -->", "page.md:2"),
+                          ("<!-- value: result.json text 3 -->?<!-- end -->", "no number"),
+                          ("<!-- value: result.json solutions.2.norm 3 -->?<!-- end -->", "no number"),
+                          ("<!-- value: result.json error %s -->?<!-- end -->", "no format"),
+                          ("<!-- value: result.json error -->?<!-- end -->", "page.md:2: write"),
+                          ("<!-- value: result.json error 3 -->?", "page.md:2: no <!-- end -->"),
+                          ("<!-- value: other.json error 3 -->?<!-- end -->", "other.json")):
+        code, said, text = fill(folder, place)
+        check(f"refused: {place}", code != 0 and wanted in said and place in text, (code, said, text))
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         for part in (check_plain, check_scaled, check_changed, check_lengths, check_ratio, check_converter,
-                     check_hostile, check_pictures, check_dynamics):
+                     check_hostile, check_pictures, check_dynamics, check_values):
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)
             part(folder)

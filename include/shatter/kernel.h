@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shatter/cluster.h"
 #include "shatter/data.h"
 #include "shatter/error.h"
 #include "shatter/work.h"
@@ -43,8 +44,9 @@ typedef struct sht_kernel_options {
   uint32_t degree;       // of POLYNOMIAL: 1 .. 16
   const char *features;  // "none" (levels in [0,1]), "gabor", "randconv:N"; NULL: none. Arrays: none only
   double ridges[SHT_KERNEL_RIDGES_MAX];  // lambda of K + lambda I, not multiplied by n; 0: interpolate
-  uint32_t ridge_count;                  // 1 or more: a path, each solved by itself
-  bool centre;                           // subtract the training targets' mean first, add it to predictions
+  uint32_t ridge_count;  // 1 or more: a path, each factored by itself; streamed features' inner products are shared, in
+                         // the folder, or where there is none in memory (a second triangle)
+  bool centre;           // subtract the training targets' mean first, add it to predictions
   bool leave_one_out;  // by the formula, from the diagonal of the inverse: another factorisation's time for each ridge
   uint32_t spectrum_steps;    // of Lanczos; 0: no estimate
   double tolerance;           // on the residual |y - (K + ridge I) a| / |y| of each output: 1e-10. What rounding in a
@@ -57,6 +59,8 @@ typedef struct sht_kernel_options {
                               // NULL: nowhere. Made when absent; holds a whole triangle at times
   double checkpoint_seconds;  // longest time between two savings
   sht_pool *pool;             // NULL: one thread
+  sht_cluster *cluster;       // ranks that solve it together, each making the same calls; all get the result, and the
+                              // bits are those of one process. Without leave_one_out and folder. NULL: alone
   const sht_work *work;       // NULL: silent
 } sht_kernel_options;
 
@@ -133,7 +137,8 @@ typedef struct sht_kernel_trial {
 
 typedef struct sht_kernel_result {
   uint64_t examples, test_examples, outputs, features;
-  uint64_t peak_bytes;  // resident memory of the process at its highest
+  sht_cluster_info cluster;  // that solved it
+  uint64_t peak_bytes;       // resident memory of the process at its highest; over ranks, of the largest
   double seconds;
   double feature_seconds;  // of reading, checking and making features; streamed ones count as part of "gram"
   char arithmetic[32];     // instruction set of the products: "avx512"
@@ -145,9 +150,9 @@ typedef struct sht_kernel_result {
 
 // What a call will take. The arithmetic leaves the steps of the refinement out: their number is not known beforehand.
 typedef struct sht_kernel_estimate {
-  uint64_t bytes;         // of memory at once
-  uint64_t folder_bytes;  // of files at once: each ridge keeps its own
-  // Streamed features are made, and their inner products added up, for every ridge anew.
+  uint64_t bytes;         // of memory at once, on each rank
+  uint64_t folder_bytes;  // of files at once: each ridge keeps its own factor
+  // The inner products of streamed features are added up once for all ridges.
   double search_flops, feature_flops, gram_flops, factor_flops, loo_flops;
   double product_flops;  // of one product with K in double
 } sht_kernel_estimate;

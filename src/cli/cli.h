@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shatter/cluster.h"
 #include "shatter/config.h"
 #include "shatter/error.h"
 
@@ -60,7 +61,8 @@ struct sht_cli {
   bool json;
   bool quiet;
   bool help;
-  bool answered;  // the JSON object is out
+  bool answered;         // the JSON object is out
+  sht_cluster *cluster;  // that the verb joined, left at the end of main; NULL: none
 };
 
 // All verbs in the order of the help, ended by NULL.

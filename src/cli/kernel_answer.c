@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/answer.h"
 #include "cli/kernel_task.h"
+#include "cli/ranks.h"
 #include "cli/table.h"
 #include "data/npy.h"
 
@@ -40,14 +41,17 @@ static sht_status add_norms(sht_json *json, const sht_kernel_solution *s, uint64
   return SHT_OK;
 }
 
-static sht_status add_phases(sht_json *json, const sht_kernel_solution *s, sht_error *error) {
+static sht_status add_phases(sht_json *json, const sht_kernel_task *task, const sht_kernel_solution *s,
+                             sht_error *error) {
   sht_json_list list;
   sht_status status = sht__list_open(&list, error);
   for (uint32_t p = 0; status == SHT_OK && p < s->phase_count; p++) {
     sht_json item = {0};
     sht_json_add_text(&item, "phase", s->phases[p].name);
     sht_json_add_number(&item, "seconds", s->phases[p].seconds);
-    sht_json_add_number(&item, "gflops", s->phases[p].gflops > 0 ? s->phases[p].gflops : (double)NAN);
+    double gflops = s->phases[p].gflops > 0 ? s->phases[p].gflops : (double)NAN;
+    sht_json_add_number(&item, "gflops", gflops);
+    sht_json_add_number(&item, "share_of_peak", gflops / task->peak_gflops);
     sht_json_add_count(&item, "peak_bytes_so_far", s->phases[p].peak_bytes);
     status = sht__list_add(&list, &item, error);
   }
@@ -56,7 +60,8 @@ static sht_status add_phases(sht_json *json, const sht_kernel_solution *s, sht_e
 }
 
 // One solution's members.
-static sht_status add_solution(sht_json *json, const sht_kernel_solution *s, uint64_t outputs, sht_error *error) {
+static sht_status add_solution(sht_json *json, const sht_kernel_task *task, const sht_kernel_solution *s,
+                               sht_error *error) {
   sht_json_add_number(json, "ridge", s->ridge);
   sht_json_add_number(json, "sigma", s->sigma);
   sht_json_add_bool(json, "converged", s->converged);
@@ -75,19 +80,20 @@ static sht_status add_solution(sht_json *json, const sht_kernel_solution *s, uin
   sht_json_add_number(json, "smallest_eigenvalue", s->smallest_eigenvalue);
   sht_json_add_number(json, "eigenvalue_bound", s->eigenvalue_bound);
   sht_json_add_number(json, "condition", s->largest_eigenvalue / s->smallest_eigenvalue);
-  SHT_TRY(add_norms(json, s, outputs, error));
-  return add_phases(json, s, error);
+  SHT_TRY(add_norms(json, s, task->train.outputs, error));
+  return add_phases(json, task, s, error);
 }
 
-static sht_status add_solutions(sht_json *json, const sht_kernel_result *result, sht_error *error) {
+static sht_status add_solutions(sht_json *json, const sht_kernel_task *task, const sht_kernel_result *result,
+                                sht_error *error) {
   if (result->solution_count == 1) {
-    return add_solution(json, &result->solutions[0], result->outputs, error);
+    return add_solution(json, task, &result->solutions[0], error);
   }
   sht_json_list list;
   sht_status status = sht__list_open(&list, error);
   for (uint32_t r = 0; status == SHT_OK && r < result->solution_count; r++) {
     sht_json item = {0};
-    status = add_solution(&item, &result->solutions[r], result->outputs, error);
+    status = add_solution(&item, task, &result->solutions[r], error);
     if (status == SHT_OK) {
       status = sht__list_add(&list, &item, error);
     }
@@ -110,6 +116,16 @@ static sht_status add_trials(sht_json *json, const sht_kernel_result *result, sh
   return status != SHT_OK ? status : closed;
 }
 
+static sht_status add_ranks(sht_json *json, const sht_cluster_info *cluster, sht_error *error) {
+  sht_json_list list;
+  char number[WORD_BYTES];
+  sht_json_add_count(json, "ranks", (uint64_t)cluster->ranks);
+  SHT_TRY(sht__list_open(&list, error));
+  sht__list_add_raw(&list, sht_json_number_text(cluster->rows, number, sizeof number));
+  sht__list_add_raw(&list, sht_json_number_text(cluster->columns, number, sizeof number));
+  return sht__list_close(&list, json, "grid", error);
+}
+
 static sht_status make_json(const sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
                             sht_json *json, sht_error *error) {
   const sht_config *config = &cli->config;
@@ -125,9 +141,11 @@ static sht_status make_json(const sht_cli *cli, const sht_kernel_task *task, con
   sht_json_add_count(json, "outputs", result->outputs);
   sht_json_add_count(json, "feature_count", result->features);
   sht_json_add_text(json, "arithmetic", result->arithmetic);
+  SHT_TRY(add_ranks(json, &result->cluster, error));
   SHT_TRY(add_trials(json, result, error));
-  SHT_TRY(add_solutions(json, result, error));
+  SHT_TRY(add_solutions(json, task, result, error));
   sht_json_add_number(json, "feature_seconds", result->feature_seconds);
+  sht_json_add_number(json, "peak_gflops", task->peak_gflops);
   sht_json_add_number(json, "seconds", result->seconds);
   sht_json_add_count(json, "peak_bytes", result->peak_bytes);
   return SHT_OK;
@@ -173,7 +191,9 @@ static sht_status write_folder(const sht_cli *cli, const char *text, const sht_k
   if (sht__cli_is_set(cli, "arrays")) {
     SHT_TRY(write_arrays(folder, result, error));
   }
-  sht_kernel_forget(folder);
+  if (cli->cluster == NULL) {
+    sht_kernel_forget(folder);
+  }
   return SHT_OK;
 }
 
@@ -219,14 +239,15 @@ static void print_numerics(const sht_kernel_solution *s) {
   }
 }
 
-static void print_phases(const sht_kernel_solution *s) {
+static void print_phases(const sht_kernel_task *task, const sht_kernel_solution *s) {
   char duration[WORD_BYTES];
   (void)printf("Time:");
   for (uint32_t p = 0; p < s->phase_count; p++) {
     (void)printf("%s %s %s", p > 0 ? "," : "", s->phases[p].name,
                  sht_text_duration(s->phases[p].seconds, duration, sizeof duration));
     if (s->phases[p].gflops > 0) {
-      (void)printf(" (%.0f GFLOP/s)", s->phases[p].gflops);
+      (void)printf(" (%.0f GFLOP/s, %.0f %% of the fp32 peak)", s->phases[p].gflops,
+                   100 * s->phases[p].gflops / task->peak_gflops);
     }
   }
   (void)printf("\n");
@@ -243,7 +264,7 @@ static void print_solution(const sht_kernel_task *task, const sht_kernel_solutio
   print_error(task, "Leave-one-out error", s->loo_error);
   print_norms(task, &s->norms);
   print_numerics(s);
-  print_phases(s);
+  print_phases(task, s);
 }
 
 static bool is_solved(const sht_kernel_result *result) {
@@ -271,14 +292,22 @@ static void print_text(const sht_cli *cli, const sht_kernel_task *task, const sh
     (void)printf("\n");
     print_solution(task, &result->solutions[r]);
   }
-  (void)printf("\n%s in all, %s of memory\n", sht_text_duration(result->seconds, duration, sizeof duration),
+  (void)printf("\n%s in all, %s of memory", sht_text_duration(result->seconds, duration, sizeof duration),
                sht_text_bytes(result->peak_bytes, bytes, sizeof bytes));
+  if (result->cluster.ranks > 1) {
+    (void)printf(" on the largest of %d ranks (a grid of %d x %d)", result->cluster.ranks, result->cluster.rows,
+                 result->cluster.columns);
+  }
+  (void)printf("\n");
 }
 
 sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
                               sht_error *error) {
   sht_json json = {0};
   char *text = NULL;
+  if (!sht__ranks_is_first(cli)) {
+    return is_solved(result) ? SHT_OK : SHT_NO;
+  }
   SHT_TRY(make_json(cli, task, result, &json, error));
   SHT_TRY(sht_json_finish(&json, &text, error));
   sht_status status = write_folder(cli, text, result, error);

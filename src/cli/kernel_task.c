@@ -118,7 +118,8 @@ static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_er
   options->iterations_max = (uint32_t)sht__cli_count(cli, "iterations", options->iterations_max);
   options->search_examples = sht__cli_count(cli, "search-size", options->search_examples);
   options->seed = cli->config.seed;
-  options->folder = sht__cli_text(cli, "output");
+  options->folder = cli->cluster == NULL ? sht__cli_text(cli, "output") : NULL;  // no progress is saved over ranks
+  options->cluster = cli->cluster;
   options->checkpoint_seconds = cli->config.checkpoint_seconds;
   SHT_TRY(sht_pool_open((int)cli->config.threads, &task->pool, error));
   options->pool = task->pool;

@@ -15,6 +15,7 @@ typedef struct sht_kernel_task {
   float *inputs[2];  // of arrays: training, test
   double *targets[2];
   sht_pool *pool;
+  double peak_gflops;  // fp32 multiply-add peak of the threads of all ranks, measured after the solution
 } sht_kernel_task;
 
 // Reads data and options. Close in every case. Errors: SHT_USAGE, SHT_CONFIG, those of the data.

@@ -60,6 +60,7 @@ int main(int argc, char **argv) {
     }
   }
   int code = exit_code_of(status);
+  sht_cluster_close(cli.cluster, code);
   sht__arguments_close(&cli);
   return code;
 }

@@ -102,6 +102,14 @@ static void check_backend(findings *all, const char *backend, bool needed) {
   sht_graph_close(graph);
 }
 
+// Said only where it is there: few need it.
+static void check_cluster(findings *all) {
+  if (sht_cluster_available(NULL)) {
+    finding *row = add(all, GOOD, "cluster");
+    (void)snprintf(row->text, sizeof row->text, "mpirun -n N shatter kernel ... solves one system with N processes");
+  }
+}
+
 static void check_data(findings *all, const sht_cli *cli, const char *name) {
   sht_dataset_options options = {.data_dir = cli->config.data_dir[0] != '\0' ? cli->config.data_dir : NULL};
   sht_dataset *data = NULL;
@@ -195,6 +203,7 @@ static sht_status run(sht_cli *cli, sht_error *error) {
   check_backend(&all, "cpu", true);
   check_backend(&all, "ref", true);
   check_backend(&all, "cuda", false);
+  check_cluster(&all);
   check_data(&all, cli, "cifar10");
   check_data(&all, cli, "mnist");
   check_store(&all, cli);

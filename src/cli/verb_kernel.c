@@ -1,9 +1,11 @@
 // shatter kernel: a kernel machine solved exactly for all training examples.
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "cli/kernel_task.h"
 #include "cli/peak.h"
+#include "cli/ranks.h"
 #include "cli/signals.h"
 #include "cli/verbs.h"
 #include "cli/work.h"
@@ -13,6 +15,14 @@ enum { TEXT_BYTES = 64 };
 static const double WORTH_TELLING = 2e12;
 // What the estimate of time supposes: a share of the fp32 peak, products in double at half that rate, so many of them.
 static const double SHARE_OF_PEAK = 0.8, PRODUCTS = 6;
+
+static void tell_ranks(const sht_cli *cli) {
+  const sht_cluster_info cluster = sht_cluster_describe(cli->cluster);
+  if (!cli->quiet && cluster.ranks > 1) {
+    (void)fprintf(stderr, "%d ranks in a grid of %d x %d; %d of them on this machine, threads of each: %d.\n",
+                  cluster.ranks, cluster.rows, cluster.columns, cluster.local_ranks, (int)cli->config.threads);
+  }
+}
 
 // What it takes, beforehand.
 static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht_error *error) {
@@ -27,9 +37,11 @@ static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht
   double peak = 0;
   char time[TEXT_BYTES], bytes[TEXT_BYTES], folder[TEXT_BYTES], search[TEXT_BYTES];
   SHT_TRY(sht__peak_measure(SHT_FP32, (int)cli->config.threads, &peak, error));
-  double rate = SHARE_OF_PEAK * peak * 1e9;
-  (void)fprintf(stderr, "This takes about %s and %s of memory", sht_text_duration(operations / rate, time, sizeof time),
-                sht_text_bytes(cost.bytes, bytes, sizeof bytes));
+  const int ranks = sht_cluster_describe(cli->cluster).ranks;
+  double rate = SHARE_OF_PEAK * peak * 1e9 * ranks;
+  (void)fprintf(stderr, "This takes about %s and %s of memory%s",
+                sht_text_duration(operations / rate, time, sizeof time),
+                sht_text_bytes(cost.bytes, bytes, sizeof bytes), ranks > 1 ? " on each rank" : "");
   if (cost.search_flops > 0) {
     (void)fprintf(stderr, ", %s of it for the search",
                   sht_text_duration(cost.search_flops / rate, search, sizeof search));
@@ -38,10 +50,20 @@ static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht
     (void)fprintf(stderr, "; progress is saved in %s (up to %s)", task->options.folder,
                   sht_text_bytes(cost.folder_bytes, folder, sizeof folder));
   } else {
-    (void)fprintf(stderr, "; with -o FOLDER it could be interrupted");
+    (void)fprintf(stderr, ranks > 1 ? "; over several ranks it cannot be interrupted and go on"
+                                    : "; with -o FOLDER it could be interrupted");
   }
   (void)fprintf(stderr, ".\n");
   return SHT_OK;
+}
+
+static sht_status fail_stopped(const sht_kernel_task *task, sht_error *error) {
+  if (task->options.cluster != NULL) {
+    return SHT_FAIL(error, SHT_STOPPED, "stopped; over several ranks nothing is saved on the way");
+  }
+  return task->options.folder != NULL
+             ? SHT_FAIL(error, SHT_STOPPED, "stopped; what was done is saved. The same command goes on from there")
+             : SHT_FAIL(error, SHT_STOPPED, "stopped; nothing was saved (with -o FOLDER it is)");
 }
 
 static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
@@ -54,10 +76,10 @@ static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
       sht_kernel_solve(&task->train, task->has_test ? &task->test : NULL, &task->options, &result, error);
   sht__work_close(&progress);
   task->options.work = NULL;  // it ends with this function
-  if (status == SHT_STOPPED) {
-    return task->options.folder != NULL
-               ? SHT_FAIL(error, SHT_STOPPED, "stopped; what was done is saved. The same command goes on from there")
-               : SHT_FAIL(error, SHT_STOPPED, "stopped; nothing was saved (with -o FOLDER it is)");
+  status = sht_cluster_agree(cli->cluster, status == SHT_STOPPED ? fail_stopped(task, error) : status, error);
+  if (status == SHT_OK) {
+    status = sht__peak_measure(SHT_FP32, (int)cli->config.threads, &task->peak_gflops, error);
+    task->peak_gflops *= sht_cluster_describe(cli->cluster).ranks;  // all ranks measure at the same time
   }
   if (status == SHT_OK) {
     status = sht__kernel_answer(cli, task, result, error);
@@ -66,16 +88,24 @@ static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
   return status;
 }
 
-static sht_status run(sht_cli *cli, sht_error *error) {
-  sht_kernel_task task;
-  sht__signals_install();
-  if (sht__cli_is_set(cli, "arrays") && sht__cli_text(cli, "output") == NULL) {
+// Reads what is asked for and says what it takes. A folder for the result is made beforehand where no progress is saved
+// in it.
+static sht_status prepare(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {
+  const char *folder = sht__cli_text(cli, "output");
+  if (sht__cli_is_set(cli, "arrays") && folder == NULL) {
     return SHT_FAIL(error, SHT_USAGE, "--arrays needs a folder to write them to: -o FOLDER");
   }
-  sht_status status = sht__kernel_task_open(cli, &task, error);
-  if (status == SHT_OK) {
-    status = tell_cost(cli, &task, error);
-  }
+  SHT_TRY(sht__kernel_task_open(cli, task, error));
+  tell_ranks(cli);
+  SHT_TRY(tell_cost(cli, task, error));
+  return cli->cluster != NULL && folder != NULL && sht__ranks_is_first(cli) ? sht_folder_make(folder, error) : SHT_OK;
+}
+
+static sht_status run(sht_cli *cli, sht_error *error) {
+  sht_kernel_task task = {0};
+  sht__signals_install();
+  SHT_TRY(sht__ranks_join(cli, error));
+  sht_status status = sht_cluster_agree(cli->cluster, prepare(cli, &task, error), error);
   if (status == SHT_OK) {
     status = solve(cli, &task, error);
   }
@@ -94,6 +124,8 @@ static const char *const examples[] = {
     "the width with the smallest leave-one-out error; one object for a script",
     "shatter kernel --inputs x.npy --targets y.npy --kernel laplacian --sigma 2",
     "regression on arrays of one's own",
+    "mpirun -n 4 shatter kernel --data cifar10 --sigma 5",
+    "four processes share the matrix: systems larger than one machine's memory (docs/kernels.md)",
     NULL,
 };
 
@@ -184,10 +216,11 @@ const sht_verb sht__verb_kernel = {
     .description =
         "One factorisation of K in fp32, then conjugate gradients in double against K computed anew from the data. "
         "Errors, norms under every coding of the targets, leave-one-out, spectrum. With --json: error, train_error, "
-        "norm, norms, residual, converged, jitter, phases, seconds, peak_bytes; a path of ridges has a list, "
+        "norm, norms, residual, converged, jitter, phases (with share_of_peak), seconds, peak_bytes; a path of ridges "
+        "has a list, "
         "solutions. Exit code 1: not solved (best iterate and the reason are told). Ctrl-C with -o: exit code 130, and "
         "the "
-        "same command goes on.",
+        "same command goes on. Started by mpirun or srun, all processes solve one system together (ranks, grid).",
     .examples = examples,
     .config_options = "data labels pixels train-size test-size seed threads checkpoint-seconds data-dir",
     .options = options,

@@ -14,6 +14,7 @@
 #include "cli/verbs.h"
 #include "lab/report_sheet.h"
 #include "lab/report_update.h"
+#include "lab/report_values.h"
 
 enum { VERDICT_BYTES = 1024, FORMATS_BYTES = 128 };
 
@@ -181,17 +182,27 @@ static sht_status report(sht_cli *cli, sht_store *store, sht_error *error) {
   return status;
 }
 
-static sht_status update(sht_cli *cli, const char *path, sht_error *error) {
-  uint64_t blocks = 0;
-  SHT_TRY(sht__report_update(path, cli->config.store, sht__cli_is_set(cli, "lossy"), &blocks, error));
+// what: "block" or "value".
+static sht_status tell_update(sht_cli *cli, const char *path, const char *what, uint64_t count, sht_error *error) {
   if (cli->json) {
     sht_json json = {0};
     sht_json_add_text(&json, "output", path);
-    sht_json_add_count(&json, "blocks", blocks);
+    sht_json_add_count(&json, strcmp(what, "value") == 0 ? "values" : "blocks", count);
     return sht__answer_print(cli, &json, error);
   }
-  (void)printf("%s: %" PRIu64 " block%s made from the store\n", path, blocks, blocks == 1 ? "" : "s");
+  (void)printf("%s: %" PRIu64 " %s%s made anew\n", path, count, what, count == 1 ? "" : "s");
   return SHT_OK;
+}
+
+static sht_status update(sht_cli *cli, const char *path, sht_error *error) {
+  const char *results = sht__cli_text(cli, "values");
+  uint64_t count = 0;
+  if (results != NULL) {
+    SHT_TRY(sht__report_values(path, results, &count, error));
+    return tell_update(cli, path, "value", count, error);
+  }
+  SHT_TRY(sht__report_update(path, cli->config.store, sht__cli_is_set(cli, "lossy"), &count, error));
+  return tell_update(cli, path, "block", count, error);
 }
 
 static sht_status run(sht_cli *cli, sht_error *error) {
@@ -232,6 +243,12 @@ static const sht_cli_option options[] = {
      .type = SHT_OPTION_TEXT,
      .value_name = "PAGE",
      .help = "make the tables inside a page of Markdown anew"},
+    {.name = "values",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "FOLDER",
+     .help =
+         "with --update: not the tables but the single values, <!-- value: FILE KEY FORMAT --> to <!-- end -->, from "
+         "JSON results in this folder"},
     {.name = "lossy",
      .type = SHT_OPTION_BOOL,
      .help = "with --update: also where the store has fewer numbers than the page"},

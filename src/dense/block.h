@@ -28,6 +28,9 @@ typedef struct sht__block_kernels {
   void (*solve)(float *x, const float *l);
   // plus[i] += max(x[i] - bias, 0), minus[i] += max(-x[i] - bias, 0); n is a multiple of 32.
   void (*add_thresholds)(const float *x, float bias, float *plus, float *minus, size_t n);
+  // Takes the mean out of each of the 32 rows of a panel and divides by the root of its variance + epsilon; panel:
+  // [k][32].
+  void (*normalise)(float *panel, size_t k, float epsilon);
   // values[i] = exp(values[i]), within 1.1 units in the last place; n is a multiple of 32. Arguments below the smallest
   // normal result give 0; above the largest, infinity; NaN stays.
   void (*exp_f32)(float *values, size_t n);

@@ -113,6 +113,33 @@ BLOCK_LOOP void add_thresholds(const float *x, float bias, float *plus, float *m
   }
 }
 
+BLOCK_LOOP void normalise(float *panel, size_t k, float epsilon) {
+  float mean[SHT_LANES] = {0}, scale[SHT_LANES] = {0};
+  for (size_t e = 0; e < k; e++) {
+    for (size_t lane = 0; lane < SHT_LANES; lane++) {
+      mean[lane] += panel[e * SHT_LANES + lane];
+    }
+  }
+  for (size_t lane = 0; lane < SHT_LANES; lane++) {
+    mean[lane] /= (float)k;
+  }
+  for (size_t e = 0; e < k; e++) {
+    for (size_t lane = 0; lane < SHT_LANES; lane++) {
+      float value = panel[e * SHT_LANES + lane] - mean[lane];
+      panel[e * SHT_LANES + lane] = value;
+      scale[lane] += value * value;
+    }
+  }
+  for (size_t lane = 0; lane < SHT_LANES; lane++) {
+    scale[lane] = 1 / sqrtf(scale[lane] / (float)k + epsilon);
+  }
+  for (size_t e = 0; e < k; e++) {
+    for (size_t lane = 0; lane < SHT_LANES; lane++) {
+      panel[e * SHT_LANES + lane] *= scale[lane];
+    }
+  }
+}
+
 // exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2, |r| <= ln(2)/2, and ln 2 in two parts so that r is good
 // to the last bit; exp(r) by its Taylor series, whose first term left out is 5e-9 (float) and 4e-18 (double) of 1.
 // Adding 1.5 * 2^23 rounds to an integer and leaves it in the lowest bits. 2^n is multiplied in two halves because n
@@ -208,6 +235,7 @@ const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
     .solve_transposed = solve_transposed,
     .solve = solve,
     .add_thresholds = add_thresholds,
+    .normalise = normalise,
     .exp_f32 = exp_f32,
     .exp_f64 = exp_f64,
 };

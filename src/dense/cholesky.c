@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "dense/spread_cholesky.h"
 #include "dense/tile_ops.h"
 
 enum { SPINS = 200 };
@@ -182,6 +183,9 @@ static sht_status finish(const job *work, sht__cholesky_result *result, sht_erro
 
 sht_status sht__cholesky_factor(sht__tiles *tiles, const sht__cholesky_options *options, sht_pool *pool,
                                 const sht_work *work, sht__cholesky_result *result, sht_error *error) {
+  if (tiles->grid != NULL) {
+    return sht__spread_factor(tiles, options, pool, work, result, error);
+  }
   job shared = {
       .tiles = tiles, .options = options, .kernels = sht__block_choose(), .work = work, .first = options->first};
   *result = (sht__cholesky_result){.columns = options->first};

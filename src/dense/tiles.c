@@ -1,6 +1,8 @@
 // Triangles in tiles: see tiles.h.
 #include "dense/tiles.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 
 uint64_t sht__tiles_bytes(uint64_t n) {
@@ -10,8 +12,18 @@ uint64_t sht__tiles_bytes(uint64_t n) {
   return fits ? bytes : UINT64_MAX;
 }
 
+uint64_t sht__tiles_from(const sht__tiles *tiles, uint64_t first) {
+  uint64_t left = tiles->count - first;
+  return tiles->grid != NULL ? tiles->grid->held : left * (left + 1) / 2;
+}
+
 void sht__tile_locate(const sht__tiles *tiles, uint64_t first, uint64_t task, uint64_t *i, uint64_t *j) {
   uint64_t column = first;
+  if (tiles->grid != NULL) {
+    *i = tiles->grid->where[task].i;
+    *j = tiles->grid->where[task].j;
+    return;
+  }
   while (task >= tiles->count - column) {
     task -= tiles->count - column;
     column++;
@@ -25,7 +37,23 @@ sht_status sht__tiles_open(uint64_t n, sht__tiles *out, sht_error *error) {
   return SHT_ALLOC(&out->data, sht__tiles_bytes(n) / sizeof(float), "a triangle of the kernel matrix", error);
 }
 
+sht_status sht__tiles_open_spread(uint64_t n, sht_cluster *cluster, sht__tiles *out, sht_error *error) {
+  if (cluster == NULL) {
+    return sht__tiles_open(n, out, error);
+  }
+  *out = (sht__tiles){.n = n, .count = sht__tile_rows(n)};
+  SHT_TRY(sht__grid_open(cluster, out->count, &out->grid, error));
+  return SHT_ALLOC(&out->data, out->grid->held * SHT_TILE_SIZE, "a share of the kernel matrix", error);
+}
+
+uint64_t sht__tiles_held(const sht__tiles *tiles) {
+  return sht__tiles_from(tiles, 0) * SHT_TILE_SIZE * sizeof *tiles->data;
+}
+
+void sht__tiles_clear(sht__tiles *tiles) { memset(tiles->data, 0, sht__tiles_held(tiles)); }
+
 void sht__tiles_close(sht__tiles *tiles) {
+  sht__grid_close(tiles->grid);
   sht_free(tiles->data);
   *tiles = (sht__tiles){0};
 }

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "dense/spread_triangle.h"
 #include "dense/tile_ops.h"
 
 // One step of a solve or product: all tiles of one row or column of the factor.
@@ -23,13 +24,17 @@ static float *scratch_of(const sht__triangle *triangle, int worker) {
 
 sht_status sht__triangle_open(const sht__tiles *factor, sht_pool *pool, sht__triangle *out, sht_error *error) {
   *out = (sht__triangle){.factor = factor, .pool = pool, .kernels = sht__block_choose()};
+  if (factor->grid != NULL) {
+    SHT_TRY(SHT_ALLOC(&out->panels, sht__spread_panels(factor->grid), "panels of right-hand sides", error));
+  }
   return SHT_ALLOC(&out->scratch, (uint64_t)sht_pool_threads(pool) * SHT_TILE_SIZE, "scratch for transposed tiles",
                    error);
 }
 
 void sht__triangle_close(sht__triangle *triangle) {
   sht_free(triangle->scratch);
-  triangle->scratch = NULL;
+  sht_free(triangle->panels);
+  triangle->scratch = triangle->panels = NULL;
 }
 
 // x_i -= L_ik x_k, rows i below k.
@@ -51,6 +56,10 @@ static void backward_task(void *context, size_t task, int worker) {
 
 void sht__triangle_solve(const sht__triangle *triangle, float *x) {
   const sht__tiles *factor = triangle->factor;
+  if (factor->grid != NULL) {
+    sht__spread_solve(triangle, x);
+    return;
+  }
   for (uint64_t k = 0; k < factor->count; k++) {
     sht__panel_solve_transposed(triangle->kernels, x + k * SHT_PANEL, sht__tile_at(factor, k, k));
     step s = {.triangle = triangle, .k = k, .x = x};
@@ -89,6 +98,10 @@ static void product_task(void *context, size_t i, int worker) {
 
 void sht__triangle_product(const sht__triangle *triangle, float *x, float *y) {
   step s = {.triangle = triangle, .x = x, .y = y};
+  if (triangle->factor->grid != NULL) {
+    sht__spread_product(triangle, x, y);
+    return;
+  }
   sht_pool_run(triangle->pool, triangle->factor->count, turned_product_task, &s);
   sht_pool_run(triangle->pool, triangle->factor->count, product_task, &s);
   memcpy(y, x, sht__sides_size(triangle->factor) * sizeof *y);

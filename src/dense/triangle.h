@@ -15,6 +15,7 @@ typedef struct sht__triangle {
   sht_pool *pool;
   const sht__block_kernels *kernels;
   float *scratch;  // [threads][SHT_TILE_SIZE]
+  float *panels;   // of a factor spread over ranks (spread_triangle.h); NULL: it is all here
 } sht__triangle;
 
 // Borrows factor and pool. Errors: SHT_MEMORY. Close in every case.
@@ -29,8 +30,8 @@ void sht__triangle_solve(const sht__triangle *triangle, float *x);
 // y <- L L^T x; x: [N][256][32], overwritten; y: [N][256][32].
 void sht__triangle_product(const sht__triangle *triangle, float *x, float *y);
 
-// out[i] = element (i, i) of (L L^T)^-1, i < n: as costly as the factorisation, and (n + 256) * 1 KiB of memory for
-// each thread. out: [n]. Errors: SHT_MEMORY, SHT_STOPPED.
+// out[i] = element (i, i) of (L L^T)^-1, i < n, of a factor that is all here: as costly as the factorisation, and (n +
+// 256) * 1 KiB of memory for each thread. out: [n]. Errors: SHT_MEMORY, SHT_STOPPED.
 sht_status sht__triangle_inverse_diagonal(const sht__triangle *triangle, const sht_work *work, double *out,
                                           sht_error *error);
 

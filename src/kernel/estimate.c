@@ -1,14 +1,15 @@
 // Costs beforehand: see estimate.h.
 #include "kernel/estimate.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "dense/cholesky.h"
-#include "kernel/problem.h"
+#include "kernel/spread.h"
 
 // Doubles an example: of the refinement for each right-hand side (target, solution, residual twice, preconditioned,
 // direction, K direction, last residual, best); for each output (coefficients, outputs, what is turned); of 32 fp32
@@ -25,6 +26,11 @@ static void add(uint64_t *sum, uint64_t a, uint64_t b) {
 
 static uint64_t threads_of(const sht_kernel_options *options) { return (uint64_t)sht_pool_threads(options->pool); }
 
+// Whether the inner products that ridges share are kept in memory: see kept.h.
+static bool keeps_copy(const sht_kernel_options *options, const sht__feature_map *map) {
+  return map->blocks > 1 && options->ridge_count > 1 && options->folder == NULL;
+}
+
 // Bytes for n training examples; what does not grow with n is small beside it.
 static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
                           const sht_kernel_options *options, const sht__feature_map *map) {
@@ -32,7 +38,7 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   const uint64_t test_rows = test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0;
   const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
   const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
-  uint64_t sum = sht__tiles_bytes(n);
+  uint64_t sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
   add(&sum, rows + test_rows, map->block * sizeof(float));
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
   add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
@@ -47,7 +53,9 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   return sum;
 }
 
-uint64_t sht__estimate_folder(uint64_t n, bool streamed) { return (streamed ? 3 : 1) * sht__tiles_bytes(n); }
+uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges) {
+  return ((uint64_t)ridges + (streamed ? 2 : 0)) * sht__tiles_bytes(n);
+}
 
 sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_kernel_examples *test,
                                     const sht_kernel_options *options, sht_kernel_estimate *out, sht_error *error) {
@@ -57,9 +65,9 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
   const double test_count = test != NULL ? (double)test->count : 0;
   *out = (sht_kernel_estimate){.bytes = bytes_for(train->count, train, test, options, &map)};
   bool streamed = map.blocks > 1;
-  add(&out->folder_bytes, options->ridge_count, sht__estimate_folder(train->count, streamed));
-  out->feature_flops = (streamed ? ridges : 1) * (n + test_count) * map.flops;
-  out->gram_flops = ridges * n * n * width;
+  out->folder_bytes = sht__estimate_folder(train->count, streamed, options->ridge_count);
+  out->feature_flops = (n + test_count) * map.flops;
+  out->gram_flops = (streamed ? 1 : ridges) * n * n * width;
   out->factor_flops = ridges * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
   out->product_flops = streamed ? n * (map.flops + 4 * width * (double)train->outputs) : n * n * width;
@@ -74,13 +82,13 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
 
 // Bytes that may still be taken without swapping; UINT64_MAX when not known.
 static uint64_t free_memory(void) {
+  static const char label[] = "MemAvailable:";
   char line[256];
   uint64_t found = UINT64_MAX;
   FILE *file = fopen("/proc/meminfo", "re");
   while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-    uint64_t kib = 0;
-    if (sscanf(line, "MemAvailable: %" SCNu64 " kB", &kib) == 1) {
-      found = kib * KIB;
+    if (strncmp(line, label, sizeof label - 1) == 0) {
+      found = strtoull(line + sizeof label - 1, NULL, 10) * KIB;
     }
   }
   if (file != NULL) {
@@ -93,7 +101,10 @@ sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sh
                                       const sht_kernel_options *options, sht_error *error) {
   sht__feature_map map;
   SHT_TRY(sht__problem_describe(train, options, &map, error));
-  uint64_t have = options->memory_max > 0 ? options->memory_max : free_memory();
+  const sht_cluster_info cluster = sht_cluster_describe(options->cluster);
+  uint64_t have = options->memory_max > 0 ? options->memory_max : free_memory() / (uint64_t)cluster.local_ranks;
+  // The rank that has least decides for all; and none takes memory before all have seen what is free.
+  have = UINT64_MAX - sht__cluster_largest(options->cluster, UINT64_MAX - have);
   uint64_t need = bytes_for(train->count, train, test, options, &map);
   if (need <= have) {
     return SHT_OK;
@@ -103,13 +114,18 @@ sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sh
     uint64_t middle = low + (high - low) / 2;
     *(bytes_for(middle, train, test, options, &map) <= have ? &low : &high) = middle;
   }
-  char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES];
+  char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES], ranks[TEXT_BYTES] = "";
+  if (cluster.ranks > 1) {
+    (void)snprintf(ranks, sizeof ranks, " on each of %d ranks", cluster.ranks);
+  }
+  const bool folder_helps = cluster.ranks == 1 && keeps_copy(options, &map);
   return SHT_FAIL(error, SHT_MEMORY,
-                  "%s training examples take %s of memory and %s are %s; %s examples would fit: use fewer, or a larger "
-                  "machine",
-                  sht_text_count(train->count, a, sizeof a), sht_text_bytes(need, b, sizeof b),
+                  "%s training examples take %s of memory%s and %s are %s; %s examples would fit: use fewer, or %s%s",
+                  sht_text_count(train->count, a, sizeof a), sht_text_bytes(need, b, sizeof b), ranks,
                   sht_text_bytes(have, c, sizeof c), options->memory_max > 0 ? "allowed" : "free",
-                  sht_text_count(low, d, sizeof d));
+                  sht_text_count(low, d, sizeof d),
+                  cluster.ranks > 1 ? "more ranks on more machines" : "a larger machine, or several (docs/kernels.md)",
+                  folder_helps ? "; with a folder for progress, what the ridges share is kept there" : "");
 }
 
 uint64_t sht__peak_memory(void) {

@@ -12,7 +12,7 @@ sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sh
 // Largest resident memory of this process so far, in bytes.
 uint64_t sht__peak_memory(void);
 
-// Bytes of files that the progress of one ridge takes.
-uint64_t sht__estimate_folder(uint64_t n, bool streamed);
+// Bytes of files at once: a factor for each ridge and, for streamed features, the inner products twice.
+uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges);
 
 #endif

@@ -21,6 +21,7 @@ static const double SOUND_PIVOT = 100;
 typedef struct attempt {
   sht__gram *gram;
   sht__saved *saved;
+  sht__kept_products *kept;
   double checkpoint_seconds;
   sht__tiles *tiles;
   float *diagonal;   // [N * 256]
@@ -35,42 +36,74 @@ static void note(const attempt *a, const char *sentence) {
   }
 }
 
-static sht_status save_gram(void *context, uint64_t done, sht_error *error) {
-  attempt *a = context;
-  return sht__saved_add_gram(a->saved, a->tiles, done, done == a->gram->map.blocks, a->checkpoint_seconds, error);
+// Of the inner products, and of the features that are made on the way.
+static double all_flops(const attempt *a) {
+  double features = a->gram->streamed ? (double)a->tiles->n * a->gram->map.flops : 0;
+  return features + sht__gram_flops(a->tiles->n, a->gram->map.width);
 }
 
-// The inner products of streamed features: from the file, from the file on, or from the start.
-static sht_status stream(attempt *a, sht_error *error) {
-  uint64_t first = 0;
-  memset(a->tiles->data, 0, sht__tiles_bytes(a->tiles->n));
-  if (a->saved != NULL && a->saved->gram_blocks > 0) {
-    bool sound = false;
-    SHT_TRY(sht__saved_load_gram(a->saved, a->tiles, &sound, error));
-    first = a->saved->gram_blocks;
+static sht_status save_products(void *context, uint64_t done, sht_error *error) {
+  attempt *a = context;
+  return sht__saved_add_gram(a->kept->saved, a->tiles, done, done == a->gram->map.blocks, a->checkpoint_seconds, error);
+}
+
+// The inner products that are in the file into the tiles; *first: the number of blocks they are of.
+static sht_status load_products(attempt *a, uint64_t *first, sht_error *error) {
+  sht__saved *saved = a->kept->saved;
+  bool sound = false;
+  sht__tiles_clear(a->tiles);
+  if (saved != NULL && saved->gram_blocks > 0) {
+    SHT_TRY(sht__saved_load_gram(saved, a->tiles, &sound, error));
+    *first = saved->gram_blocks;
   }
-  SHT_TRY(sht__gram_accumulate(a->gram, first, a->saved != NULL ? save_gram : NULL, a, a->tiles, error));
+  return SHT_OK;
+}
+
+// The inner products of streamed features: from the copy, from the file, from the file on, or from the start.
+static sht_status stream(attempt *a, sht_error *error) {
+  const uint64_t bytes = sht__tiles_held(a->tiles), blocks = a->gram->map.blocks;
+  if (a->kept->complete) {
+    memcpy(a->tiles->data, a->kept->copy, bytes);
+    return SHT_OK;
+  }
+  uint64_t first = 0;
+  SHT_TRY(load_products(a, &first, error));
+  SHT_TRY(sht__gram_accumulate(a->gram, first, a->kept->saved != NULL ? save_products : NULL, a, a->tiles, error));
+  a->report->gram_flops += (double)(blocks - first) / (double)blocks * all_flops(a);
+  if (a->kept->copy != NULL) {
+    memcpy(a->kept->copy, a->tiles->data, bytes);
+    a->kept->complete = true;
+  }
   return a->gram->train.squares == NULL ? sht__side_measure_tiles(&a->gram->train, a->tiles, error) : SHT_OK;
+}
+
+// Columns of the factor that were saved, over inner products, and K in the rest.
+static sht_status fill_streamed(attempt *a, sht_error *error) {
+  uint64_t promised = 0;
+  do {  // again when a column is not what was written: what was read of it has replaced its inner products
+    promised = a->saved != NULL ? a->saved->columns : 0;
+    SHT_TRY(stream(a, error));
+    if (a->saved != NULL) {
+      SHT_TRY(sht__saved_load_columns(a->saved, a->tiles, error));
+      a->columns = a->saved->columns;
+    }
+  } while (a->columns < promised);
+  return SHT_OK;
+}
+
+static sht_status fill_stored(attempt *a, sht_error *error) {
+  if (a->saved != NULL) {
+    SHT_TRY(sht__saved_load_columns(a->saved, a->tiles, error));
+    a->columns = a->saved->columns;
+  }
+  a->report->gram_flops += a->columns == 0 ? all_flops(a) : 0;
+  return sht__gram_fill(a->gram, a->columns, a->tiles, error);
 }
 
 // Columns of the factor that were saved, and K in the rest.
 static sht_status fill(attempt *a, sht_error *error) {
   double start = sht__work_clock();
-  if (a->gram->streamed) {
-    SHT_TRY(stream(a, error));
-  }
-  if (a->saved != NULL) {
-    uint64_t promised = a->saved->columns;
-    SHT_TRY(sht__saved_load_columns(a->saved, a->tiles, error));
-    a->columns = a->saved->columns;
-    if (a->gram->streamed && a->columns < promised) {  // what was read of the first bad column has replaced K there
-      SHT_TRY(stream(a, error));
-      SHT_TRY(sht__saved_load_columns(a->saved, a->tiles, error));
-    }
-  }
-  if (!a->gram->streamed) {
-    SHT_TRY(sht__gram_fill(a->gram, a->columns, a->tiles, error));
-  }
+  SHT_TRY(a->gram->streamed ? fill_streamed(a, error) : fill_stored(a, error));
   sht__gram_diagonal(a->gram, a->diagonal);
   sht__gram_finish(a->gram, a->jitter, a->columns, a->tiles);
   a->report->gram_seconds += sht__work_clock() - start;
@@ -162,10 +195,12 @@ static sht_status run(attempt *a, sht_error *error) {
                   a->jitter);
 }
 
-sht_status sht__factorize(sht__gram *gram, sht__saved *saved, double checkpoint_seconds, sht__tiles *tiles,
-                          sht__factor_report *out, sht_error *error) {
+sht_status sht__factorize(sht__gram *gram, sht__saved *saved, sht__kept_products *kept, double checkpoint_seconds,
+                          sht__tiles *tiles, sht__factor_report *out, sht_error *error) {
+  sht__kept_products nowhere = {0};
   attempt a = {.gram = gram,
                .saved = saved,
+               .kept = kept != NULL ? kept : &nowhere,
                .checkpoint_seconds = checkpoint_seconds,
                .tiles = tiles,
                .jitter = saved != NULL ? saved->jitter : 0,

@@ -10,7 +10,7 @@
 #include "kernel/features.h"
 
 enum { WAVELENGTHS = 2, ORIENTATIONS = 8, WAVELETS = WAVELENGTHS * ORIENTATIONS, RADIUS = 13, SIDE = 2 * RADIUS + 1 };
-enum { TAPS = SIDE * SIDE, CELL = 4 };
+enum { TAPS = SIDE * SIDE, CELL = 4, PART = WAVELETS * SHT_LANES };
 
 static const double PI = 3.14159265358979323846, ENVELOPE = 0.56;
 static const int wavelengths[WAVELENGTHS] = {4, 8};
@@ -53,8 +53,8 @@ static void make_bank(float *bank) {
     double real[TAPS], imaginary[TAPS];
     make_wavelet(wavelengths[f / ORIENTATIONS], radii[f / ORIENTATIONS], f % ORIENTATIONS, real, imaginary);
     for (int t = 0; t < TAPS; t++) {
-      bank[t * SHT_LANES + f] = (float)real[t];
-      bank[t * SHT_LANES + WAVELETS + f] = (float)imaginary[t];
+      bank[(size_t)t * SHT_LANES + (size_t)f] = (float)real[t];
+      bank[(size_t)t * SHT_LANES + WAVELETS + (size_t)f] = (float)imaginary[t];
     }
   }
 }
@@ -87,8 +87,8 @@ static uint32_t cell_side(uint32_t cell, uint32_t side) {
 // Adds the magnitudes at pixel (x, y) to its cell's features: [16][32].
 static void add_magnitudes(const sht_split *split, uint32_t x, uint32_t y, const float *response, float *features) {
   float share = 1.0F / (float)(cell_side(x / CELL, split->width) * cell_side(y / CELL, split->height));
-  for (size_t i = 0; i < WAVELETS * SHT_LANES; i++) {
-    float real = response[i], imaginary = response[WAVELETS * SHT_LANES + i];
+  for (size_t i = 0; i < PART; i++) {
+    float real = response[i], imaginary = response[PART + i];
     features[i] += share * sqrtf(real * real + imaginary * imaginary);
   }
 }

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "kernel/spread.h"
 
 // Features that are multiplied at once, so that what is read lies in the cache: sums are taken over so many.
 enum { CHUNK = 256 };
@@ -79,10 +80,7 @@ static void fill_tile(void *context, size_t task, int worker) {
 }
 
 static sht_status run(job *work, sht_error *error) {
-  size_t tasks = 0;
-  for (uint64_t j = work->column; j < work->tiles->count; j++) {
-    tasks += (size_t)(work->tiles->count - j);
-  }
+  size_t tasks = (size_t)sht__tiles_from(work->tiles, work->column);
   work->total = work->total == 0 ? (double)tasks : work->total;
   sht_pool_run(work->gram->pool, tasks, fill_tile, work);
   return atomic_load(&work->stop) ? SHT_FAIL(error, SHT_STOPPED, "stopped while filling the kernel matrix") : SHT_OK;
@@ -95,7 +93,7 @@ sht_status sht__gram_fill(const sht__gram *gram, uint64_t column, sht__tiles *ti
 
 sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__block_saver saver, void *context,
                                 sht__tiles *tiles, sht_error *error) {
-  const double count = (double)(tiles->count * (tiles->count + 1) / 2);
+  const double count = (double)sht__tiles_from(tiles, 0);
   for (uint64_t block = first; block < gram->map.blocks; block++) {
     sht__panels panels;
     uint64_t left = gram->map.width - block * gram->map.block;
@@ -103,7 +101,7 @@ sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__bloc
     job work = {.gram = gram, .panels = &panels, .tiles = tiles};
     work.done_before = (double)block * count;
     work.total = (double)gram->map.blocks * count;
-    sht_status status = sht__panels_fill(&panels, &gram->map, gram->train.split, block, gram->pool, gram->work, error);
+    sht_status status = sht__spread_fill(gram, gram->train.split, block, &panels, error);
     if (status == SHT_OK) {
       status = run(&work, error);
     }
@@ -118,12 +116,13 @@ sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__bloc
 
 void sht__gram_finish(const sht__gram *gram, double jitter, uint64_t column, sht__tiles *tiles) {
   for (uint64_t j = column; j < tiles->count; j++) {
-    float *diagonal = sht__tile_at(tiles, j, j);
-    for (size_t r = 0; r < SHT_TILE; r++) {
-      float *element = &diagonal[sht__tile_place(r, r)];
+    for (size_t r = 0; r < SHT_TILE && sht__tile_is_here(tiles, j, j); r++) {
+      float *element = &sht__tile_at(tiles, j, j)[sht__tile_place(r, r)];
       *element = (float)(*element + (gram->ridge + jitter));
     }
-    sht__tile_pad(tiles, tiles->count - 1, j);
+    if (sht__tile_is_here(tiles, tiles->count - 1, j)) {
+      sht__tile_pad(tiles, tiles->count - 1, j);
+    }
   }
 }
 
@@ -177,7 +176,10 @@ sht_status sht__side_measure_tiles(sht__side *side, const sht__tiles *tiles, sht
   SHT_TRY(open_squares(side, error));
   for (uint64_t i = 0; i < side->n; i++) {
     uint64_t j = i / SHT_TILE, r = i % SHT_TILE;
-    side->squares[i] = sht__tile_at(tiles, j, j)[sht__tile_place(r, r)];
+    side->squares[i] = sht__tile_is_here(tiles, j, j) ? sht__tile_at(tiles, j, j)[sht__tile_place(r, r)] : 0;
+  }
+  sht__spread_squares(tiles, side);
+  for (uint64_t i = 0; i < side->n; i++) {
     side->squares_f64[i] = side->squares[i];
   }
   return SHT_OK;

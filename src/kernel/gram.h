@@ -26,7 +26,8 @@ typedef struct sht__gram {
   sht__feature_map map;
   bool streamed;
   sht__side train;
-  double ridge;  // added to the diagonal
+  double ridge;          // added to the diagonal
+  sht_cluster *cluster;  // that shares the work; NULL: none
   sht_pool *pool;
   const sht_work *work;
   const sht__block_kernels *kernels;

@@ -3,6 +3,8 @@
 // A tile of K is computed once and used twice, for its own rows and, transposed, for those of its mirror image. Tiles
 // go row by row. Within a row each task adds to the sums of its own column of tiles; what it gives to the row's own
 // sums goes into a slot, and the slots are added in order when the row is done: the same bits at any number of threads.
+//
+// Over ranks, rank j mod r has column j of tiles and the sums of row j. The slots of a row go to the rank of its sums.
 #include <stdatomic.h>
 #include <string.h>
 
@@ -10,7 +12,7 @@
 #include "base/work.h"
 #include "kernel/gram.h"
 #include "kernel/gram_stream.h"
-#include "kernel/sides.h"
+#include "kernel/spread.h"
 
 enum {
   WIDE_CHUNK = SHT_TILE_PANELS * SHT__CHUNK_F64 * SHT_LANES,
@@ -21,7 +23,8 @@ typedef struct product {
   const sht__gram *gram;
   const sht__side *side;  // along the rows; the training examples, or others
   sht__sides in, sums;
-  double *slots;    // [N][groups][8][32][32]
+  double *slots;    // [ranks][ceil(N / ranks)][groups][8][32][32]: of column j at j / ranks of rank j mod ranks
+  uint64_t places;  // ceil(N / ranks)
   double *scratch;  // [threads][SCRATCH]
   uint64_t row;     // of tiles
   const char *phase;
@@ -109,26 +112,57 @@ static void finish_tile(product *job, int worker) {
   }
 }
 
-static void symmetric_task(void *context, size_t j, int worker) {
+static uint64_t ranks_of(const product *job) { return (uint64_t)sht__cluster_ranks(job->gram->cluster); }
+
+static uint64_t rank_of(const product *job) { return (uint64_t)sht__cluster_rank(job->gram->cluster); }
+
+static double *slot_at(const product *job, uint64_t rank, uint64_t place) {
+  return job->slots + (rank * job->places + place) * job->in.groups * SHT_PANEL;
+}
+
+// Tiles of row `row` that a rank has.
+static uint64_t tiles_of(const product *job, uint64_t rank, uint64_t row) {
+  return (row + ranks_of(job) - rank) / ranks_of(job);
+}
+
+static void symmetric_task(void *context, size_t task, int worker) {
   product *job = context;
+  const uint64_t j = rank_of(job) + task * ranks_of(job);
   if (atomic_load(&job->stop)) {
     return;
   }
-  const uint64_t slot = job->in.groups * SHT_PANEL;
+  double *slot = slot_at(job, rank_of(job), task);
   double *tile = job->scratch + (size_t)worker * SCRATCH, *rest = tile + SHT_TILE_SIZE;
   make_tile(job, job->row, j, tile, rest);
-  memset(job->slots + j * slot, 0, slot * sizeof *job->slots);
-  multiply_rows(job, tile, j, job->slots + j * slot, SHT_PANEL);
+  memset(slot, 0, job->in.groups * SHT_PANEL * sizeof *slot);
+  multiply_rows(job, tile, j, slot, SHT_PANEL);
   if (j != job->row) {
-    multiply_columns(job, tile, job->row, j, rest + 2 * WIDE_CHUNK);
+    multiply_columns(job, tile, job->row, j, rest + (size_t)2 * WIDE_CHUNK);
   }
   finish_tile(job, worker);
+}
+
+// The slots of the row at hand to the rank that has its sums; true there.
+static bool collect_slots(product *job) {
+  sht_cluster *cluster = job->gram->cluster;
+  const uint64_t owner = job->row % ranks_of(job), bytes = job->in.groups * SHT_PANEL * sizeof *job->slots;
+  if (rank_of(job) != owner) {
+    sht__cluster_send(cluster, (int)owner, slot_at(job, rank_of(job), 0),
+                      tiles_of(job, rank_of(job), job->row) * bytes);
+    return false;
+  }
+  for (uint64_t r = 0; r < ranks_of(job); r++) {
+    if (r != owner) {
+      sht__cluster_receive(cluster, (int)r, slot_at(job, r, 0), tiles_of(job, r, job->row) * bytes);
+    }
+  }
+  return true;
 }
 
 static void add_slots(product *job) {
   for (uint64_t j = 0; j <= job->row; j++) {
     for (uint64_t g = 0; g < job->in.groups; g++) {
-      const double *from = job->slots + (j * job->in.groups + g) * SHT_PANEL;
+      const double *from = slot_at(job, j % ranks_of(job), j / ranks_of(job)) + g * SHT_PANEL;
       double *to = sht__sides_panel(&job->sums, g, job->row * SHT_TILE_PANELS);
       for (size_t e = 0; e < SHT_PANEL; e++) {
         to[e] += from[e];
@@ -158,22 +192,45 @@ static sht_status stopped(const product *job, sht_error *error) {
   return atomic_load(&job->stop) ? SHT_FAIL(error, SHT_STOPPED, "stopped in a product with the kernel matrix") : SHT_OK;
 }
 
+// The sums of each row of tiles from the rank that has them to all.
+static void share_sums(product *job) {
+  for (uint64_t g = 0; g < job->sums.groups; g++) {
+    for (uint64_t i = 0; i < sht__tile_rows(job->gram->train.n); i++) {
+      sht__cluster_broadcast(job->gram->cluster, SHT_CLUSTER_ALL, (int)(i % ranks_of(job)),
+                             sht__sides_row(&job->sums, g, i * SHT_TILE), SHT_PANEL * sizeof *job->sums.data);
+    }
+  }
+}
+
+static sht_status multiply_rows_of_tiles(product *job, uint64_t count, sht_error *error) {
+  for (job->row = 0; job->row < count; job->row++) {
+    sht_pool_run(job->gram->pool, (size_t)tiles_of(job, rank_of(job), job->row), symmetric_task, job);
+    SHT_TRY(stopped(job, error));
+    if (collect_slots(job)) {
+      add_slots(job);
+    }
+  }
+  share_sums(job);
+  return SHT_OK;
+}
+
 static sht_status multiply_stored(const sht__gram *gram, const double *v, double *out, uint64_t columns,
                                   sht_error *error) {
   const uint64_t count = sht__tile_rows(gram->train.n);
   product job = {.gram = gram, .side = &gram->train, .phase = "solution"};
-  job.total = (double)(count * (count + 1) / 2);
+  job.places = (count + ranks_of(&job) - 1) / ranks_of(&job);
+  for (uint64_t row = 0; row < count; row++) {
+    job.total += (double)tiles_of(&job, rank_of(&job), row);
+  }
   sht_status status = open_product(&job, v, columns, error);
   if (status == SHT_OK) {
-    status = SHT_ALLOC(&job.slots, count * job.in.groups * SHT_PANEL, "sums of tiles", error);
+    status = SHT_ALLOC(&job.slots, ranks_of(&job) * job.places * job.in.groups * SHT_PANEL, "sums of tiles", error);
   }
   if (status == SHT_OK) {
-    for (job.row = 0; job.row < count && !atomic_load(&job.stop); job.row++) {
-      sht_pool_run(gram->pool, (size_t)job.row + 1, symmetric_task, &job);
-      add_slots(&job);
-    }
+    status = multiply_rows_of_tiles(&job, count, error);
+  }
+  if (status == SHT_OK) {
     sht__sides_store(&job.sums, v, gram->ridge, out);
-    status = stopped(&job, error);
   }
   close_product(&job);
   return status;
@@ -187,8 +244,9 @@ sht_status sht__gram_multiply(void *context, const double *v, double *out, uint6
   return multiply_stored(gram, v, out, columns, error);
 }
 
-static void predict_task(void *context, size_t i, int worker) {
+static void predict_task(void *context, size_t task, int worker) {
   product *job = context;
+  const uint64_t i = job->row + task;
   double *tile = job->scratch + (size_t)worker * SCRATCH;
   for (uint64_t j = 0; j < sht__tile_rows(job->gram->train.n) && !atomic_load(&job->stop); j++) {
     make_tile(job, i, j, tile, tile + SHT_TILE_SIZE);
@@ -203,12 +261,17 @@ sht_status sht__gram_predict(const sht__gram *gram, const sht__side *test, const
     return sht__stream_multiply(gram, test, v, 0, out, columns, error);
   }
   product job = {.gram = gram, .side = test, .phase = "prediction"};
-  job.total = (double)(sht__tile_rows(gram->train.n) * sht__tile_rows(test->n));
+  uint64_t last = 0;
+  sht__cluster_share(gram->cluster, sht__cluster_rank(gram->cluster), sht__tile_rows(test->n), &job.row, &last);
+  job.total = (double)(sht__tile_rows(gram->train.n) * (last - job.row));
   sht_status status = open_product(&job, v, columns, error);
   if (status == SHT_OK) {
-    sht_pool_run(gram->pool, (size_t)sht__tile_rows(test->n), predict_task, &job);
-    sht__sides_store(&job.sums, NULL, 0, out);
+    sht_pool_run(gram->pool, (size_t)(last - job.row), predict_task, &job);
     status = stopped(&job, error);
+  }
+  if (status == SHT_OK) {
+    sht__spread_complete(gram->cluster, &job.sums);
+    sht__sides_store(&job.sums, NULL, 0, out);
   }
   close_product(&job);
   return status;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "kernel/sides.h"
+#include "kernel/spread.h"
 
 enum { SCRATCH = 2 * SHT_BLOCK + SHT__CHUNK_F64 * SHT_LANES };
 
@@ -12,13 +12,15 @@ typedef struct pass {
   const sht__gram *gram;
   sht__panels train, rows;  // features of the block at hand; rows: of the others, or the same memory
   sht__sides in, sums;
+  uint64_t first;   // task of this rank
   double *images;   // [groups][features of the block, padded to 32][32 vectors]: F^T v
   double *scratch;  // [threads][SCRATCH]
 } pass;
 
 // images of features 32 f .. : sum over the examples, in order.
-static void image_task(void *context, size_t f, int worker) {
+static void image_task(void *context, size_t task, int worker) {
   pass *work = context;
+  const uint64_t f = work->first + task;
   const sht__block_kernels *kernels = work->gram->kernels;
   double *turned = work->scratch + (size_t)worker * SCRATCH, *sums = turned + SHT_BLOCK;
   uint64_t left = work->train.width - f * SHT_LANES, count = left < SHT_LANES ? left : SHT_LANES;
@@ -46,8 +48,9 @@ static void image_task(void *context, size_t f, int worker) {
 }
 
 // sums of a panel of rows += its features times the images.
-static void sum_task(void *context, size_t panel, int worker) {
+static void sum_task(void *context, size_t task, int worker) {
   pass *work = context;
+  const uint64_t panel = work->first + task;
   double *wide = work->scratch + (size_t)worker * SCRATCH + 2 * (size_t)SHT_BLOCK;
   uint64_t width = work->rows.width, padded = (width + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
   for (uint64_t first = 0; first < width; first += SHT__CHUNK_F64) {
@@ -61,16 +64,36 @@ static void sum_task(void *context, size_t panel, int worker) {
   }
 }
 
+// This rank's share of `count` units of `tasks` tasks each.
+static void run_share(pass *work, uint64_t count, uint64_t tasks, sht_task task) {
+  sht_cluster *cluster = work->gram->cluster;
+  uint64_t last = 0;
+  sht__cluster_share(cluster, sht__cluster_rank(cluster), count, &work->first, &last);
+  const uint64_t own = last - work->first;
+  work->first *= tasks;
+  sht_pool_run(work->gram->pool, (size_t)(own * tasks), task, work);
+}
+
+// Images of 32 features are made by one rank; all need them.
+static void make_images(pass *work) {
+  const uint64_t count = (work->train.width + SHT_LANES - 1) / SHT_LANES;
+  run_share(work, count, 1, image_task);
+  for (uint64_t g = 0; g < work->in.groups; g++) {
+    sht__cluster_complete(work->gram->cluster, work->images + g * count * SHT_BLOCK, count,
+                          SHT_BLOCK * sizeof *work->images);
+  }
+}
+
 static sht_status run_block(pass *work, const sht__side *rows, uint64_t block, sht_error *error) {
   const sht__gram *gram = work->gram;
-  SHT_TRY(sht__panels_fill(&work->train, &gram->map, gram->train.split, block, gram->pool, gram->work, error));
-  sht_pool_run(gram->pool, (size_t)((work->train.width + SHT_LANES - 1) / SHT_LANES), image_task, work);
+  SHT_TRY(sht__spread_fill(gram, gram->train.split, block, &work->train, error));
+  make_images(work);
   if (rows != NULL) {
-    SHT_TRY(sht__panels_fill(&work->rows, &gram->map, rows->split, block, gram->pool, gram->work, error));
+    SHT_TRY(sht__spread_fill(gram, rows->split, block, &work->rows, error));
   } else {
     work->rows = work->train;
   }
-  sht_pool_run(gram->pool, (size_t)(work->sums.rows / SHT_LANES), sum_task, work);
+  run_share(work, work->sums.rows / SHT_TILE, SHT_TILE_PANELS, sum_task);
   return SHT_OK;
 }
 
@@ -81,6 +104,7 @@ static sht_status run(pass *work, const sht__side *rows, sht_error *error) {
     work->train.width = work->rows.width = left < map->block ? left : map->block;
     SHT_TRY(run_block(work, rows, block, error));
   }
+  sht__spread_complete(work->gram->cluster, &work->sums);
   return SHT_OK;
 }
 

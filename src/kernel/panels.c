@@ -44,8 +44,8 @@ static void fill_panel(void *context, size_t panel, int worker) {
   work->map->fill(work->map, work->split, work->block, first, left < SHT_LANES ? left : SHT_LANES,
                   sht__panel_at(work->panels, panel), work->scratch + (size_t)worker * work->scratch_size);
   unsigned long long done = atomic_fetch_add(&work->done, 1) + 1;
-  double panels = (double)((work->panels->n + SHT_LANES - 1) / SHT_LANES);
-  double blocks = (double)work->block + (double)done / panels;
+  uint64_t panels = (work->panels->n + SHT_LANES - 1) / SHT_LANES;
+  double blocks = (double)work->block + (double)done / (double)panels;
   if (worker == 0 && sht__work_tell(work->work, "features", blocks, (double)work->map->blocks)) {
     atomic_store(&work->stop, true);
   }

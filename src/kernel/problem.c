@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kernel/spread.h"
 
 enum { DEGREE_MAX = 16, EXAMPLES_MAX = 1 << 24, OUTPUTS_MAX = 65536 };
 
@@ -78,6 +79,7 @@ static sht_status check_numbers(const sht_kernel_options *o, sht_error *error) {
 sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel_examples *test,
                               const sht_kernel_options *options, sht_error *error) {
   SHT_TRY(check_numbers(options, error));
+  SHT_TRY(sht__spread_check_options(options, error));
   if (train->outputs < 1 || train->outputs > OUTPUTS_MAX) {
     return SHT_FAIL(error, SHT_CONFIG, "%" PRIu64 " outputs; expected 1 to %d", train->outputs, OUTPUTS_MAX);
   }
@@ -127,7 +129,7 @@ static sht_status open_side(sht__problem *problem, const sht_kernel_examples *ex
   }
   SHT_TRY(sht__panels_open(side->n, gram->map.width, &side->panels, error));
   if (examples->images != NULL) {
-    SHT_TRY(sht__panels_fill(&side->panels, &gram->map, side->split, 0, gram->pool, gram->work, error));
+    SHT_TRY(sht__spread_fill(gram, side->split, 0, &side->panels, error));
   } else {
     sht__panels_copy(&side->panels, examples->inputs);
   }
@@ -156,6 +158,19 @@ static void set_targets(sht__problem *problem) {
   }
 }
 
+// The map, and the features of both sides where they are stored.
+static sht_status open_features(sht__problem *problem, sht_error *error) {
+  const sht_kernel_examples *train = problem->train, *test = problem->test;
+  const sht_kernel_options *options = problem->options;
+  sht__gram *gram = &problem->gram;
+  SHT_TRY(train->images != NULL ? sht__features_open(options->features, train->images, options->seed, &gram->map, error)
+                                : sht__problem_describe(train, options, &gram->map, error));
+  gram->streamed = gram->map.blocks > 1;
+  SHT_TRY(sht__spread_check_problem(problem, error));
+  SHT_TRY(open_side(problem, train, &gram->train, error));
+  return test != NULL ? open_side(problem, test, &problem->test_side, error) : SHT_OK;
+}
+
 sht_status sht__problem_open(const sht_kernel_examples *train, const sht_kernel_examples *test,
                              const sht_kernel_options *options, sht__problem *out, sht_error *error) {
   *out = (sht__problem){.train = train, .test = test, .options = options, .outputs = train->outputs};
@@ -163,19 +178,11 @@ sht_status sht__problem_open(const sht_kernel_examples *train, const sht_kernel_
   out->work = options->work != NULL ? *options->work : (sht_work){0};
   out->columns = out->outputs + (train->labels != NULL ? 1 : 0);
   sht__gram *gram = &out->gram;
-  *gram = (sht__gram){.pool = options->pool, .work = &out->work, .kernels = sht__block_choose()};
+  *gram = (sht__gram){
+      .pool = options->pool, .cluster = options->cluster, .work = &out->work, .kernels = sht__block_choose()};
   gram->function = (sht__kernel_function){
       .kind = options->kind, .sigma = options->sigma, .offset = options->offset, .degree = options->degree};
-  if (train->images != NULL) {
-    SHT_TRY(sht__features_open(options->features, train->images, options->seed, &gram->map, error));
-  } else {
-    SHT_TRY(sht__problem_describe(train, options, &gram->map, error));
-  }
-  gram->streamed = gram->map.blocks > 1;
-  SHT_TRY(open_side(out, train, &gram->train, error));
-  if (test != NULL) {
-    SHT_TRY(open_side(out, test, &out->test_side, error));
-  }
+  SHT_TRY(open_features(out, error));
   SHT_TRY(SHT_ALLOC(&out->y, out->columns * train->count, "targets", error));
   SHT_TRY(SHT_ALLOC(&out->mean, out->outputs, "means of targets", error));
   set_targets(out);

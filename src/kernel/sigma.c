@@ -70,6 +70,7 @@ static sht_status open_part(const sht__problem *whole, const uint32_t *order, ui
   part->outputs = whole->outputs;
   part->columns = whole->columns;
   part->gram = whole->gram;
+  part->gram.cluster = NULL;  // small: every rank solves it by itself
   part->gram.map = (sht__feature_map){.width = whole->gram.map.width, .blocks = 1};
   part->gram.train = (sht__side){.n = count};
   part->gram.work = &part->work;
@@ -100,19 +101,10 @@ typedef struct search {
   double *x, *left, *a, *out, *inverse;  // [columns][count], ..., [m][count], [m][count], [count]
 } search;
 
-static sht_status open_search(const sht__problem *problem, const uint32_t *order, uint64_t count, search *s,
-                              sht_error *error) {
+// What the examples of the part are to be.
+static void take_wanted(const sht__problem *problem, const uint32_t *order, uint64_t count, search *s) {
   const sht_kernel_examples *train = problem->train;
   const uint64_t m = problem->outputs;
-  SHT_TRY(open_part(problem, order, count, &s->part, error));
-  SHT_TRY(sht__tiles_open(count, &s->tiles, error));
-  SHT_TRY(SHT_ALLOC(&s->labels, count, "labels", error));
-  SHT_TRY(SHT_ALLOC(&s->targets, train->labels == NULL ? count * m : 1, "targets", error));
-  SHT_TRY(SHT_ALLOC(&s->x, s->part.columns * count, "solutions", error));
-  SHT_TRY(SHT_ALLOC(&s->left, s->part.columns * count, "residuals", error));
-  SHT_TRY(SHT_ALLOC(&s->a, m * count, "coefficients", error));
-  SHT_TRY(SHT_ALLOC(&s->out, m * count, "outputs", error));
-  SHT_TRY(SHT_ALLOC(&s->inverse, count, "the inverse's diagonal", error));
   for (uint64_t i = 0; i < count; i++) {
     s->labels[i] = train->labels != NULL ? train->labels[order[i]] : 0;
     for (uint64_t k = 0; train->labels == NULL && k < m; k++) {
@@ -122,6 +114,21 @@ static sht_status open_search(const sht__problem *problem, const uint32_t *order
   s->examples = (sht_kernel_examples){.count = count, .outputs = m, .targets = s->targets};
   s->examples.labels = train->labels != NULL ? s->labels : NULL;
   s->part.train = &s->examples;
+}
+
+static sht_status open_search(const sht__problem *problem, const uint32_t *order, uint64_t count, search *s,
+                              sht_error *error) {
+  const uint64_t m = problem->outputs;
+  SHT_TRY(open_part(problem, order, count, &s->part, error));
+  SHT_TRY(sht__tiles_open(count, &s->tiles, error));
+  SHT_TRY(SHT_ALLOC(&s->labels, count, "labels", error));
+  SHT_TRY(SHT_ALLOC(&s->targets, problem->train->labels == NULL ? count * m : 1, "targets", error));
+  SHT_TRY(SHT_ALLOC(&s->x, s->part.columns * count, "solutions", error));
+  SHT_TRY(SHT_ALLOC(&s->left, s->part.columns * count, "residuals", error));
+  SHT_TRY(SHT_ALLOC(&s->a, m * count, "coefficients", error));
+  SHT_TRY(SHT_ALLOC(&s->out, m * count, "outputs", error));
+  SHT_TRY(SHT_ALLOC(&s->inverse, count, "the inverse's diagonal", error));
+  take_wanted(problem, order, count, s);
   return SHT_OK;
 }
 
@@ -159,7 +166,7 @@ static sht_status try_sigma(search *s, double sigma, sht_kernel_trial *trial, sh
   *trial = (sht_kernel_trial){.sigma = sigma, .loo_error = (double)NAN, .loo_squared = (double)NAN};
   s->part.gram.function.sigma = sigma;
   sht__factor_report report;
-  SHT_TRY(sht__factorize(&s->part.gram, NULL, 0, &s->tiles, &report, error));
+  SHT_TRY(sht__factorize(&s->part.gram, NULL, NULL, 0, &s->tiles, &report, error));
   if (report.jitter > 0 || !sht__pivots_are_sound(s->tiles.n, report.smallest_pivot)) {
     return SHT_OK;
   }

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "cluster/cluster.h"
 #include "dense/conjugate.h"
 #include "dense/lanczos.h"
 #include "dense/vector.h"
@@ -22,6 +23,7 @@ typedef struct solver {
   sht__tiles *tiles;
   sht__triangle triangle;
   sht__saved *saved;  // NULL: nothing is saved
+  sht__kept_products *kept;
   sht_kernel_solution *out;
   double *x, *left;  // [columns][n]
   double *a;         // [m][n]
@@ -79,11 +81,11 @@ static void close_solver(solver *s) {
 static sht_status factorize(solver *s, sht_error *error) {
   sht__problem *problem = s->problem;
   sht__factor_report report;
-  SHT_TRY(sht__factorize(&problem->gram, s->saved, problem->options->checkpoint_seconds, s->tiles, &report, error));
+  SHT_TRY(sht__factorize(&problem->gram, s->saved, s->kept, problem->options->checkpoint_seconds, s->tiles, &report,
+                         error));
   s->out->jitter = report.jitter;
   s->out->smallest_pivot = report.smallest_pivot;
-  const double flops = sht__gram_flops(problem->train->count, problem->gram.map.width);
-  add_phase(s->out, "gram", report.gram_seconds, report.resumed_columns == 0 && report.jitter == 0 ? flops : 0);
+  add_phase(s->out, "gram", report.gram_seconds, report.gram_flops);
   add_phase(s->out, "factorisation", report.factor_seconds, report.factored_flops);
   return SHT_OK;
 }
@@ -267,12 +269,13 @@ static sht_status open_saved(const sht__problem *problem, uint64_t tile_rows, ui
   if (options->ridge_count > 1) {  // a folder for each, so that a path does not overwrite its own progress
     (void)snprintf(folder, sizeof folder, "%s/ridge-%" PRIu32, options->folder, ridge + 1);
   }
-  uint64_t need = (options->ridge_count - ridge) * sht__estimate_folder(problem->train->count, problem->gram.streamed);
+  bool products = problem->gram.streamed && options->ridge_count == 1;  // those of a path lie in its own folder
+  uint64_t need = sht__estimate_folder(problem->train->count, products, options->ridge_count - ridge);
   return sht__saved_open(folder, identity, tile_rows, need, saved, error);
 }
 
-static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, uint32_t ridge, sht_kernel_solution *out,
-                              sht_error *error) {
+static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, sht__kept_products *kept, uint32_t ridge,
+                              sht_kernel_solution *out, sht_error *error) {
   solver s;
   sht__saved saved = {0};
   problem->gram.ridge = out->ridge = problem->options->ridges[ridge];
@@ -281,7 +284,9 @@ static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, uint32_t
   if (status == SHT_OK && problem->options->folder != NULL) {
     status = open_saved(problem, tiles->count, ridge, &saved, error);
     s.saved = &saved;
+    kept->saved = problem->options->ridge_count == 1 ? s.saved : kept->saved;
   }
+  s.kept = kept;
   if (status == SHT_OK) {
     status = run_steps(&s, error);
   }
@@ -292,16 +297,21 @@ static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, uint32_t
 
 static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sht_error *error) {
   sht__tiles tiles;
-  sht_status status = sht__tiles_open(problem->train->count, &tiles, error);
+  sht__kept_products kept = {0};
+  sht_status status = sht__tiles_open_spread(problem->train->count, problem->gram.cluster, &tiles, error);
+  if (status == SHT_OK) {
+    status = sht__kept_open(problem, &tiles, &kept, error);
+  }
   for (uint32_t r = 0; status == SHT_OK && r < problem->options->ridge_count; r++) {
     result->solution_count = r + 1;
     if (problem->options->ridges[r] == 0) {
       status = sht__problem_check_duplicates(problem->train, error);
     }
     if (status == SHT_OK) {
-      status = solve_ridge(problem, &tiles, r, &result->solutions[r], error);
+      status = solve_ridge(problem, &tiles, &kept, r, &result->solutions[r], error);
     }
   }
+  sht__kept_close(&kept);
   sht__tiles_close(&tiles);
   return status;
 }
@@ -328,7 +338,8 @@ static sht_status run(const sht_kernel_examples *train, const sht_kernel_example
   (void)snprintf(result->arithmetic, sizeof result->arithmetic, "%s", sht__block_choose()->name);
   sht__problem_close(&problem);
   result->seconds = sht__work_clock() - start;
-  result->peak_bytes = sht__peak_memory();
+  result->cluster = sht_cluster_describe(options->cluster);
+  result->peak_bytes = status == SHT_OK ? sht__cluster_largest(options->cluster, sht__peak_memory()) : 0;
   return status;
 }
 
@@ -361,10 +372,10 @@ void sht_kernel_result_close(sht_kernel_result *result) {
 
 void sht_kernel_forget(const char *folder) {
   sht__saved saved = {0};
-  (void)snprintf(saved.folder, sizeof saved.folder, "%s", folder);
-  sht__saved_remove(&saved);
   for (uint32_t r = 0; r < SHT_KERNEL_RIDGES_MAX; r++) {
     (void)snprintf(saved.folder, sizeof saved.folder, "%s/ridge-%" PRIu32, folder, r + 1);
     sht__saved_remove(&saved);
   }
+  (void)snprintf(saved.folder, sizeof saved.folder, "%s", folder);
+  sht__saved_remove(&saved);
 }
