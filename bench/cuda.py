@@ -65,7 +65,8 @@ class Kit:
                                       timeout=limit, check=False, env={**self.env, **(env or {})})
                 text, code = done.stdout, done.returncode
             except subprocess.TimeoutExpired as late:
-                text, code = (late.stdout or b"").decode(errors="replace"), -1
+                text, code = late.stdout or "", -1
+                text = text if isinstance(text, str) else text.decode(errors="replace")
         with open(log, "a", encoding="utf-8") as file:
             file.write(text)
         seconds = time.monotonic() - began

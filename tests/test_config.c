@@ -281,6 +281,11 @@ static void contradictions_are_told_together(void **state) {
   assert_holds(error.message, "the device cpu does not compute in fp64");
   (void)snprintf(config.device, sizeof config.device, "ref");
   assert_int_equal(sht_config_check(&config, &error), SHT_OK);
+  (void)snprintf(config.precision, sizeof config.precision, "tf32");
+  assert_int_equal(sht_config_check(&config, &error), SHT_CONFIG);
+  assert_holds(error.message, "the device ref does not compute in tf32");
+  (void)snprintf(config.device, sizeof config.device, "cuda");
+  assert_int_equal(sht_config_check(&config, &error), SHT_OK);
 }
 
 static void written_configurations_read_back(void **state) {

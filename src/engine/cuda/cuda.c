@@ -115,31 +115,42 @@ static sht_status copy_answers(cuda_engine *engine, uint64_t count, float *logit
   return cuda_wait(engine, "evaluation", error);
 }
 
+// The running statistics as the passes of an evaluation read them.
+static sht_status use_running_statistics(cuda_engine *engine, sht_error *error) {
+  const cuda_norms *norms = &engine->norms;
+  if (norms->count == 0) {
+    return SHT_OK;
+  }
+  cuda_run_norm_inverse(norms->running_variance, norms->epsilon, norms->running_inverse, norms->count, engine->stream);
+  return cuda_check(cudaGetLastError(), "evaluation", error);
+}
+
+// The job's examples, at most CUDA_EVALUATE_SLOTS batches.
+static sht_status evaluate_block(cuda_engine *engine, const cuda_job *job, float *logits, float *losses,
+                                 sht_error *error) {
+  SHT_TRY(cuda_job_put(engine, job, error));
+  for (uint64_t i = 0; i < job->examples; i += job->batch) {
+    SHT_TRY(cuda_pass_launch(engine, CUDA_EVALUATE, error));
+  }
+  return copy_answers(engine, job->examples, logits, losses, error);
+}
+
 static sht_status evaluate(sht_engine *base, const sht_pipeline *data, uint64_t first, uint64_t count, float *logits,
                            float *losses, sht_error *error) {
   cuda_engine *engine = (cuda_engine *)base;
-  const cuda_norms *norms = &engine->norms;
   const uint64_t block = (uint64_t)CUDA_EVALUATE_SLOTS * base->batch;
   cuda_job job = {.base = first, .examples = count < block ? count : block, .batch = base->batch};
   if (count == 0) {
     return SHT_OK;
   }
   SHT_TRY(cuda_source_of(engine, data, &job.source, error));
-  if (norms->count > 0) {
-    cuda_run_norm_inverse(norms->running_variance, norms->epsilon, norms->running_inverse, norms->count,
-                          engine->stream);
-    SHT_TRY(cuda_check(cudaGetLastError(), "evaluation", error));
-  }
+  SHT_TRY(use_running_statistics(engine, error));
   SHT_TRY(cuda_pass_prepare(engine, CUDA_EVALUATE, &job, error));
   for (uint64_t at = 0; at < count; at += block) {
     job.base = first + at;
     job.examples = count - at < block ? count - at : block;
-    SHT_TRY(cuda_job_put(engine, &job, error));
-    for (uint64_t i = 0; i < job.examples; i += base->batch) {
-      SHT_TRY(cuda_pass_launch(engine, CUDA_EVALUATE, error));
-    }
-    SHT_TRY(copy_answers(engine, job.examples, logits == NULL ? NULL : logits + at * base->graph->classes,
-                         losses == NULL ? NULL : losses + at, error));
+    SHT_TRY(evaluate_block(engine, &job, logits == NULL ? NULL : logits + at * base->graph->classes,
+                           losses == NULL ? NULL : losses + at, error));
   }
   return SHT_OK;
 }
@@ -204,10 +215,19 @@ static sht_status open_libraries(cuda_engine *engine, sht_error *error) {
   return cuda_check_cublas(cublasLtCreate(&engine->cublas), "starting cuBLASLt", error);
 }
 
+static sht_status open_order(cuda_engine *engine, sht_error *error) {
+  const uint64_t examples = engine->base.train_examples;
+  for (int i = 0; i < 2; i++) {
+    SHT_TRY(take(engine, &engine->order[i], examples, sizeof(uint32_t), "order of the examples", error));
+    engine->order_epoch[i] = -1;
+  }
+  SHT_TRY(SHT_ALLOC(&engine->host_order, examples, "order of the examples", error));
+  return SHT_ALLOC(&engine->order_scratch, 2 * examples, "order of the examples", error);
+}
+
 static sht_status open_batch(cuda_engine *engine, sht_error *error) {
   const uint64_t batch = engine->base.batch;
   const uint64_t answers = batch * CUDA_EVALUATE_SLOTS;
-  const uint64_t examples = engine->base.train_examples;
   SHT_TRY(take(engine, &engine->job, 1, sizeof *engine->job, "step", error));
   SHT_TRY(take(engine, &engine->metrics, CUDA_METRICS_MAX, sizeof *engine->metrics, "metrics", error));
   SHT_TRY(take(engine, &engine->logits, answers * engine->base.graph->classes, sizeof(float), "logits", error));
@@ -215,12 +235,6 @@ static sht_status open_batch(cuda_engine *engine, sht_error *error) {
   SHT_TRY(take(engine, &engine->labels, batch, sizeof *engine->labels, "labels", error));
   SHT_TRY(take(engine, &engine->examples, batch, sizeof *engine->examples, "examples", error));
   SHT_TRY(take(engine, &engine->list, batch, sizeof *engine->list, "examples", error));
-  for (int i = 0; i < 2; i++) {
-    SHT_TRY(take(engine, &engine->order[i], examples, sizeof(uint32_t), "order of the examples", error));
-    engine->order_epoch[i] = -1;
-  }
-  SHT_TRY(SHT_ALLOC(&engine->host_order, examples, "order of the examples", error));
-  SHT_TRY(SHT_ALLOC(&engine->order_scratch, 2 * examples, "order of the examples", error));
   return SHT_ALLOC(&engine->host_metrics, CUDA_METRICS_MAX, "metrics", error);
 }
 
@@ -240,6 +254,7 @@ static sht_status build(cuda_engine *engine, sht_error *error) {
   SHT_TRY(cuda_device_open(&engine->device, error));
   SHT_TRY(open_libraries(engine, error));
   SHT_TRY(open_batch(engine, error));
+  SHT_TRY(open_order(engine, error));
   SHT_TRY(open_norms(engine, error));
   SHT_TRY(fill_epsilon(engine, error));
   SHT_TRY(cuda_parameters_open(engine, error));

@@ -67,21 +67,26 @@ static sht_status fill_chunks(cuda_engine *engine, sht_error *error) {
   return status;
 }
 
-sht_status cuda_parameters_open(cuda_engine *engine, sht_error *error) {
+static sht_status take_families(cuda_engine *engine, sht_error *error) {
   cuda_parameters *all = &engine->parameters;
-  const int tensors = engine->base.graph->parameter_tensors;
-  SHT_TRY(SHT_ALLOC(&all->tensors, tensors, "parameters", error));
-  for (int t = 0; t < tensors; t++) {
-    SHT_TRY(describe_tensor(engine, t, error));
-  }
   SHT_TRY(take(engine, (void **)&all->weights, all->count * sizeof(float), "weights", error));
   SHT_TRY(take(engine, (void **)&all->momentum, all->count * sizeof(float), "momentum", error));
   SHT_TRY(take(engine, (void **)&all->gradients, all->count * sizeof(float), "gradients", error));
   SHT_TRY(take(engine, (void **)&all->chunks, all->count / CUDA_CHUNK, "parameters", error));
-  if (engine->type == CUDA_BFLOAT16) {
-    SHT_TRY(take(engine, &all->rounded, all->count * 2, "bf16 weights", error));
-    SHT_TRY(take(engine, &all->rounded_gradients, all->count * 2, "bf16 gradients", error));
+  if (engine->type == CUDA_FLOAT) {
+    return SHT_OK;
   }
+  SHT_TRY(take(engine, &all->rounded, all->count * 2, "bf16 weights", error));
+  return take(engine, &all->rounded_gradients, all->count * 2, "bf16 gradients", error);
+}
+
+sht_status cuda_parameters_open(cuda_engine *engine, sht_error *error) {
+  const int tensors = engine->base.graph->parameter_tensors;
+  SHT_TRY(SHT_ALLOC(&engine->parameters.tensors, tensors, "parameters", error));
+  for (int t = 0; t < tensors; t++) {
+    SHT_TRY(describe_tensor(engine, t, error));
+  }
+  SHT_TRY(take_families(engine, error));
   return fill_chunks(engine, error);
 }
 
