@@ -34,6 +34,14 @@ def busy_share(seconds=2.0):
     return 1 - (idle2 - idle) / max(1, total2 - total)
 
 
+def refuse_busy(force):
+    """Ends the program on a busy machine, unless forced; gives the share that is busy."""
+    busy = busy_share()
+    if busy > 0.05 and not force:
+        sys.exit(f"the machine is busy ({busy:.0%} of its cores): a loaded opponent is no opponent; wait, or --force")
+    return busy
+
+
 def environment(passive=False):
     kept = {k: v for k, v in os.environ.items() if not k.startswith(HURTFUL)}
     if passive:
@@ -105,9 +113,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="also write every figure here")
     args = parser.parse_args()
     args.cores = len(os.sched_getaffinity(0))
-    busy = busy_share()
-    if busy > 0.05 and not args.force:
-        sys.exit(f"the machine is busy ({busy:.0%} of its cores): a loaded opponent is no opponent; wait, or --force")
+    busy = refuse_busy(args.force)
     results = []
     print(f"{'network':16}{'':6}{'shatter ms':>11}{'peak':>7}{'PyTorch ms':>12}{'ratio':>7}  its best mode", flush=True)
     for model in args.models.split(","):

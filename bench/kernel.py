@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from compare import HERE, busy_share, environment, run_json
+from compare import HERE, environment, refuse_busy, run_json
 
 SIGMA, RESIDUAL, CLASSES = 5, 1e-10, 10
 
@@ -81,9 +81,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="also write every figure here")
     args = parser.parse_args()
     args.cores = len(os.sched_getaffinity(0))
-    busy = busy_share()
-    if busy > 0.05 and not args.force:
-        sys.exit(f"the machine is busy ({busy:.0%} of its cores): a loaded opponent is no opponent; wait, or --force")
+    busy = refuse_busy(args.force)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         count = write_problem(folder, args.examples)
