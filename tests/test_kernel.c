@@ -126,7 +126,7 @@ static double *plain_factor(const sample *s, const sht_kernel_options *o, uint64
       k[i * n + j] = value + (i == j ? (out ? 1 : o->ridges[0]) : 0);
     }
   }
-  assert_true(sht__small_factor(k, n));
+  assert_int_equal(sht__small_factor(k, n), n);
   return k;
 }
 
@@ -306,7 +306,7 @@ static void test_breakdown(void **state) {
   (void)state;
   sample s = make_sample(200, 10, 3, CLASSES);
   make_regression(&s);
-  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.6, 1e-7);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.6, 1e-8);
   o.tolerance = 1e-9;
   o.iterations_max = 2000;
   o.leave_one_out = true;
@@ -325,13 +325,13 @@ static void test_breakdown(void **state) {
   free_sample(&s);
 }
 
-// The same without any ridge, condition about 1e10 and the targets of a smooth function: it converges, or it would say
+// The same without any ridge, condition above 1e10 and the targets of a smooth function: it converges, or it would say
 // the best iterate. Nothing is said of a smallest eigenvalue that jitter hides.
 static void test_breakdown_without_ridge(void **state) {
   (void)state;
   sample s = make_sample(200, 10, 3, CLASSES);
   make_regression(&s);
-  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.35, 0);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.45, 0);
   o.tolerance = 1e-9;
   o.iterations_max = 3000;
   sht_kernel_result *result = solve(&s, &o);
@@ -367,37 +367,51 @@ static void test_weak_pivots(void **state) {
   free_sample(&s);
 }
 
-// Equal examples: with equal targets the same function as without the second of them, although K is singular; with
-// different targets a sentence that names them; with different targets and a ridge a solution.
-static void test_duplicates(void **state) {
-  (void)state;
-  sample s = make_sample(50, 5, 4, CLASSES);
-  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.2, 0);
-  o.tolerance = 1e-10;
-  memcpy(s.inputs + 49 * 4, s.inputs + 7 * 4, 4 * sizeof(float));
-  s.labels[49] = s.labels[7];
-  sht_kernel_result *result = solve(&s, &o);
-  s.train.count = 49;
-  sht_kernel_result *without = solve(&s, &o);
-  s.train.count = 50;
+// Examples 7 and n - 1 are equal, with equal targets: the same function as without the second of them, although K is
+// singular.
+static void check_equal_pair(sample *s, const sht_kernel_options *o) {
+  const uint64_t n = s->train.count;
+  sht_kernel_result *result = solve(s, o);
+  s->train.count = n - 1;
+  sht_kernel_result *without = solve(s, o);
+  s->train.count = n;
   assert_true(result->solutions[0].converged && result->solutions[0].jitter > 0);
   assert_true(result->solutions[0].train_error == 0 && without->solutions[0].jitter == 0);
   for (uint64_t i = 0; i < 5 * CLASSES; i++) {
-    assert_true(fabs(result->solutions[0].predictions[i] - without->solutions[0].predictions[i]) < 1e-8);
+    assert_true(fabs(result->solutions[0].predictions[i] - without->solutions[0].predictions[i]) < 1e-7);
   }
   double norm = without->solutions[0].norms.solution;
-  assert_true(fabs(result->solutions[0].norms.solution - norm) < 1e-8 * norm);
+  assert_true(fabs(result->solutions[0].norms.solution - norm) < 1e-7 * norm);
   sht_kernel_result_close(without);
   sht_kernel_result_close(result);
-  s.labels[49] = (uint16_t)((s.labels[7] + 1) % CLASSES);
-  sht_error error = {0};
-  assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_DATA);
-  assert_non_null(strstr(error.message, "examples 7 and 49"));
-  o.ridges[0] = 0.1;
-  result = solve(&s, &o);
-  assert_true(result->solutions[0].converged);
-  sht_kernel_result_close(result);
-  free_sample(&s);
+}
+
+// Equal examples with equal targets, whose pivot fails among the leading columns of the factor and behind them; with
+// different targets a sentence that names them; with different targets and a ridge a solution.
+static void test_duplicates(void **state) {
+  (void)state;
+  static const uint64_t sizes[] = {50, 600};
+  for (size_t i = 0; i < 2; i++) {
+    const uint64_t n = sizes[i];
+    sample s = make_sample(n, 5, 4, CLASSES);
+    sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.2, 0);
+    o.tolerance = 1e-10;
+    memcpy(s.inputs + (n - 1) * 4, s.inputs + (size_t)7 * 4, 4 * sizeof(float));
+    s.labels[n - 1] = s.labels[7];
+    check_equal_pair(&s, &o);
+    s.labels[n - 1] = (uint16_t)((s.labels[7] + 1) % CLASSES);
+    char expected[32];
+    sht_error error = {0};
+    sht_kernel_result *result = NULL;
+    (void)snprintf(expected, sizeof expected, "examples 7 and %llu", (unsigned long long)(n - 1));
+    assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_DATA);
+    assert_non_null(strstr(error.message, expected));
+    o.ridges[0] = 0.1;
+    result = solve(&s, &o);
+    assert_true(result->solutions[0].converged);
+    sht_kernel_result_close(result);
+    free_sample(&s);
+  }
 }
 
 // Without a solution the best iterate is told: never worse than x = 0, and its residual, error and norm are those of

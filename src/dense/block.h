@@ -33,7 +33,6 @@ typedef struct sht__block_kernels {
   void (*normalise)(float *panel, size_t k, float epsilon);
   // values[i] = exp(values[i]), within 1.1 units in the last place; n is a multiple of 32. Arguments below the smallest
   // normal result give 0; above the largest, infinity; NaN stays.
-  void (*exp_f32)(float *values, size_t n);
   void (*exp_f64)(double *values, size_t n);
 } sht__block_kernels;
 

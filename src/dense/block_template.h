@@ -141,52 +141,17 @@ BLOCK_LOOP void normalise(float *panel, size_t k, float epsilon) {
 }
 
 // exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2, |r| <= ln(2)/2, and ln 2 in two parts so that r is good
-// to the last bit; exp(r) by its Taylor series, whose first term left out is 5e-9 (float) and 4e-18 (double) of 1.
-// Adding 1.5 * 2^23 rounds to an integer and leaves it in the lowest bits. 2^n is multiplied in two halves because n
-// may be one more than an exponent holds.
-BLOCK_INLINE float power_of_two(int32_t n) {
-  int32_t bits = (n + 127) << 23;
-  float out;
-  memcpy(&out, &bits, sizeof out);
-  return out;
-}
-
-BLOCK_INLINE float exp_one(float x) {
-  static const float magic = 12582912.0F, ln2_high = 0x1.62e4p-1F, ln2_low = 0x1.7f7d1cp-20F;
-  float y = x < 89 ? x : 89;
-  y = y < -87.33F ? -87.33F : y;
-  float shifted = __builtin_fmaf(y, 0x1.715476p0F, magic);
-  int32_t n;
-  memcpy(&n, &shifted, sizeof n);
-  n -= 0x4b400000;
-  float count = shifted - magic;
-  float r = __builtin_fmaf(count, -ln2_low, __builtin_fmaf(count, -ln2_high, y));
-  float p = 1.0F / 5040;
-  p = __builtin_fmaf(p, r, 1.0F / 720);
-  p = __builtin_fmaf(p, r, 1.0F / 120);
-  p = __builtin_fmaf(p, r, 1.0F / 24);
-  p = __builtin_fmaf(p, r, 1.0F / 6);
-  p = __builtin_fmaf(p, r, 0.5F);
-  p = __builtin_fmaf(p * r, r, r) + 1;
-  p = p * power_of_two(n >> 1) * power_of_two(n - (n >> 1));
-  p = x < -87.33F ? 0 : p;
-  return x != x ? x : p;
-}
-
-BLOCK_LOOP void exp_f32(float *values, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    values[i] = exp_one(values[i]);
-  }
-}
-
-BLOCK_INLINE double power_of_two_f64(int64_t n) {
+// to the last bit; exp(r) by its Taylor series, whose first term left out is 4e-18 of 1. Adding 1.5 * 2^52 rounds to an
+// integer and leaves it in the lowest bits. 2^n is multiplied in two halves because n may be one more than an exponent
+// holds.
+BLOCK_INLINE double power_of_two(int64_t n) {
   int64_t bits = (n + 1023) << 52;
   double out;
   memcpy(&out, &bits, sizeof out);
   return out;
 }
 
-BLOCK_INLINE double exp_one_f64(double x) {
+BLOCK_INLINE double exp_one(double x) {
   static const double magic = 0x1.8p52, ln2_high = 0x1.62e42fefap-1, ln2_low = 0x1.cf79abc9e3b3ap-40;
   double y = x < 710 ? x : 710;
   y = y < -708 ? -708 : y;
@@ -210,14 +175,14 @@ BLOCK_INLINE double exp_one_f64(double x) {
   p = __builtin_fma(p, r, 0.5);
   p = __builtin_fma(p * r, r, r) + 1;
   int64_t half = (int64_t)((int32_t)n >> 1);
-  p = p * power_of_two_f64(half) * power_of_two_f64(n - half);
+  p = p * power_of_two(half) * power_of_two(n - half);
   p = x < -708 ? 0 : p;
   return x != x ? x : p;
 }
 
 BLOCK_LOOP void exp_f64(double *values, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    values[i] = exp_one_f64(values[i]);
+    values[i] = exp_one(values[i]);
   }
 }
 
@@ -236,7 +201,6 @@ const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
     .solve = solve,
     .add_thresholds = add_thresholds,
     .normalise = normalise,
-    .exp_f32 = exp_f32,
     .exp_f64 = exp_f64,
 };
 

@@ -28,7 +28,10 @@ typedef struct job {
 } job;
 
 // Tile products that column j takes, its solves counted as one each.
-static double column_cost(const sht__tiles *tiles, uint64_t j) { return (double)(tiles->count - j) * (double)(j + 1); }
+static double column_cost(const job *work, uint64_t j) {
+  const uint64_t lead = work->options->lead;
+  return j < lead ? 0 : (double)(work->tiles->count - j) * (double)(j - lead + 1);
+}
 
 double sht__cholesky_flops(uint64_t n) { return (double)n * (double)n * (double)n / 3; }
 
@@ -68,7 +71,7 @@ static bool finish_diagonal(job *work, uint64_t j, float *tile) {
 // All updates of tile (i, j), then its factor or solve. False when stopped on the way.
 static bool make_tile(job *work, uint64_t i, uint64_t j) {
   float *tile = sht__tile_at(work->tiles, i, j);
-  for (uint64_t k = 0; k < j; k++) {
+  for (uint64_t k = work->options->lead; k < j; k++) {
     if (!await(work, i, k) || !await(work, j, k)) {
       return false;
     }
@@ -98,7 +101,7 @@ static void run_task(void *context, size_t task, int worker) {
   sht__tile_locate(work->tiles, work->first, task, &i, &j);
   if (make_tile(work, i, j)) {
     atomic_store_explicit(&work->done[sht__tile_index(work->tiles, i, j)], 1, memory_order_release);
-    (void)atomic_fetch_add(&work->updates, j + 1);
+    (void)atomic_fetch_add(&work->updates, j - work->options->lead + 1);
   }
   if (worker == 0) {
     tell(work);
@@ -122,7 +125,7 @@ static uint64_t batch_end(const job *work, uint64_t first, double rate) {
   double budget = rate * work->options->batch_seconds;
   uint64_t last = first;
   do {
-    budget -= column_cost(work->tiles, last);
+    budget -= column_cost(work, last);
     last++;
   } while (last < work->tiles->count && (work->options->batch_seconds <= 0 || budget > 0));
   return last;
@@ -134,8 +137,8 @@ static void mark_given_columns(job *work) {
   }
   for (uint64_t j = 0; j < work->tiles->count; j++) {
     work->smallest[j] = j < work->first ? work->options->smallest : 1;
-    work->total += column_cost(work->tiles, j);
-    atomic_fetch_add(&work->updates, j < work->first ? (unsigned long long)column_cost(work->tiles, j) : 0);
+    work->total += column_cost(work, j);
+    atomic_fetch_add(&work->updates, j < work->first ? (unsigned long long)column_cost(work, j) : 0);
   }
 }
 

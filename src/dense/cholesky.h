@@ -15,7 +15,8 @@
 
 typedef struct sht__cholesky_options {
   uint64_t first;         // columns of tiles that are factored already
-  float smallest;         // pivot that `saved` told of them; without any not read
+  uint64_t lead;          // of those, the columns whose products have been taken off all other tiles
+  float smallest;         // pivot of them; without any not read
   const float *diagonal;  // [N * 256] the matrix's own diagonal, 1 in the padding: what pivots are measured by
   float floor;            // a pivot (relative to the diagonal) must be above it
   double batch_seconds;   // `saved` is called about this often; 0: once, at the end

@@ -104,11 +104,15 @@ double sht__residual_target(double tolerance, double y_length, uint64_t n, doubl
 
 static double length_of(const double *v, uint64_t n) { return sqrt(sht__dot(v, v, n)); }
 
-// The residual of column c that steps aim at: the tolerance, or what rounding x alone to double leaves. Rounding in the
-// product may leave more, but is met by trying.
+// What rounding column c of x to double leaves of its residual.
+static double rounding_of(const state *s, const double *x, uint64_t c) {
+  return ldexp(s->norm, -53) * length_of(x + c * s->system->n, s->system->n);
+}
+
+// The residual of column c that steps aim at: the tolerance, or what rounding x alone to double leaves (within bounds:
+// an x that grows without end solves nothing). Rounding in the product may leave more, but is met by trying.
 static double target_of(const state *s, const double *x, uint64_t c) {
-  const uint64_t n = s->system->n;
-  return fmax(s->system->tolerance * s->size[c], ldexp(s->norm, -53) * length_of(x + c * n, n));
+  return fmax(s->system->tolerance * s->size[c], fmin(rounding_of(s, x, c), ROUNDING_MAX * s->size[c]));
 }
 
 // Whether the residual of column c, `left`, counts as none when no step makes it smaller.
@@ -138,8 +142,11 @@ static bool move(state *s, double *x, uint64_t c) {
   return alpha * slope > ldexp(s->energy[c], -52);
 }
 
+// Keeps column c of x where its residual, `size` as recurred, is the smallest so far. What rounding x to double leaves
+// is in the true one even where the recurred one has lost sight of it.
 static void keep_best(state *s, const double *x, uint64_t c, double size) {
   const uint64_t n = s->system->n;
+  size += rounding_of(s, x, c);
   if (size < s->least[c]) {
     s->least[c] = size;
     memcpy(s->best + c * n, x + c * n, n * sizeof *x);

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-bool sht__small_factor(double *a, size_t n) {
+size_t sht__small_factor(double *a, size_t n) {
   for (size_t j = 0; j < n; j++) {
     for (size_t i = j; i < n; i++) {
       double sum = a[i * n + j];
@@ -11,12 +11,12 @@ bool sht__small_factor(double *a, size_t n) {
         sum -= a[i * n + k] * a[j * n + k];
       }
       if (i == j && !(sum > 0)) {
-        return false;
+        return j;
       }
       a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
     }
   }
-  return true;
+  return n;
 }
 
 void sht__small_solve(const double *l, size_t n, double *x) {

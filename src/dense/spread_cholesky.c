@@ -61,7 +61,8 @@ static sht_status open_job(job *s, sht_error *error) {
     s->held[w].columns = s->held[w].rows + s->rows;
   }
   for (uint64_t t = 0; t < grid->held; t++) {
-    s->total += grid->where[t].j;
+    const uint64_t j = grid->where[t].j;
+    s->total += j > s->options->lead ? (double)(j - s->options->lead) : 0;
   }
   return SHT_OK;
 }
@@ -173,8 +174,8 @@ static void update(job *s, uint64_t first, uint64_t last, uint64_t from, uint64_
 }
 
 static sht_status factor_columns(job *s, sht__cholesky_result *result, sht_error *error) {
-  const uint64_t count = s->grid->count;
-  for (uint64_t k = 0; k < count; k++) {
+  const uint64_t count = s->grid->count, lead = s->options->lead;
+  for (uint64_t k = lead; k < count; k++) {
     pivot_report report = factor_diagonal(s, k);
     result->smallest_pivot = report.smallest < result->smallest_pivot ? report.smallest : result->smallest_pivot;
     if (report.bad < SHT_TILE) {
@@ -187,7 +188,7 @@ static sht_status factor_columns(job *s, sht__cholesky_result *result, sht_error
     const uint64_t w = k % DEPTH, end = k - w + DEPTH < count ? k - w + DEPTH : count;
     update(s, k + 1, end, w, w + 1);
     if (k + 1 == end) {
-      update(s, end, count, 0, w + 1);
+      update(s, end, count, k - w < lead ? lead % DEPTH : 0, w + 1);
     }
     tell(s);
     if (atomic_load(&s->stop)) {
@@ -208,7 +209,8 @@ sht_status sht__spread_factor(sht__tiles *tiles, const sht__cholesky_options *op
            .kernels = sht__block_choose(),
            .pool = pool,
            .work = work};
-  *result = (sht__cholesky_result){.smallest_pivot = 1};
+  *result =
+      (sht__cholesky_result){.columns = options->lead, .smallest_pivot = options->lead > 0 ? options->smallest : 1};
   sht_status status = open_job(&s, error);
   if (status == SHT_OK) {
     status = factor_columns(&s, result, error);

@@ -9,7 +9,8 @@
 
 #include "dense/cholesky.h"
 
-// As sht__cholesky_factor, together; of the options, `diagonal` and `floor`. Errors: SHT_MEMORY, SHT_STOPPED.
+// As sht__cholesky_factor, together; of the options, all but those of saving; `first` is
+// `lead`. Errors: SHT_MEMORY, SHT_STOPPED.
 sht_status sht__spread_factor(sht__tiles *tiles, const sht__cholesky_options *options, sht_pool *pool,
                               const sht_work *work, sht__cholesky_result *result, sht_error *error);
 

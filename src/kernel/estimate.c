@@ -9,12 +9,15 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "dense/cholesky.h"
+#include "kernel/lead.h"
 #include "kernel/spread.h"
 
 // Doubles an example: of the refinement for each right-hand side (target, solution, residual twice, preconditioned,
 // direction, K direction, last residual, best); for each output (coefficients, outputs, what is turned); of 32 fp32
 // right-hand sides.
 enum { OF_COLUMN = 9, OF_OUTPUT = 3, OF_SIDES = 16, TEXT_BYTES = 32, KIB = 1024 };
+// Operations in fp32 that take the time of one in double.
+enum { F64 = 2 };
 
 // Sum of products that stays at its largest value instead of overflowing.
 static void add(uint64_t *sum, uint64_t a, uint64_t b) {
@@ -39,6 +42,7 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
   const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
   uint64_t sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
+  add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
   add(&sum, rows + test_rows, map->block * sizeof(float));
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
   add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
@@ -67,7 +71,7 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
   bool streamed = map.blocks > 1;
   out->folder_bytes = sht__estimate_folder(train->count, streamed, options->ridge_count);
   out->feature_flops = (n + test_count) * map.flops;
-  out->gram_flops = (streamed ? 1 : ridges) * n * n * width;
+  out->gram_flops = streamed ? n * n * width : F64 * ridges * sht__lead_flops(train->count, map.width);
   out->factor_flops = ridges * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
   out->product_flops = streamed ? n * (map.flops + 4 * width * (double)train->outputs) : n * n * width;

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "kernel/lead.h"
 
 enum { ATTEMPTS = 12, NOTE_BYTES = 256 };
 
@@ -25,7 +26,9 @@ typedef struct attempt {
   double checkpoint_seconds;
   sht__tiles *tiles;
   float *diagonal;   // [N * 256]
+  sht__lead lead;    // stored features
   uint64_t columns;  // that are factored already
+  float smallest;    // pivot of them
   double jitter;
   sht__factor_report *report;
 } attempt;
@@ -36,10 +39,9 @@ static void note(const attempt *a, const char *sentence) {
   }
 }
 
-// Of the inner products, and of the features that are made on the way.
-static double all_flops(const attempt *a) {
-  double features = a->gram->streamed ? (double)a->tiles->n * a->gram->map.flops : 0;
-  return features + sht__gram_flops(a->tiles->n, a->gram->map.width);
+// Of streamed inner products, and of the features that are made on the way.
+static double streamed_flops(const attempt *a) {
+  return (double)a->tiles->n * a->gram->map.flops + sht__gram_flops(a->tiles->n, a->gram->map.width);
 }
 
 static sht_status save_products(void *context, uint64_t done, sht_error *error) {
@@ -69,7 +71,7 @@ static sht_status stream(attempt *a, sht_error *error) {
   uint64_t first = 0;
   SHT_TRY(load_products(a, &first, error));
   SHT_TRY(sht__gram_accumulate(a->gram, first, a->kept->saved != NULL ? save_products : NULL, a, a->tiles, error));
-  a->report->gram_flops += (double)(blocks - first) / (double)blocks * all_flops(a);
+  a->report->gram_flops += (double)(blocks - first) / (double)blocks * streamed_flops(a);
   if (a->kept->copy != NULL) {
     memcpy(a->kept->copy, a->tiles->data, bytes);
     a->kept->complete = true;
@@ -91,65 +93,32 @@ static sht_status fill_streamed(attempt *a, sht_error *error) {
   return SHT_OK;
 }
 
-static sht_status fill_stored(attempt *a, sht_error *error) {
-  if (a->saved != NULL) {
-    SHT_TRY(sht__saved_load_columns(a->saved, a->tiles, error));
-    a->columns = a->saved->columns;
-  }
-  a->report->gram_flops += a->columns == 0 ? all_flops(a) : 0;
-  return sht__gram_fill(a->gram, a->columns, a->tiles, error);
-}
-
-// Columns of the factor that were saved, and K in the rest.
-static sht_status fill(attempt *a, sht_error *error) {
-  double start = sht__work_clock();
-  SHT_TRY(a->gram->streamed ? fill_streamed(a, error) : fill_stored(a, error));
-  sht__gram_diagonal(a->gram, a->diagonal);
-  sht__gram_finish(a->gram, a->jitter, a->columns, a->tiles);
-  a->report->gram_seconds += sht__work_clock() - start;
-  return SHT_OK;
-}
-
 static sht_status save_columns(void *context, uint64_t first, uint64_t last, float smallest, sht_error *error) {
   attempt *a = context;
   return sht__saved_add_columns(a->saved, a->tiles, first, last, smallest, error);
 }
 
-// Share of the factorisation's work that lies before column of tiles `columns`.
-static double share_before(const sht__tiles *tiles, uint64_t columns) {
-  double done = 0, total = 0;
-  for (uint64_t j = 0; j < tiles->count; j++) {
-    double cost = (double)(tiles->count - j) * (double)(j + 1);
-    total += cost;
-    done += j < columns ? cost : 0;
+// The leading columns, unless they were saved. result: as of sht__lead_factor.
+static sht_status lead(attempt *a, sht__cholesky_result *result, sht_error *error) {
+  *result = (sht__cholesky_result){.complete = true};
+  if (a->columns >= a->lead.columns) {
+    return SHT_OK;
   }
-  return done / total;
+  a->report->gram_flops += sht__lead_flops(a->tiles->n, a->gram->map.width);
+  SHT_TRY(sht__lead_factor(a->gram, a->jitter, a->diagonal, PIVOT_FLOOR, &a->lead, a->tiles, result, error));
+  a->columns = result->complete ? a->lead.columns : 0;
+  a->smallest = result->smallest_pivot;
+  bool saves = a->saved != NULL && result->complete;
+  return saves ? save_columns(a, 0, a->columns, a->smallest, error) : SHT_OK;
 }
 
-static sht_status factor(attempt *a, sht__cholesky_result *result, sht_error *error) {
-  sht__cholesky_options options = {.first = a->columns, .diagonal = a->diagonal, .floor = PIVOT_FLOOR};
+static sht_status fill_stored(attempt *a, sht__cholesky_result *result, sht_error *error) {
   if (a->saved != NULL) {
-    options.batch_seconds = a->checkpoint_seconds > 0 ? a->checkpoint_seconds : 1e-3;
-    options.smallest = a->saved->smallest_pivot;
-    options.saved = save_columns;
-    options.context = a;
+    SHT_TRY(sht__saved_load_columns(a->saved, a->tiles, error));
+    a->columns = a->saved->columns;
   }
-  double start = sht__work_clock();
-  SHT_TRY(sht__cholesky_factor(a->tiles, &options, a->gram->pool, a->gram->work, result, error));
-  a->report->factor_seconds += sht__work_clock() - start;
-  a->report->factored_flops +=
-      (share_before(a->tiles, result->columns) - share_before(a->tiles, a->columns)) * sht__cholesky_flops(a->tiles->n);
-  a->report->resumed_columns = a->columns;
-  return SHT_OK;
-}
-
-static double next_jitter(const attempt *a) {
-  double largest = 0;
-  for (uint64_t i = 0; i < a->tiles->n; i++) {
-    largest = a->diagonal[i] > largest ? a->diagonal[i] : largest;
-  }
-  double first = FIRST_JITTER * ldexp(1, -24) * sqrt((double)a->tiles->n) * largest;
-  return a->jitter == 0 ? first : NEXT_JITTER * a->jitter;
+  SHT_TRY(lead(a, result, error));
+  return result->complete ? sht__lead_fill(a->gram, &a->lead, a->columns, a->tiles, error) : SHT_OK;
 }
 
 static sht_status check_finite(const attempt *a, sht_error *error) {
@@ -162,6 +131,70 @@ static sht_status check_finite(const attempt *a, sht_error *error) {
     }
   }
   return SHT_OK;
+}
+
+static sht_status take_diagonal(const attempt *a, sht_error *error) {
+  sht__gram_diagonal(a->gram, a->diagonal);
+  return check_finite(a, error);
+}
+
+// Columns of the factor that were saved or lead, and what they leave of K in the rest. Not complete: a pivot of those
+// that lead failed.
+static sht_status fill(attempt *a, sht__cholesky_result *result, sht_error *error) {
+  double start = sht__work_clock();
+  *result = (sht__cholesky_result){.complete = true};
+  if (a->gram->streamed) {
+    SHT_TRY(fill_streamed(a, error));
+    SHT_TRY(take_diagonal(a, error));
+  } else {
+    SHT_TRY(take_diagonal(a, error));
+    SHT_TRY(fill_stored(a, result, error));
+  }
+  if (result->complete) {
+    sht__gram_finish(a->gram, a->jitter, a->columns, a->tiles);
+  }
+  a->report->gram_seconds += sht__work_clock() - start;
+  return SHT_OK;
+}
+
+// Share of the n^3 / 3 of a factorisation that the columns of tiles first .. last-1 take of the fp32 one.
+static double share_of(const attempt *a, uint64_t first, uint64_t last) {
+  const uint64_t count = a->tiles->count, leading = a->lead.columns;
+  double done = 0, total = 0;
+  for (uint64_t j = 0; j < count; j++) {
+    total += (double)(count - j) * (double)(j + 1);
+    done += j >= first && j < last ? (double)(count - j) * (double)(j - leading + 1) : 0;
+  }
+  return done / total;
+}
+
+static sht_status factor(attempt *a, sht__cholesky_result *result, sht_error *error) {
+  sht__cholesky_options options = {.first = a->columns,
+                                   .lead = a->lead.columns,
+                                   .smallest = a->smallest,
+                                   .diagonal = a->diagonal,
+                                   .floor = PIVOT_FLOOR};
+  if (a->saved != NULL) {
+    options.batch_seconds = a->checkpoint_seconds > 0 ? a->checkpoint_seconds : 1e-3;
+    options.smallest = a->saved->smallest_pivot;
+    options.saved = save_columns;
+    options.context = a;
+  }
+  double start = sht__work_clock();
+  SHT_TRY(sht__cholesky_factor(a->tiles, &options, a->gram->pool, a->gram->work, result, error));
+  a->report->factor_seconds += sht__work_clock() - start;
+  a->report->factored_flops += share_of(a, a->columns, result->columns) * sht__cholesky_flops(a->tiles->n);
+  a->report->resumed_columns = a->columns;
+  return SHT_OK;
+}
+
+static double next_jitter(const attempt *a) {
+  double largest = 0;
+  for (uint64_t i = 0; i < a->tiles->n; i++) {
+    largest = a->diagonal[i] > largest ? a->diagonal[i] : largest;
+  }
+  double first = FIRST_JITTER * ldexp(1, -24) * sqrt((double)a->tiles->n) * largest;
+  return a->jitter == 0 ? first : NEXT_JITTER * a->jitter;
 }
 
 static sht_status try_again(attempt *a, const sht__cholesky_result *result, sht_error *error) {
@@ -179,9 +212,10 @@ static sht_status try_again(attempt *a, const sht__cholesky_result *result, sht_
 static sht_status run(attempt *a, sht_error *error) {
   for (int i = 0; i < ATTEMPTS; i++) {
     sht__cholesky_result result;
-    SHT_TRY(fill(a, error));
-    SHT_TRY(check_finite(a, error));
-    SHT_TRY(factor(a, &result, error));
+    SHT_TRY(fill(a, &result, error));
+    if (result.complete) {
+      SHT_TRY(factor(a, &result, error));
+    }
     a->report->jitter = a->jitter;
     a->report->smallest_pivot = result.smallest_pivot;
     if (result.complete) {
@@ -207,7 +241,11 @@ sht_status sht__factorize(sht__gram *gram, sht__saved *saved, sht__kept_products
                .report = out};
   *out = (sht__factor_report){0};
   SHT_TRY(SHT_ALLOC(&a.diagonal, tiles->count * SHT_TILE, "the diagonal of the kernel matrix", error));
-  sht_status status = run(&a, error);
+  sht_status status = gram->streamed ? SHT_OK : sht__lead_open(tiles, &a.lead, error);
+  if (status == SHT_OK) {
+    status = run(&a, error);
+  }
+  sht__lead_close(&a.lead);
   sht_free(a.diagonal);
   return status;
 }

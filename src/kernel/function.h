@@ -1,4 +1,4 @@
-// Kernels as functions of inner products: what turns a panel of <x, z> into a panel of k(x, z), in fp32 and in double.
+// Kernels as functions of inner products: what turns a panel of <x, z> into a panel of k(x, z), in double.
 #ifndef SHT_KERNEL_FUNCTION_H
 #define SHT_KERNEL_FUNCTION_H
 
@@ -14,10 +14,8 @@ typedef struct sht__kernel_function {
 // In place, dots: [columns][32 rows]; rows: [32] and columns_squares: [columns], the squared lengths of what stands
 // along each side. Distances that rounding makes negative are zero; equal vectors, whose squared lengths come out of
 // the same sums, are at distance zero exactly.
-void sht__kernel_apply(const sht__kernel_function *function, const sht__block_kernels *kernels, float *dots,
-                       const float *row_squares, const float *column_squares, size_t columns);
-void sht__kernel_apply_f64(const sht__kernel_function *function, const sht__block_kernels *kernels, double *dots,
-                           const double *row_squares, const double *column_squares, size_t columns);
+void sht__kernel_apply(const sht__kernel_function *function, const sht__block_kernels *kernels, double *dots,
+                       const double *row_squares, const double *column_squares, size_t columns);
 
 // k(x, x) from |x|^2.
 double sht__kernel_diagonal(const sht__kernel_function *function, double square);

@@ -14,7 +14,6 @@ typedef struct job {
   const sht__gram *gram;
   const sht__panels *panels;  // of the block at hand
   sht__tiles *tiles;
-  uint64_t column;     // first column of tiles
   double done_before;  // of `total`
   double total;
   atomic_ullong done;  // tiles
@@ -38,20 +37,6 @@ static void add_products(const sht__block_kernels *kernels, const sht__panels *p
   }
 }
 
-static void clear(float *tile) {
-  for (size_t e = 0; e < SHT_TILE_SIZE; e++) {
-    tile[e] = 0;
-  }
-}
-
-static void apply(const sht__gram *gram, uint64_t i, uint64_t j, float *tile) {
-  for (uint64_t p = 0; p < SHT_TILE_PANELS; p++) {
-    sht__kernel_apply(&gram->function, gram->kernels, tile + p * SHT_PANEL,
-                      gram->train.squares + (i * SHT_TILE_PANELS + p) * SHT_LANES, gram->train.squares + j * SHT_TILE,
-                      SHT_TILE);
-  }
-}
-
 static void tell(job *work, unsigned long long done) {
   if (sht__work_tell(work->gram->work, "kernel matrix", work->done_before + (double)done, work->total)) {
     atomic_store(&work->stop, true);
@@ -64,15 +49,8 @@ static void fill_tile(void *context, size_t task, int worker) {
   if (atomic_load(&work->stop)) {
     return;
   }
-  sht__tile_locate(work->tiles, work->column, task, &i, &j);
-  float *tile = sht__tile_at(work->tiles, i, j);
-  if (!work->gram->streamed) {
-    clear(tile);
-  }
-  add_products(work->gram->kernels, work->panels, i, j, tile);
-  if (!work->gram->streamed) {
-    apply(work->gram, i, j, tile);
-  }
+  sht__tile_locate(work->tiles, 0, task, &i, &j);
+  add_products(work->gram->kernels, work->panels, i, j, sht__tile_at(work->tiles, i, j));
   unsigned long long done = atomic_fetch_add(&work->done, 1) + 1;
   if (worker == 0) {
     tell(work, done);
@@ -80,15 +58,9 @@ static void fill_tile(void *context, size_t task, int worker) {
 }
 
 static sht_status run(job *work, sht_error *error) {
-  size_t tasks = (size_t)sht__tiles_from(work->tiles, work->column);
-  work->total = work->total == 0 ? (double)tasks : work->total;
+  size_t tasks = (size_t)sht__tiles_from(work->tiles, 0);
   sht_pool_run(work->gram->pool, tasks, fill_tile, work);
   return atomic_load(&work->stop) ? SHT_FAIL(error, SHT_STOPPED, "stopped while filling the kernel matrix") : SHT_OK;
-}
-
-sht_status sht__gram_fill(const sht__gram *gram, uint64_t column, sht__tiles *tiles, sht_error *error) {
-  job work = {.gram = gram, .panels = &gram->train.panels, .tiles = tiles, .column = column};
-  return run(&work, error);
 }
 
 sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__block_saver saver, void *context,
@@ -129,15 +101,13 @@ void sht__gram_finish(const sht__gram *gram, double jitter, uint64_t column, sht
 void sht__gram_diagonal(const sht__gram *gram, float *out) {
   const uint64_t n = gram->train.n;
   for (uint64_t i = 0; i < sht__tile_rows(n) * SHT_TILE; i++) {
-    double value = i < n ? sht__kernel_diagonal(&gram->function, gram->train.squares_f64[i]) + gram->ridge : 1;
+    double value = i < n ? sht__kernel_diagonal(&gram->function, gram->train.squares[i]) + gram->ridge : 1;
     out[i] = value > 0 ? (float)value : 1;
   }
 }
 
 static sht_status open_squares(sht__side *side, sht_error *error) {
-  uint64_t rows = sht__tile_rows(side->n) * SHT_TILE;
-  SHT_TRY(SHT_ALLOC(&side->squares, rows, "squared lengths", error));
-  return SHT_ALLOC(&side->squares_f64, rows, "squared lengths", error);
+  return SHT_ALLOC(&side->squares, sht__tile_rows(side->n) * SHT_TILE, "squared lengths", error);
 }
 
 // Squared lengths of the 32 examples of a panel: the diagonal of the panel's product with itself, in the same order of
@@ -147,22 +117,15 @@ static void measure_panel(void *context, size_t panel, int worker) {
   sht__side *side = context;
   const sht__block_kernels *kernels = sht__block_choose();
   const float *features = sht__panel_at(&side->panels, panel);
-  float products[SHT_BLOCK] __attribute__((aligned(64))) = {0};
-  double products_f64[SHT_BLOCK] __attribute__((aligned(64))) = {0};
+  double products[SHT_BLOCK] __attribute__((aligned(64))) = {0};
   double wide[SHT__CHUNK_F64 * SHT_LANES] __attribute__((aligned(64)));
-  for (uint64_t first = 0; first < side->panels.width; first += CHUNK) {
-    uint64_t left = side->panels.width - first;
-    const float *chunk = features + first * SHT_LANES;
-    kernels->multiply(products, chunk, chunk, left < CHUNK ? left : CHUNK, 1);
-  }
   for (uint64_t first = 0; first < side->panels.width; first += SHT__CHUNK_F64) {
     uint64_t left = side->panels.width - first, count = left < SHT__CHUNK_F64 ? left : SHT__CHUNK_F64;
     kernels->widen(features + first * SHT_LANES, wide, count * SHT_LANES);
-    kernels->multiply_f64(products_f64, wide, wide, count, SHT_LANES);
+    kernels->multiply_f64(products, wide, wide, count, SHT_LANES);
   }
   for (size_t r = 0; r < SHT_LANES; r++) {
     side->squares[panel * SHT_LANES + r] = products[r * SHT_LANES + r];
-    side->squares_f64[panel * SHT_LANES + r] = products_f64[r * SHT_LANES + r];
   }
 }
 
@@ -176,18 +139,14 @@ sht_status sht__side_measure_tiles(sht__side *side, const sht__tiles *tiles, sht
   SHT_TRY(open_squares(side, error));
   for (uint64_t i = 0; i < side->n; i++) {
     uint64_t j = i / SHT_TILE, r = i % SHT_TILE;
-    side->squares[i] = sht__tile_is_here(tiles, j, j) ? sht__tile_at(tiles, j, j)[sht__tile_place(r, r)] : 0;
+    side->squares[i] = sht__tile_is_here(tiles, j, j) ? (double)sht__tile_at(tiles, j, j)[sht__tile_place(r, r)] : 0;
   }
   sht__spread_squares(tiles, side);
-  for (uint64_t i = 0; i < side->n; i++) {
-    side->squares_f64[i] = side->squares[i];
-  }
   return SHT_OK;
 }
 
 void sht__side_close(sht__side *side) {
   sht__panels_close(&side->panels);
   sht_free(side->squares);
-  sht_free(side->squares_f64);
   *side = (sht__side){0};
 }

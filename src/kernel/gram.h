@@ -10,15 +10,14 @@
 #include "kernel/panels.h"
 
 // Features that products in double take at once: sums are taken over so many.
-enum { SHT__CHUNK_F64 = 64 };
+enum { SHT__CHUNK_F64 = 64, SHT__TILE_F64_SCRATCH = 2 * SHT_TILE_PANELS * SHT__CHUNK_F64 * SHT_LANES };
 
 // One side of a kernel matrix: the examples along it.
 typedef struct sht__side {
   uint64_t n;
   const sht_split *split;  // streamed: where blocks are made from; may be NULL else
   sht__panels panels;      // stored features; streamed: empty
-  float *squares;          // [n padded to tiles] |x|^2 as products of panels give it
-  double *squares_f64;     // the same in double
+  double *squares;         // [n padded to tiles] |x|^2 as products of panels give it
 } sht__side;
 
 typedef struct sht__gram {
@@ -33,14 +32,16 @@ typedef struct sht__gram {
   const sht__block_kernels *kernels;
 } sht__gram;
 
-// Side of stored features: computes squares and squares_f64 of stored panels. Errors: SHT_MEMORY.
+// Side of stored features: computes squares of stored panels. Errors: SHT_MEMORY.
 sht_status sht__side_measure(sht__side *side, sht_pool *pool, sht_error *error);
 // Side of streamed features: squares of the training side out of the finished inner products.
 sht_status sht__side_measure_tiles(sht__side *side, const sht__tiles *tiles, sht_error *error);
 void sht__side_close(sht__side *side);
 
-// Stored features: writes k(x, z) into the tiles from column of tiles `column` on. Errors: SHT_STOPPED.
-sht_status sht__gram_fill(const sht__gram *gram, uint64_t column, sht__tiles *tiles, sht_error *error);
+// Stored features: tile [8][256][32] <- k(examples 256 i .. of `side`, training examples 256 j ..) in double. scratch:
+// [SHT__TILE_F64_SCRATCH]; both 64-byte aligned.
+void sht__gram_tile_f64(const sht__gram *gram, const sht__side *side, uint64_t i, uint64_t j, double *tile,
+                        double *scratch);
 
 // Called after each block of streamed features: the inner products of blocks 0 .. done-1 are in the tiles.
 typedef sht_status (*sht__block_saver)(void *context, uint64_t done, sht_error *error);

@@ -14,10 +14,7 @@
 #include "kernel/gram_stream.h"
 #include "kernel/spread.h"
 
-enum {
-  WIDE_CHUNK = SHT_TILE_PANELS * SHT__CHUNK_F64 * SHT_LANES,
-  SCRATCH = SHT_TILE_SIZE + 2 * WIDE_CHUNK + SHT_BLOCK
-};
+enum { SCRATCH = SHT_TILE_SIZE + SHT__TILE_F64_SCRATCH + SHT_BLOCK };
 
 typedef struct product {
   const sht__gram *gram;
@@ -42,11 +39,10 @@ static void widen_chunk(const sht__block_kernels *kernels, const sht__panels *pa
   }
 }
 
-// tile [8][256][32] <- k(rows 256 i .. of the side, training examples 256 j ..). scratch: [2 * WIDE_CHUNK].
-static void make_tile(const product *job, uint64_t i, uint64_t j, double *tile, double *scratch) {
-  const sht__gram *gram = job->gram;
-  const sht__panels *rows = &job->side->panels, *columns = &gram->train.panels;
-  double *a = scratch, *b = scratch + WIDE_CHUNK;
+void sht__gram_tile_f64(const sht__gram *gram, const sht__side *side, uint64_t i, uint64_t j, double *tile,
+                        double *scratch) {
+  const sht__panels *rows = &side->panels, *columns = &gram->train.panels;
+  double *a = scratch, *b = scratch + SHT__TILE_F64_SCRATCH / 2;
   memset(tile, 0, SHT_TILE_SIZE * sizeof *tile);
   for (uint64_t first = 0; first < columns->width; first += SHT__CHUNK_F64) {
     uint64_t left = columns->width - first, count = left < SHT__CHUNK_F64 ? left : SHT__CHUNK_F64;
@@ -60,9 +56,9 @@ static void make_tile(const product *job, uint64_t i, uint64_t j, double *tile, 
     }
   }
   for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
-    sht__kernel_apply_f64(&gram->function, gram->kernels, tile + p * SHT_PANEL,
-                          job->side->squares_f64 + (i * SHT_TILE_PANELS + p) * SHT_LANES,
-                          gram->train.squares_f64 + j * SHT_TILE, SHT_TILE);
+    sht__kernel_apply(&gram->function, gram->kernels, tile + p * SHT_PANEL,
+                      side->squares + (i * SHT_TILE_PANELS + p) * SHT_LANES, gram->train.squares + j * SHT_TILE,
+                      SHT_TILE);
   }
 }
 
@@ -133,11 +129,11 @@ static void symmetric_task(void *context, size_t task, int worker) {
   }
   double *slot = slot_at(job, rank_of(job), task);
   double *tile = job->scratch + (size_t)worker * SCRATCH, *rest = tile + SHT_TILE_SIZE;
-  make_tile(job, job->row, j, tile, rest);
+  sht__gram_tile_f64(job->gram, job->side, job->row, j, tile, rest);
   memset(slot, 0, job->in.groups * SHT_PANEL * sizeof *slot);
   multiply_rows(job, tile, j, slot, SHT_PANEL);
   if (j != job->row) {
-    multiply_columns(job, tile, job->row, j, rest + (size_t)2 * WIDE_CHUNK);
+    multiply_columns(job, tile, job->row, j, rest + SHT__TILE_F64_SCRATCH);
   }
   finish_tile(job, worker);
 }
@@ -249,7 +245,7 @@ static void predict_task(void *context, size_t task, int worker) {
   const uint64_t i = job->row + task;
   double *tile = job->scratch + (size_t)worker * SCRATCH;
   for (uint64_t j = 0; j < sht__tile_rows(job->gram->train.n) && !atomic_load(&job->stop); j++) {
-    make_tile(job, i, j, tile, tile + SHT_TILE_SIZE);
+    sht__gram_tile_f64(job->gram, job->side, i, j, tile, tile + SHT_TILE_SIZE);
     multiply_rows(job, tile, j, sht__sides_panel(&job->sums, 0, i * SHT_TILE_PANELS), job->sums.rows * SHT_LANES);
     finish_tile(job, worker);
   }
