@@ -23,6 +23,7 @@ typedef struct state {
   double *energy;               // [columns]: what x' K x / 2 - y' x has fallen by, twice
   bool *active;                 // [columns]
   double norm;                  // of K, from below
+  double residual;              // the largest |r| / |y| of the columns moved last
 } state;
 
 static double largest(const double *r, uint64_t n) {
@@ -158,6 +159,7 @@ static void keep_best(state *s, const double *x, uint64_t c, double size) {
 static double advance(state *s, double *x, bool *gained) {
   const uint64_t n = s->system->n;
   double worst = 0;
+  s->residual = 0;
   *gained = false;
   for (uint64_t c = 0; c < s->system->columns; c++) {
     double length = length_of(s->p + c * n, n);
@@ -168,6 +170,7 @@ static double advance(state *s, double *x, bool *gained) {
     *gained = move(s, x, c) || *gained;
     double size = length_of(s->r + c * n, n), target = target_of(s, x, c);
     keep_best(s, x, c, size);
+    s->residual = fmax(s->residual, size / s->size[c]);
     s->active[c] = s->active[c] && size > target;
     worst = fmax(worst, target > 0 ? size / target : 0);
   }
@@ -219,6 +222,9 @@ static sht_status iterate(state *s, double *x, sht__convergence *out, sht_error 
     SHT_TRY(system->multiply(system->context, s->p, s->q, system->columns, error));
     out->iterations++;
     double worst = advance(s, x, &gained);
+    if (system->told != NULL) {
+      system->told(system->context, out->iterations, s->residual);
+    }
     waited = gained || worst < 0.9 * best ? 0 : waited + 1;
     best = worst < best ? worst : best;
   }

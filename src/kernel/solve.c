@@ -17,6 +17,10 @@
 #include "kernel/problem.h"
 #include "kernel/sigma.h"
 
+// Seconds between two remarks on the residual.
+static const double NOTE_SECONDS = 20;
+enum { NOTE_BYTES = 128 };
+
 // What one ridge's solution is made with.
 typedef struct solver {
   sht__problem *problem;
@@ -29,6 +33,7 @@ typedef struct solver {
   double *a;         // [m][n]
   double *outputs;   // [m][n]
   bool ones_solved;  // the column of ones, from which other codings follow, converged
+  double told_at;    // when the residual was last told
 } solver;
 
 void sht_kernel_options_default(sht_kernel_options *options) {
@@ -143,16 +148,38 @@ static void remark_on_convergence(const solver *s, bool exhausted) {
                            : "More products would not help: steps gain nothing any more.");
 }
 
+static sht_status multiply(void *context, const double *v, double *out, uint64_t columns, sht_error *error) {
+  solver *s = context;
+  return sht__gram_multiply(&s->problem->gram, v, out, columns, error);
+}
+
+// Long refinements tell how far they are: how many products there will be cannot be known.
+static void tell_residual(void *context, uint32_t products, double residual) {
+  solver *s = context;
+  const sht_work *work = &s->problem->work;
+  const double now = sht__work_clock();
+  char sentence[NOTE_BYTES];
+  if (work->noted == NULL || now - s->told_at < NOTE_SECONDS) {
+    return;
+  }
+  s->told_at = now;
+  (void)snprintf(sentence, sizeof sentence, "after %u products with K a residual of %.1e is left, of %.1e asked for",
+                 products, residual, s->problem->options->tolerance);
+  work->noted(work->context, sentence);
+}
+
 static sht_status refine(solver *s, sht_error *error) {
   sht__problem *problem = s->problem;
   const double start = sht__work_clock();
   sht__system system = {.n = problem->train->count,
                         .columns = problem->columns,
-                        .multiply = sht__gram_multiply,
-                        .context = &problem->gram,
+                        .multiply = multiply,
+                        .told = tell_residual,
+                        .context = s,
                         .preconditioner = &s->triangle,
                         .tolerance = problem->options->tolerance,
                         .iterations_max = problem->options->iterations_max};
+  s->told_at = start;
   sht__convergence found;
   SHT_TRY(sht__conjugate_solve(&system, problem->y, s->x, s->left, &found, error));
   s->out->iterations = found.iterations;
