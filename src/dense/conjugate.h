@@ -18,8 +18,8 @@ typedef struct sht__system {
   uint64_t columns;  // right-hand sides
   // out = K v in double; v, out: [columns][n]. May fail (SHT_STOPPED, SHT_MEMORY).
   sht_status (*multiply)(void *context, const double *v, double *out, uint64_t columns, sht_error *error);
-  // After a step: products with K so far, and the largest |y - K x| / |y| of the columns that are not done, as recurred.
-  // NULL: none.
+  // After a step: products with K so far, and the largest |y - K x| / |y| of the columns that are not done, as
+  // recurred. NULL: none.
   void (*told)(void *context, uint32_t products, double residual);
   void *context;
   const sht__triangle *preconditioner;
