@@ -232,26 +232,38 @@ static sht_status add_row(const sht_cli *cli, output *out, const char *model, sh
   return sht__list_add(&out->list, &item, error);
 }
 
-static sht_status bench_all(const sht_cli *cli, output *out, const sample *data, sht_error *error) {
+// The networks in one precision, against the processor's peak in it.
+static sht_status bench_precision(const sht_cli *cli, output *out, const sample *data, sht_precision precision,
+                                  sht_error *error) {
   static const char *const networks[] = {"inception", "inception-nobn", "alexnet", "mlp-3x512", "mlp-1x512", NULL};
   const char *one[] = {sht__cli_text(cli, "model"), NULL};
-  const char *only = sht__cli_text(cli, "precision");
-  static const sht_precision precisions[] = {SHT_FP32, SHT_TF32, SHT_BF16};
-  const bool on_card = strcmp(cli->config.device, "cuda") == 0;
   double seconds = (double)sht__cli_count(cli, "seconds", 5);
+  double peak = NAN;  // of a card: not measured
+  if (strcmp(cli->config.device, "cuda") != 0) {
+    SHT_TRY(sht__peak_measure(precision, (int)cli->config.threads, &peak, error));
+  }
+  for (const char *const *model = one[0] != NULL ? one : networks; *model != NULL; model++) {
+    measurement row = {0};
+    SHT_TRY(measure(cli, *model, precision, seconds, data, &row, error));
+    SHT_TRY(add_row(cli, out, *model, precision, peak, &row, error));
+  }
+  return SHT_OK;
+}
+
+// The precision that was asked for; without one those that the device is fast in.
+static bool is_wanted(const sht_cli *cli, sht_precision precision) {
+  const char *only = sht__cli_text(cli, "precision");
+  if (only != NULL) {
+    return strcmp(only, precision_name(precision)) == 0;
+  }
+  return precision != SHT_TF32 || strcmp(cli->config.device, "cuda") == 0;
+}
+
+static sht_status bench_all(const sht_cli *cli, output *out, const sample *data, sht_error *error) {
+  static const sht_precision precisions[] = {SHT_FP32, SHT_TF32, SHT_BF16};
   for (size_t i = 0; i < sizeof precisions / sizeof precisions[0]; i++) {
-    const sht_precision precision = precisions[i];
-    if (only != NULL ? strcmp(only, precision_name(precision)) != 0 : precision == SHT_TF32 && !on_card) {
-      continue;
-    }
-    double peak = NAN;  // of a card: not measured
-    if (!on_card) {
-      SHT_TRY(sht__peak_measure(precision, (int)cli->config.threads, &peak, error));
-    }
-    for (const char *const *model = one[0] != NULL ? one : networks; *model != NULL; model++) {
-      measurement row = {0};
-      SHT_TRY(measure(cli, *model, precision, seconds, data, &row, error));
-      SHT_TRY(add_row(cli, out, *model, precision, peak, &row, error));
+    if (is_wanted(cli, precisions[i])) {
+      SHT_TRY(bench_precision(cli, out, data, precisions[i], error));
     }
   }
   return SHT_OK;

@@ -236,7 +236,7 @@ static sht_status factor_columns(job *work, const float *diagonal, float floor, 
 sht_status sht__lead_factor(const sht__gram *gram, double jitter, const float *diagonal, float floor,
                             const sht__lead *lead, sht__tiles *tiles, sht__cholesky_result *result, sht_error *error) {
   job work = {.gram = gram, .lead = lead, .tiles = tiles, .shift = gram->ridge + jitter};
-  work.total = (double)(tiles->count * (tiles->count + 1) / 2);
+  work.total = 0.5 * (double)(tiles->count * (tiles->count + 1));
   *result = (sht__cholesky_result){.smallest_pivot = 1};
   sht_status status = open_job(&work, error);
   if (status == SHT_OK) {

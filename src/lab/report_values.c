@@ -117,7 +117,7 @@ static sht_status write_page(FILE *out, const char *path, const char *text, cons
     place p;
     char number[TEXT_SIZE];
     double value = 0;
-    const char *rest = NULL;
+    const char *rest = from;
     SHT_TRY(read_place(path, text, from, &p, &rest, error));
     SHT_TRY(read_number(&p, folder, &value, error));
     SHT_TRY(write_number(&p, value, number, sizeof number, error));
