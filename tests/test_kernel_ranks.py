@@ -93,6 +93,8 @@ def check_solutions(folder):
     check_same_bits(folder, "gaussian", [(2, [2, 1]), (4, [2, 2])], [*words, "--sigma", "0.5"])
     check_same_bits(folder, "linear", [(6, [3, 2])], [*words, "--kernel", "linear"],
                     lambda result: result["jitter"] > 0 and result["converged"])
+    check_same_bits(folder, "polynomial", [(2, [2, 1])], [*words, "--kernel", "polynomial", "--sigma", "1"],
+                    lambda result: result["converged"])
     check_same_bits(folder, "not-solved", [(4, [2, 2])], [*words, "--sigma", "20", "--iterations", "3"],
                     lambda result: not result["converged"])
     images = ["--data", "shapes", "--train-size", "300", "--test-size", "270"]
