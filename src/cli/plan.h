@@ -26,7 +26,7 @@ sht_status sht__plan_report(sht_cli *cli, const sht_schedule *schedule, const ch
 // A job script for Slurm: an array of tasks that share the runs that are left.
 sht_status sht__plan_slurm(sht_cli *cli, const sht_schedule *schedule, sht_error *error);
 
-// Distinct runs with a result.
+// Distinct runs, of those that are asked for, with a result.
 uint64_t sht__plan_done(const sht_schedule *schedule);
 // The command that goes on with this experiment, for a shell; free with free().
 sht_status sht__plan_command(const sht_cli *cli, const sht_schedule *schedule, char **out, sht_error *error);

@@ -46,6 +46,9 @@ typedef struct sht__training_work {
 } sht__training_work;
 void sht__train_in_child(void *context, int pipe);
 
+// Marks the runs that are asked for (options' `only`) and counts them; the others become UNASKED unless they are DONE.
+sht_status sht__schedule_ask(sht_schedule *schedule, const char *only, sht_error *error);
+
 // Asks the network's engine for its numerics (and size), and with threads > 0 times its steps: `copies` at once with
 // `threads` each, for about a second. The slowest copy's median goes to *seconds.
 sht_status sht__network_probe(sht_schedule_network *network, const sht_config *config, uint64_t threads,
