@@ -17,13 +17,14 @@ struct matrix {
   }
 };
 
-// Sums of a column of op(a) op(b), along the columns of a as it is stored.
+// Sums of a column of op(a) op(b), along the columns of a as it is stored; the last product comes first, since cuBLAS
+// too has another order than the processor's code.
 template <typename T>
 void sum_column(int64_t m, int64_t k, matrix<const T> a, matrix<const T> b, int64_t j, std::vector<double> &sums) {
   std::fill(sums.begin(), sums.end(), 0);
   for (int64_t outer = 0; outer < (a.turned ? m : k); outer++) {
     for (int64_t inner = 0; inner < (a.turned ? k : m); inner++) {
-      const int64_t i = a.turned ? outer : inner, l = a.turned ? inner : outer;
+      const int64_t i = a.turned ? outer : inner, l = k - 1 - (a.turned ? inner : outer);
       sums[static_cast<size_t>(i)] += a(i, l) * static_cast<double>(b(l, j));
     }
   }
