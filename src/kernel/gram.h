@@ -25,8 +25,9 @@ typedef struct sht__gram {
   sht__feature_map map;
   bool streamed;
   sht__side train;
-  double ridge;          // added to the diagonal
-  sht_cluster *cluster;  // that shares the work; NULL: none
+  double ridge;                  // added to the diagonal
+  sht_cluster *cluster;          // that shares the work; NULL: none
+  const struct sht__card *card;  // that has the matrix and multiplies with it (card.h); NULL: none
   sht_pool *pool;
   const sht_work *work;
   const sht__block_kernels *kernels;

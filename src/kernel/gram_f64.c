@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "kernel/card.h"
 #include "kernel/gram.h"
 #include "kernel/gram_stream.h"
 #include "kernel/spread.h"
@@ -234,6 +235,9 @@ static sht_status multiply_stored(const sht__gram *gram, const double *v, double
 
 sht_status sht__gram_multiply(void *context, const double *v, double *out, uint64_t columns, sht_error *error) {
   const sht__gram *gram = context;
+  if (gram->card != NULL) {
+    return sht__card_multiply(gram, v, out, columns, error);
+  }
   if (gram->streamed) {
     return sht__stream_multiply(gram, NULL, v, gram->ridge, out, columns, error);
   }
@@ -253,6 +257,9 @@ static void predict_task(void *context, size_t task, int worker) {
 
 sht_status sht__gram_predict(const sht__gram *gram, const sht__side *test, const double *v, double *out,
                              uint64_t columns, sht_error *error) {
+  if (gram->card != NULL) {
+    return sht__card_predict(gram, v, out, columns, error);
+  }
   if (gram->streamed) {
     return sht__stream_multiply(gram, test, v, 0, out, columns, error);
   }

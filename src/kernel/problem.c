@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kernel/card.h"
 #include "kernel/spread.h"
 
 enum { DEGREE_MAX = 16, EXAMPLES_MAX = 1 << 24, OUTPUTS_MAX = 65536 };
@@ -95,7 +96,7 @@ sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel
                     "features %s are streamed, which goes with the linear kernel alone; use --kernel linear",
                     options->features);
   }
-  return SHT_OK;
+  return sht__card_check_options(options, &map, error);
 }
 
 sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_kernel_options *options,
