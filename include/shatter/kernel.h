@@ -141,7 +141,7 @@ typedef struct sht_kernel_result {
   uint64_t peak_bytes;       // resident memory of the process at its highest; over ranks, of the largest
   double seconds;
   double feature_seconds;  // of reading, checking and making features; streamed ones count as part of "gram"
-  char arithmetic[32];     // instruction set of the products: "avx512"
+  char arithmetic[32];     // instruction set of the products: "avx512_bf16"
   sht_kernel_trial trials[SHT_KERNEL_SEARCH_STEPS];
   uint32_t trial_count;
   sht_kernel_solution *solutions;  // [ridge_count], in the order of the options

@@ -43,7 +43,9 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
   uint64_t sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
   add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
-  add(&sum, rows + test_rows, map->block * sizeof(float));
+  const bool streamed = map->blocks > 1;  // in bf16, and made of a panel in fp32 on each thread
+  add(&sum, rows + test_rows, map->block * (streamed ? sizeof(uint16_t) : sizeof(float)));
+  add(&sum, streamed ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
   add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
   add(&sum, 3 * rows + test_rows, padded * sizeof(double));

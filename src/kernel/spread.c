@@ -78,11 +78,17 @@ sht_status sht__spread_fill(const sht__gram *gram, const sht_split *split, uint6
   const uint64_t example = first * SHT_LANES;
   const uint64_t end = last * SHT_LANES < panels->n ? last * SHT_LANES : panels->n;
   if (first < last) {
-    sht__panels part = {.n = end - example, .width = panels->width, .data = sht__panel_at(panels, first)};
+    sht__panels part = {.n = end - example, .width = panels->width};
+    part.data = panels->data != NULL ? sht__panel_at(panels, first) : NULL;
+    part.pairs = panels->pairs != NULL ? sht__panel_pairs_at(panels, first) : NULL;
     sht_split examples = part_of(split, example, end - example);
     SHT_TRY(sht__panels_fill(&part, &gram->map, &examples, block, gram->pool, gram->work, error));
   }
-  sht__cluster_complete(gram->cluster, panels->data, count, panels->width * SHT_LANES * sizeof *panels->data);
+  if (panels->pairs != NULL) {
+    sht__cluster_complete(gram->cluster, panels->pairs, count, panels->width / 2 * SHT_LANES * sizeof *panels->pairs);
+  } else {
+    sht__cluster_complete(gram->cluster, panels->data, count, panels->width * SHT_LANES * sizeof *panels->data);
+  }
   return SHT_OK;
 }
 
