@@ -728,6 +728,8 @@ static void test_estimate(void **state) {
   assert_true(three.bytes == one.bytes + tiles + 2 * 300 * data->classes * sizeof(double));
   o.folder = "somewhere";
   assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
+  assert_true(one.kept_bytes == 0 && three.kept_bytes == (uint64_t)2 * 512 * 256 * 18 * sizeof(uint16_t));
+  assert_true(three.product_flops < one.product_flops);
   assert_true(three.bytes == one.bytes + 2 * 300 * data->classes * sizeof(double));
   o.folder = NULL;
   sht_dataset_close(data);

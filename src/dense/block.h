@@ -22,6 +22,7 @@ enum { SHT_LANES = 32, SHT_BLOCK = SHT_LANES * SHT_LANES };
 typedef struct sht__block_kernels {
   const char *name;
   bool (*supported)(void);
+  int bf16_rate;  // products in bf16 in the time of one in fp32
   // c[j][i] += sign * sum over k of a[k][i] b[k][j], the sum taken from zero; c: [32][32]; a, b: [k][32].
   void (*multiply)(float *c, const float *a, const float *b, size_t k, float sign);
   // The same with bf16, sign 1; a, b: [pairs][32]. Of each pair the second product is added first.

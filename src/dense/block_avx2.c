@@ -1,6 +1,7 @@
 // Panel products for AVX2 with FMA.
 #include <immintrin.h>
 
+#define BLOCK_BF16_RATE 1
 #define BLOCK_SET avx2
 #define BLOCK_WIDTH 8
 #define BLOCK_ROWS 4

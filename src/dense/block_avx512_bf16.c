@@ -1,4 +1,5 @@
 // Panel products for AVX-512 with bf16 dot products (Zen 4 and later, Cooper Lake, Sapphire Rapids).
+#define BLOCK_BF16_RATE 2
 #define BLOCK_SET avx512_bf16
 #define BLOCK_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,fma")))
 #include "dense/block_avx512.h"

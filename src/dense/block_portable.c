@@ -1,4 +1,5 @@
 // Panel products for any processor: products and sums rounded separately.
+#define BLOCK_BF16_RATE 1
 #define BLOCK_SET portable
 #define BLOCK_WIDTH 4
 #define BLOCK_ROWS 4

@@ -1,7 +1,7 @@
 // The kernels of block.h for one instruction set. The including file defines BLOCK_WIDTH (floats in a vector),
-// BLOCK_ROWS (rows of a register tile), BLOCK_TARGET (the instruction set, as a function attribute), BLOCK_SET (the
-// table's name), `supported`, and fused multiply-adds of vectors, vec_fused and vec_fused_f64, in terms of the vector
-// types of block_vector.h.
+// BLOCK_ROWS (rows of a register tile), BLOCK_BF16_RATE (block.h), BLOCK_TARGET (the instruction set, as a function
+// attribute), BLOCK_SET (the table's name), `supported`, and fused multiply-adds of vectors, vec_fused and
+// vec_fused_f64, in terms of the vector types of block_vector.h.
 #ifndef SHT_DENSE_BLOCK_TEMPLATE_H
 #define SHT_DENSE_BLOCK_TEMPLATE_H
 
@@ -261,6 +261,7 @@ BLOCK_LOOP void exp_f64(double *values, size_t n) {
 const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
     .name = BLOCK_STRING(BLOCK_SET),
     .supported = supported,
+    .bf16_rate = BLOCK_BF16_RATE,
     .multiply = multiply,
     .multiply_f64 = multiply_f64,
     .widen = widen,

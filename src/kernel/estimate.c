@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "dense/cholesky.h"
+#include "kernel/feature_file.h"
 #include "kernel/lead.h"
 #include "kernel/spread.h"
 
@@ -63,6 +64,11 @@ uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges) {
   return ((uint64_t)ridges + (streamed ? 2 : 0)) * sht__tiles_bytes(n);
 }
 
+static uint64_t kept_bytes(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                           const sht__feature_map *map) {
+  return sht__feature_file_bytes(train->count, map) + (test != NULL ? sht__feature_file_bytes(test->count, map) : 0);
+}
+
 sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_kernel_examples *test,
                                     const sht_kernel_options *options, sht_kernel_estimate *out, sht_error *error) {
   sht__feature_map map;
@@ -72,11 +78,14 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
   *out = (sht_kernel_estimate){.bytes = bytes_for(train->count, train, test, options, &map)};
   bool streamed = map.blocks > 1;
   out->folder_bytes = sht__estimate_folder(train->count, streamed, options->ridge_count);
-  out->feature_flops = (n + test_count) * map.flops;
-  out->gram_flops = streamed ? n * n * width : F64 * ridges * sht__lead_flops(train->count, map.width);
+  out->kept_bytes = streamed && options->folder != NULL ? kept_bytes(train, test, &map) : 0;
+  const double rate = streamed ? sht__block_choose()->bf16_rate : 1;
+  out->feature_flops = (n + test_count) * map.flops / rate;
+  out->gram_flops = streamed ? n * n * width / rate : F64 * ridges * sht__lead_flops(train->count, map.width);
   out->factor_flops = ridges * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
-  out->product_flops = streamed ? n * (map.flops + 4 * width * (double)train->outputs) : n * n * width;
+  const double made_anew = out->kept_bytes > 0 ? 0 : n * map.flops / rate;
+  out->product_flops = streamed ? made_anew + F64 * 4 * n * width * (double)train->outputs : F64 * n * n * width;
   if (options->sigma_rule == SHT_SIGMA_SEARCH && options->kind != SHT_KERNEL_LINEAR) {
     uint64_t part = options->search_examples > 0 && options->search_examples < train->count ? options->search_examples
                                                                                             : train->count;

@@ -74,7 +74,7 @@ sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__bloc
     job work = {.gram = gram, .panels = &panels, .tiles = tiles};
     work.done_before = (double)block * count;
     work.total = (double)gram->map.blocks * count;
-    sht_status status = sht__spread_fill(gram, gram->train.split, block, &panels, error);
+    sht_status status = sht__spread_fill(gram, &gram->train, block, &panels, error);
     if (status == SHT_OK) {
       status = run(&work, error);
     }
@@ -148,6 +148,7 @@ sht_status sht__side_measure_tiles(sht__side *side, const sht__tiles *tiles, sht
 
 void sht__side_close(sht__side *side) {
   sht__panels_close(&side->panels);
+  sht__feature_file_close(side->made);
   sht_free(side->squares);
   *side = (sht__side){0};
 }

@@ -78,10 +78,10 @@ static void make_images(pass *work) {
 
 static sht_status run_block(pass *work, const sht__side *rows, uint64_t block, sht_error *error) {
   const sht__gram *gram = work->gram;
-  SHT_TRY(sht__spread_fill(gram, gram->train.split, block, &work->train, error));
+  SHT_TRY(sht__spread_fill(gram, &gram->train, block, &work->train, error));
   make_images(work);
   if (rows != NULL) {
-    SHT_TRY(sht__spread_fill(gram, rows->split, block, &work->rows, error));
+    SHT_TRY(sht__spread_fill(gram, rows, block, &work->rows, error));
   } else {
     work->rows = work->train;
   }
