@@ -8,7 +8,7 @@
 #include "kernel/spread.h"
 
 // Pairs of features that are multiplied at once, so that what is read lies in the cache: sums are taken over so many.
-enum { CHUNK = 128 };
+enum { CHUNK = 32, PIECE = CHUNK * SHT_LANES / SHT_TILE_PANELS, LINE = 16 };
 
 typedef struct job {
   const sht__gram *gram;
@@ -22,6 +22,15 @@ typedef struct job {
 
 double sht__gram_flops(uint64_t n, uint64_t width) { return (double)n * (double)n * (double)width; }
 
+// Asks for piece p of the chunk that begins at pair `first` of panel q of tile row i, which comes from far: without it
+// the products of a chunk would wait for its panels.
+static void prefetch(const sht__panels *panels, uint64_t i, uint64_t q, uint64_t first, uint64_t p) {
+  const uint32_t *from = sht__panel_pairs_at(panels, i * SHT_TILE_PANELS + q) + first * SHT_LANES + p * PIECE;
+  for (uint64_t word = 0; word < PIECE; word += LINE) {
+    __builtin_prefetch(from + word);
+  }
+}
+
 // tile += the inner products of examples 256 i .. with examples 256 j ...
 static void add_products(const sht__block_kernels *kernels, const sht__panels *panels, uint64_t i, uint64_t j,
                          float *tile) {
@@ -32,6 +41,10 @@ static void add_products(const sht__block_kernels *kernels, const sht__panels *p
       const uint32_t *b = sht__panel_pairs_at(panels, j * SHT_TILE_PANELS + q) + first * SHT_LANES;
       for (uint64_t p = i == j ? q : 0; p < SHT_TILE_PANELS; p++) {
         const uint32_t *a = sht__panel_pairs_at(panels, i * SHT_TILE_PANELS + p) + first * SHT_LANES;
+        if (first + 2 * CHUNK <= pairs) {
+          prefetch(panels, i, q, first + CHUNK, p);
+          prefetch(panels, j, q, first + CHUNK, p);
+        }
         kernels->multiply_bf16(tile + p * SHT_PANEL + q * SHT_BLOCK, a, b, count);
       }
     }
