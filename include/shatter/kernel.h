@@ -143,7 +143,7 @@ typedef struct sht_kernel_result {
   uint64_t peak_bytes;       // resident memory of the process at its highest; over ranks, of the largest
   double seconds;
   double feature_seconds;  // of reading, checking and making features; streamed ones count as part of "gram"
-  char arithmetic[32];     // instruction set of the products, "avx512", or the card's name
+  char arithmetic[32];     // instruction set of the products, "avx512_bf16", or the card's name
   sht_kernel_trial trials[SHT_KERNEL_SEARCH_STEPS];
   uint32_t trial_count;
   sht_kernel_solution *solutions;  // [ridge_count], in the order of the options
@@ -155,9 +155,13 @@ typedef struct sht_kernel_estimate {
   uint64_t bytes;         // of memory at once, on each rank
   uint64_t card_bytes;    // of the card's memory; 0: none is used
   uint64_t folder_bytes;  // of files at once: each ridge keeps its own factor
-  // The inner products of streamed features are added up once for all ridges.
+  uint64_t kept_bytes;    // of streamed features in the folder, if there is room for them as well; else they are made
+                          // anew for each product with K
+  // In operations of the time that one in fp32 takes: one in double counts as two; of streamed features, in bf16, as a
+  // half where the processor has instructions for it. The inner products of streamed features are added up once for all
+  // ridges.
   double search_flops, feature_flops, gram_flops, factor_flops, loo_flops;
-  double product_flops;  // of one product with K in double
+  double product_flops;  // of one product with K in double, features read where there is a folder for them
 } sht_kernel_estimate;
 
 // Errors: SHT_CONFIG (options that make no sense).

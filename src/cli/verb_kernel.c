@@ -14,7 +14,7 @@
 enum { TEXT_BYTES = 64 };
 // Work below this many operations is over before its estimate has been read.
 static const double WORTH_TELLING = 2e12;
-// What the estimate of time supposes: a share of the fp32 peak, products in double at half that rate, so many of them.
+// What the estimate of time supposes: a share of the fp32 peak, and so many products in double for each ridge.
 static const double SHARE_OF_PEAK = 0.8, PRODUCTS = 6;
 
 static void tell_ranks(const sht_cli *cli) {
@@ -31,7 +31,7 @@ static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht
   const sht_kernel_examples *test = task->has_test ? &task->test : NULL;
   SHT_TRY(sht_kernel_estimate_cost(&task->train, test, &task->options, &cost, error));
   double operations = cost.search_flops + cost.feature_flops + cost.gram_flops + cost.factor_flops + cost.loo_flops +
-                      2 * PRODUCTS * cost.product_flops;
+                      task->options.ridge_count * PRODUCTS * cost.product_flops;
   double peak = 0;
   char bytes[TEXT_BYTES];
   if (cli->quiet || operations < WORTH_TELLING) {
@@ -43,7 +43,7 @@ static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht
                   sht_text_bytes(cost.card_bytes, card, sizeof card), sht_text_bytes(cost.bytes, bytes, sizeof bytes));
     return SHT_OK;
   }
-  char time[TEXT_BYTES], folder[TEXT_BYTES], search[TEXT_BYTES];
+  char time[TEXT_BYTES], folder[TEXT_BYTES], search[TEXT_BYTES], kept[TEXT_BYTES];
   SHT_TRY(sht__peak_measure(SHT_FP32, (int)cli->config.threads, &peak, error));
   const int ranks = sht_cluster_describe(cli->cluster).ranks;
   double rate = SHARE_OF_PEAK * peak * 1e9 * ranks;
@@ -55,8 +55,13 @@ static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht
                   sht_text_duration(cost.search_flops / rate, search, sizeof search));
   }
   if (task->options.folder != NULL) {
-    (void)fprintf(stderr, "; progress is saved in %s (up to %s)", task->options.folder,
+    (void)fprintf(stderr, "; progress is saved in %s (up to %s", task->options.folder,
                   sht_text_bytes(cost.folder_bytes, folder, sizeof folder));
+    if (cost.kept_bytes > 0) {
+      (void)fprintf(stderr, ", and %s of features if there is room",
+                    sht_text_bytes(cost.kept_bytes, kept, sizeof kept));
+    }
+    (void)fprintf(stderr, ")");
   } else {
     (void)fprintf(stderr, ranks > 1 ? "; over several ranks it cannot be interrupted and go on"
                                     : "; with -o FOLDER it could be interrupted");

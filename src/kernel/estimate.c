@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "dense/cholesky.h"
 #include "kernel/card.h"
+#include "kernel/feature_file.h"
 #include "kernel/lead.h"
 #include "kernel/spread.h"
 
@@ -42,12 +43,14 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   const uint64_t test_rows = test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0;
   const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
   const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
+  const bool streamed = map->blocks > 1;  // in bf16, and made of a panel in fp32 on each thread
   uint64_t sum = 0;
   if (!sht__card_is_asked(options)) {
     sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
     add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
   }
-  add(&sum, rows + test_rows, map->block * sizeof(float));
+  add(&sum, rows + test_rows, map->block * (streamed ? sizeof(uint16_t) : sizeof(float)));
+  add(&sum, streamed ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
   add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
   add(&sum, 3 * rows + test_rows, padded * sizeof(double));
@@ -72,6 +75,11 @@ uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges) {
   return ((uint64_t)ridges + (streamed ? 2 : 0)) * sht__tiles_bytes(n);
 }
 
+static uint64_t kept_bytes(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                           const sht__feature_map *map) {
+  return sht__feature_file_bytes(train->count, map) + (test != NULL ? sht__feature_file_bytes(test->count, map) : 0);
+}
+
 sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_kernel_examples *test,
                                     const sht_kernel_options *options, sht_kernel_estimate *out, sht_error *error) {
   sht__feature_map map;
@@ -82,11 +90,14 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
                                .card_bytes = card_bytes_for(train->count, train, test, options, &map)};
   bool streamed = map.blocks > 1;
   out->folder_bytes = sht__estimate_folder(train->count, streamed, options->ridge_count);
-  out->feature_flops = (n + test_count) * map.flops;
-  out->gram_flops = streamed ? n * n * width : F64 * ridges * sht__lead_flops(train->count, map.width);
+  out->kept_bytes = streamed && options->folder != NULL ? kept_bytes(train, test, &map) : 0;
+  const double rate = streamed ? sht__block_choose()->bf16_rate : 1;
+  out->feature_flops = (n + test_count) * map.flops / rate;
+  out->gram_flops = streamed ? n * n * width / rate : F64 * ridges * sht__lead_flops(train->count, map.width);
   out->factor_flops = ridges * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
-  out->product_flops = streamed ? n * (map.flops + 4 * width * (double)train->outputs) : n * n * width;
+  const double made_anew = out->kept_bytes > 0 ? 0 : n * map.flops / rate;
+  out->product_flops = streamed ? made_anew + F64 * 4 * n * width * (double)train->outputs : F64 * n * n * width;
   if (options->sigma_rule == SHT_SIGMA_SEARCH && options->kind != SHT_KERNEL_LINEAR) {
     uint64_t part = options->search_examples > 0 && options->search_examples < train->count ? options->search_examples
                                                                                             : train->count;

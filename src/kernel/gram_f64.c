@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "dense/tile_ops.h"
 #include "kernel/card.h"
 #include "kernel/gram.h"
 #include "kernel/gram_stream.h"
@@ -74,19 +75,11 @@ static void multiply_rows(const product *job, const double *tile, uint64_t j, do
   }
 }
 
-static void turn_block(const double *from, double *to) {
-  for (size_t c = 0; c < SHT_LANES; c++) {
-    for (size_t r = 0; r < SHT_LANES; r++) {
-      to[r * SHT_LANES + c] = from[c * SHT_LANES + r];
-    }
-  }
-}
-
 // Sums of the rows 256 j .. += tile^T times rows 256 i .. of `in`. turned: [SHT_BLOCK].
 static void multiply_columns(product *job, const double *tile, uint64_t i, uint64_t j, double *turned) {
   for (size_t q = 0; q < SHT_TILE_PANELS; q++) {
     for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
-      turn_block(tile + p * SHT_PANEL + q * SHT_BLOCK, turned);
+      sht__block_turn_f64(tile + p * SHT_PANEL + q * SHT_BLOCK, turned);
       for (uint64_t g = 0; g < job->in.groups; g++) {
         job->gram->kernels->multiply_f64(sht__sides_panel(&job->sums, g, j * SHT_TILE_PANELS + q), turned,
                                          sht__sides_row(&job->in, g, i * SHT_TILE + p * SHT_LANES), SHT_LANES,
