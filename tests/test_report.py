@@ -272,6 +272,9 @@ def check_scaled(folder):
     for path in [*out.glob("*.svg"), *out.glob("*.md"), *out.glob("*.tex")]:
         check(f"{path.name} has the note", "Only 30 epochs" in path.read_text(encoding="utf-8"))
     check("no difference is formed", rows_of(out / "accuracy.csv")[0]["test_accuracy_difference"] == "")
+    check("no point of the paper's stands beside those of fewer images",
+          not [row for row in rows_of(out / "error.csv") if row["source"] == "paper"] and
+          "left out" in (out / "error.svg").read_text(encoding="utf-8"))
     means = {}
     for labels in ("true", "random"):
         tests = [json.loads((out.parent / "runssmall" / f"{labels}-{seed}" / "result.json").read_text())["test_accuracy"]

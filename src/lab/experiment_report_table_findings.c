@@ -66,10 +66,12 @@ static void tell_fitted(sht__sheet *sheet) {
   }
   const char *which = complete < sheet->row_count ? "finished rows" : "rows";
   if (complete == 1) {
-    (void)snprintf(text, sizeof text, "The %s %s its training set", complete < sheet->row_count ? "finished row" : "row",
-                   fitted == 1 ? "fitted" : "did not fit");
+    (void)snprintf(text, sizeof text, "The %s %s its training set",
+                   complete < sheet->row_count ? "finished row" : "row", fitted == 1 ? "fitted" : "did not fit");
   } else if (fitted == 0 || fitted == complete) {
-    (void)snprintf(text, sizeof text, fitted == 0 ? "None of %zu %s fitted its training set" : "All %zu %s fitted their training set", complete, which);
+    (void)snprintf(text, sizeof text,
+                   fitted == 0 ? "None of %zu %s fitted its training set" : "All %zu %s fitted their training set",
+                   complete, which);
   } else {
     (void)snprintf(text, sizeof text, "%zu of %zu %s fitted their training set", fitted, complete, which);
   }
