@@ -256,7 +256,9 @@ def check_plain(folder):
     out, _ = report(folder)
     check_page("page", out / "index.html",
                ["not measured yet", "not fitted", "shatter train --model mlp-1x512", "memorises labels that mean nothing",
-                "a processor", "n = 3", "the paper's values"])
+                "a processor", "n = 3", "the paper's values",
+                # Six runs are shown by two sets.
+                "9 of 18 runs of the plan are complete"])
     check_svg(out)
     check_golden(out)
     check_numbers(out, "true", "random")
@@ -272,6 +274,17 @@ def check_scaled(folder):
     for path in [*out.glob("*.svg"), *out.glob("*.md"), *out.glob("*.tex")]:
         check(f"{path.name} has the note", "Only 30 epochs" in path.read_text(encoding="utf-8"))
     check("no difference is formed", rows_of(out / "accuracy.csv")[0]["test_accuracy_difference"] == "")
+    check("no point of the paper's stands beside those of fewer images",
+          not [row for row in rows_of(out / "error.csv") if row["source"] == "paper"] and
+          "left out" in (out / "error.svg").read_text(encoding="utf-8"))
+    means = {}
+    for labels in ("true", "random"):
+        tests = [json.loads((out.parent / "runssmall" / f"{labels}-{seed}" / "result.json").read_text())["test_accuracy"]
+                 for seed in (1, 2, 3)]
+        means[labels] = 100 * statistics.mean(tests)
+    told = (f"All 2 rows fitted their training set; test accuracy {means['true']:.1f} % with true labels, "
+            f"{means['random']:.1f} % with random labels")
+    check("the table's title tells what came out", told in shown, (told, shown[:3000]))
 
 
 def check_changed(folder):
@@ -303,20 +316,29 @@ figures:
   loss: {x: steps, y: train_loss}
 tables:
   ends: {columns: [train_accuracy, test_accuracy], paper: [{series: "*late", train_accuracy: 1}]}
+  best: {columns: [test_accuracy, best_test_accuracy]}
 """
 
 
 def check_lengths(folder):
-    """The slowest line is the one that needs most steps, not the one with the highest mean; names that begin as an
-    argument of LaTeX's would."""
+    """The slowest line is the one that needs most steps, not the one with the highest mean, and each line's end is told;
+    names that begin as an argument of LaTeX's would; nothing is told twice."""
     page = folder / "page.yaml"
     page.write_text(LENGTHS)
-    runs = [write_run(folder / "soon", epochs=40, losses=[2.2, 2.0, 1.5, 1.0, 0.05]),
+    runs = [write_run(folder / "soon", epochs=40, losses=[2.2, 2.0, 1.5, 1.0, 0.0123]),
             write_run(folder / "late", epochs=40, labels="random", losses=[0.9] + [0.2] * 34 + [0.05] * 5)]
     out = folder / "out"
     draw(out, page, [""], runs)
     text = (out / "loss.svg").read_text(encoding="utf-8")
-    check("slowest is what needs most steps", "Both reach a training loss below 0.1; slowest: *late" in text, text[:900])
+    check("slowest is what needs most steps, and where lines end",
+          "Both reach a training loss below 0.1, last *late; they end between 0.012 ([1] soon) and 0.050 (*late)" in text,
+          text[:900])
+    rows = rows_of(out / "best.csv")
+    check("the best test accuracy stands in its column and not in brackets too",
+          all(row["test_accuracy_best"] == "" and row["best_test_accuracy"] != "" for row in rows), rows)
+    check("a table that nothing is compared with tells what came out",
+          "1 of 2 rows fitted" in (out / "best.tex").read_text() or "None of 2 rows" in (out / "best.tex").read_text(),
+          (out / "best.tex").read_text())
     text = (out / "ends.tex").read_text(encoding="utf-8")
     check("LaTeX: a name is no argument of the line before it",
           "[1] soon" in text and not re.search(r"(\\\\|rule)\s*[\[*]", text), text)

@@ -12,7 +12,9 @@ typedef struct sht__results {
   const sht_run *runs;
   sht_epoch **epochs;  // owned
   uint64_t *epoch_counts;
-  uint64_t trained;  // runs that have a folder
+  // Distinct runs, as they are trained: one that two sets or series show counts once.
+  uint64_t planned;
+  uint64_t trained;  // of these, that have a folder
   uint64_t complete;
 } sht__results;
 

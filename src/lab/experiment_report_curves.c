@@ -86,7 +86,9 @@ static sht_status add_line(const sht__results *results, const sht_plan_view *vie
     average(curves, count, series);
     series->style = style;
     series->crossed = count > 0 && all_diverged(results, view, name);
-    status = add_paper(view, axis->quantities[y].name, name, series, error);
+    if (results->experiment->comparable) {
+      status = add_paper(view, axis->quantities[y].name, name, series, error);
+    }
   }
   for (size_t c = 0; c < count; c++) {
     sht__run_curve_close(&curves[c]);

@@ -1,13 +1,11 @@
-// The sentences above the figures and tables of an experiment, made from their numbers: see experiment_report.h.
+// The sentences above the figures of an experiment, made from their numbers: see experiment_report.h.
 #include <math.h>
 #include <string.h>
 
 #include "lab/experiment_report.h"
 #include "lab/svg_text.h"
 
-enum { STEADY_FROM = 3 };  // points
-
-static const double near_paper = 0.01;  // one percentage point
+enum { STEADY_FROM = 3, DECIMALS = 3, DECIMALS_MAX = 8 };  // points, digits
 
 // Where a line begins and ends.
 typedef struct course {
@@ -59,10 +57,21 @@ static void summarise(const sht__plot *plot, summary *out) {
   }
 }
 
+// Of small losses the first two digits that are not 0.
+static int decimals_of(const sht__plot *plot, double value) {
+  if (plot->y.fraction || strcmp(plot->y.name, "relative_time") == 0) {
+    return 1;
+  }
+  int decimals = plot->y.decimals < DECIMALS ? plot->y.decimals : DECIMALS;
+  for (double v = fabs(value); plot->y.decimals > 0 && v > 0 && v < 0.01 && decimals < DECIMALS_MAX; v *= 10) {
+    decimals++;
+  }
+  return decimals;
+}
+
 static const char *value_of(const sht__plot *plot, double value, char out[SHT__TEXT_SIZE]) {
   char number[SHT__TEXT_SIZE];
-  int decimals = plot->y.fraction || strcmp(plot->y.name, "relative_time") == 0 ? 1 : plot->y.decimals;
-  (void)sht__number_text(value * plot->y.scale, decimals > 3 ? 3 : decimals, false, number, sizeof number);
+  (void)sht__number_text(value * plot->y.scale, decimals_of(plot, value), false, number, sizeof number);
   (void)snprintf(out, SHT__TEXT_SIZE, plot->y.fraction ? "%.24s %%" : "%.24s", number);
   return out;
 }
@@ -117,16 +126,19 @@ static const course *find_slowest(const summary *s, double bound) {
   return slowest;
 }
 
+// How fast all fell below the bound, and where they end.
 static void find_losses(const summary *s, sht__plot *plot, double bound) {
-  char text[SHT__TEXT_SIZE];
+  char text[SHT__TEXT_SIZE], low[SHT__TEXT_SIZE], high[SHT__TEXT_SIZE];
   char all[SHT__TEXT_SIZE] = "Both";
   const course *slowest = find_slowest(s, bound);
   if (s->count != 2) {
     (void)snprintf(all, sizeof all, "All %zu", s->count);
   }
-  (void)snprintf(plot->finding, sizeof plot->finding, "%s reach a training loss below %s%s%.200s", all,
-                 sht__number_text(bound, 3, true, text, sizeof text),
-                 slowest == NULL ? "" : "; slowest: ", slowest == NULL ? "" : slowest->series->label);
+  (void)snprintf(plot->finding, sizeof plot->finding,
+                 "%s reach a training loss below %s%s%.200s; they end between %s (%.200s) and %s (%.200s)", all,
+                 sht__number_text(bound, 3, true, text, sizeof text), slowest == NULL ? "" : ", last ",
+                 slowest == NULL ? "" : slowest->series->label, value_of(plot, s->lowest->last, low),
+                 s->lowest->series->label, value_of(plot, s->highest->last, high), s->highest->series->label);
 }
 
 // The line's name without its quantity, which the sentence has named.
@@ -226,54 +238,5 @@ void sht__sweep_find(sht__plot *plot) {
     const course *c = s.highest;
     (void)snprintf(plot->finding, sizeof plot->finding, "%s goes from %s to %s (%.200s)", name,
                    value_of(plot, c->first, low), value_of(plot, c->last, high), c->series->label);
-  }
-}
-
-// How the measured cells stand to the paper's.
-typedef struct comparison {
-  size_t measured, near_ones, compared;
-  double furthest;
-  size_t row, column;  // of the furthest
-} comparison;
-
-static comparison compare(const sht__sheet *sheet) {
-  comparison out = {0};
-  for (size_t r = 0; r < sheet->row_count; r++) {
-    bool some = false;
-    for (size_t c = 0; c < sheet->column_count; c++) {
-      double difference = sht__sheet_difference(sheet, r, c);
-      some = some || isfinite(sht__sheet_cell(sheet, r, c)->value);
-      if (!sheet->columns[c].fraction || !isfinite(difference)) {
-        continue;
-      }
-      out.compared++;
-      out.near_ones += fabs(difference) <= near_paper;
-      if (out.compared == 1 || fabs(difference) > fabs(out.furthest)) {
-        out.furthest = difference;
-        out.row = r;
-        out.column = c;
-      }
-    }
-    out.measured += some;
-  }
-  return out;
-}
-
-void sht__sheet_find(sht__sheet *sheet) {
-  comparison c = compare(sheet);
-  char text[SHT__TEXT_SIZE];
-  char share[SHT__TEXT_SIZE] = "All";
-  if (c.near_ones < c.compared) {
-    (void)snprintf(share, sizeof share, "%zu of", c.near_ones);
-  }
-  if (c.measured == 0) {
-    (void)snprintf(sheet->finding, sizeof sheet->finding, "Not measured yet");
-  } else if (c.compared == 0) {
-    (void)snprintf(sheet->finding, sizeof sheet->finding, "%zu of %zu rows are measured", c.measured, sheet->row_count);
-  } else {
-    (void)snprintf(sheet->finding, sizeof sheet->finding,
-                   "%s %zu values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", share,
-                   c.compared, sht__cell_difference_text(&sheet->columns[c.column], c.furthest, text, sizeof text),
-                   sheet->rows[c.row].label, sheet->columns[c.column].label);
   }
 }

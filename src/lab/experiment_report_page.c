@@ -82,16 +82,15 @@ static sht_status write_verdicts(FILE *out, const sht__results *results, sht_err
 }
 
 static void write_state(FILE *out, const sht__results *results) {
-  uint64_t planned = results->experiment->run_count;
   (void)fputs("<p class=\"caption\">Of several seeds the sentences take the first; figures and tables take them all. ",
               out);
-  (void)fprintf(out, "%" PRIu64 " of %" PRIu64 " runs of the plan are complete", results->complete, planned);
+  (void)fprintf(out, "%" PRIu64 " of %" PRIu64 " runs of the plan are complete", results->complete, results->planned);
   if (results->trained > results->complete) {
     (void)fprintf(out, ", %" PRIu64 " more %s begun", results->trained - results->complete,
                   results->trained - results->complete == 1 ? "is" : "are");
   }
   (void)fputs(".</p>\n", out);
-  for (uint64_t i = 0; i < planned; i++) {
+  for (uint64_t i = 0; i < results->experiment->run_count; i++) {
     if (results->runs[i].damaged) {
       (void)fputs("<p class=\"problem\">Left out: ", out);
       sht__xml_text(out, results->runs[i].problem);

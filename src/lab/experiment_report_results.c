@@ -1,9 +1,63 @@
 // The plan's runs and what came of them: see experiment_report.h.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "lab/experiment_report.h"
+
+// A run of the plan with what tells it from others.
+typedef struct named_run {
+  char *name;  // its identity; before it has one, what that is hashed from. Owned
+  uint64_t index;
+} named_run;
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(((const named_run *)a)->name, ((const named_run *)b)->name);
+}
+
+static sht_status name_run(const sht__results *results, uint64_t index, named_run *out, sht_error *error) {
+  const char *id = results->runs[index].id;
+  out->index = index;
+  if (id[0] == '\0') {
+    return sht_config_write(&results->experiment->runs[index].config, true, &out->name, error);
+  }
+  size_t bytes = strlen(id) + 1;
+  SHT_TRY(SHT_ALLOC(&out->name, bytes, "a run's identity", error));
+  memcpy(out->name, id, bytes);
+  return SHT_OK;
+}
+
+static void count_named(sht__results *results, named_run *named) {
+  uint64_t count = results->experiment->run_count;
+  qsort(named, count, sizeof *named, by_name);
+  for (uint64_t i = 0; i < count; i++) {
+    if (i == 0 || by_name(&named[i], &named[i - 1]) != 0) {
+      bool there = sht__result_is_there(results, named[i].index);
+      results->planned++;
+      results->trained += there;
+      results->complete += there && results->runs[named[i].index].complete;
+    }
+  }
+}
+
+static sht_status count_distinct(sht__results *results, sht_error *error) {
+  named_run *named = NULL;
+  uint64_t count = results->experiment->run_count;
+  SHT_TRY(SHT_ALLOC(&named, count, "the runs of the plan", error));
+  sht_status status = SHT_OK;
+  for (uint64_t i = 0; i < count && status == SHT_OK; i++) {
+    status = name_run(results, i, &named[i], error);
+  }
+  if (status == SHT_OK) {
+    count_named(results, named);
+  }
+  for (uint64_t i = 0; i < count; i++) {
+    sht_free(named[i].name);
+  }
+  sht_free(named);
+  return status;
+}
 
 sht_status sht__results_open(const sht_experiment *experiment, const sht_run *runs, sht__results *out,
                              sht_error *error) {
@@ -19,10 +73,8 @@ sht_status sht__results_open(const sht_experiment *experiment, const sht_run *ru
     if (status == SHT_MEMORY) {
       return status;
     }
-    out->trained++;
-    out->complete += runs[i].complete;
   }
-  return SHT_OK;
+  return count_distinct(out, error);
 }
 
 void sht__results_close(sht__results *results) {

@@ -41,13 +41,15 @@ static progress count_row(const sht__results *results, const sht_plan_view *view
     take_means(&results->experiment->runs[i].config, &run->config, row.means);
     row.complete += run->complete;
     row.diverged += run->result.outcome == SHT_OUTCOME_DIVERGED;
-    row.fitted += run->result.fitted_epoch > 0;
+    row.fitted += run->complete && run->result.fitted_epoch > 0;
     row.epochs = run->complete ? row.epochs : run->result.epochs;
   }
   return row;
 }
 
 static void set_remark(const progress *p, bool of_papers_size, sht__sheet_row *row) {
+  row->complete = (uint32_t)p->complete;
+  row->fitted = (uint32_t)p->fitted;
   row->comparable = of_papers_size && p->complete > 0 && p->complete == p->begun;
   if (p->begun == 0) {
     (void)snprintf(row->remark, sizeof row->remark, "not measured yet");
@@ -77,6 +79,14 @@ static double paper_value(const sht_plan_view *view, const char *series, const c
   return NAN;
 }
 
+static bool has_column(const sht_plan_view *view, const char *quantity) {
+  bool some = false;
+  for (uint32_t i = 0; i < view->y_count; i++) {
+    some = some || strcmp(view->y[i], quantity) == 0;
+  }
+  return some;
+}
+
 // The mean of the best test accuracies, beside that of the last ones.
 static double best_of(const sht__results *results, const sht_plan_view *view, const char *name) {
   const sht_plan_set *set = &results->experiment->sets[view->set];
@@ -103,17 +113,22 @@ static void fill_cell(const sht__results *results, const sht_plan_view *view, co
   cell->spread = sht__moments_deviation(&values);
   cell->n = values.n;
   cell->paper = paper_value(view, name, quantity->name);
-  cell->best = strcmp(quantity->name, "test_accuracy") == 0 ? best_of(results, view, name) : NAN;
+  // In brackets, unless it has a column of its own.
+  bool beside = strcmp(quantity->name, "test_accuracy") == 0 && !has_column(view, "best_test_accuracy");
+  cell->best = beside ? best_of(results, view, name) : NAN;
 }
 
-static sht_status set_command(const sht__results *results, const sht_plan_view *view, const char *name,
-                              sht__sheet_row *row, sht_error *error) {
+// What the runs of a row have in common, but for their seeds.
+static sht_status describe_row(const sht__results *results, const sht_plan_view *view, const char *name,
+                               sht__sheet_row *row, sht_error *error) {
   const sht_plan_set *set = &results->experiment->sets[view->set];
   uint64_t i = set->first;
   while (strcmp(results->experiment->runs[i].series, name) != 0) {
     i++;
   }
-  return sht__command_text(&results->experiment->runs[i].config, row->command, sizeof row->command, error);
+  const sht_run planned = {.config = results->experiment->runs[i].config};
+  row->corruption = sht__run_corruption(&planned);
+  return sht__command_text(&planned.config, row->command, sizeof row->command, error);
 }
 
 static sht_status fill_sheet(const sht__results *results, const sht_plan_view *view, const char *const *names,
@@ -123,7 +138,7 @@ static sht_status fill_sheet(const sht__results *results, const sht_plan_view *v
     progress p = count_row(results, view, names[r]);
     (void)snprintf(sheet->rows[r].label, sizeof sheet->rows[r].label, "%s", names[r]);
     set_remark(&p, results->experiment->comparable, &sheet->rows[r]);
-    SHT_TRY(set_command(results, view, names[r], &sheet->rows[r], error));
+    SHT_TRY(describe_row(results, view, names[r], &sheet->rows[r], error));
     for (size_t c = 0; c < sheet->column_count; c++) {
       fill_cell(results, view, names[r], &sheet->columns[c], sht__sheet_cell(sheet, r, c));
     }

@@ -121,7 +121,7 @@ static sht_status add_line(const sht__results *results, const sht_plan_view *vie
   }
   note_gaps(plot, label, places, count);
   note_means(results, view, name, plot);
-  return add_paper(view, axis->quantities[y].name, name, series, error);
+  return results->experiment->comparable ? add_paper(view, axis->quantities[y].name, name, series, error) : SHT_OK;
 }
 
 static sht_status add_lines(const sht__results *results, const sht_plan_view *view, const sht__axis *axis,

@@ -126,8 +126,9 @@ void sht__axis_label(const sht__axis *axis, uint32_t index, const char *series, 
   }
 }
 
-// What bands, bars and hollow markers are; added to the caption.
-static void explain(sht__plot *plot) {
+// What bands, bars and hollow markers are; added to the caption. `left_out`: the page has values of the paper's that
+// are not drawn, since a marker beside a point invites a comparison.
+static void explain(sht__plot *plot, bool left_out) {
   double runs = sht__plot_runs(plot);
   bool paper = false;
   for (size_t i = 0; i < plot->series_count; i++) {
@@ -141,6 +142,9 @@ static void explain(sht__plot *plot) {
   }
   if (paper) {
     sht__plot_explain(plot, "Hollow markers: the paper's values.");
+  }
+  if (left_out) {
+    sht__plot_explain(plot, "The paper's values are left out: its runs were others than these.");
   }
 }
 
@@ -166,7 +170,7 @@ sht_status sht__view_plot(const sht__results *results, uint64_t index, uint32_t 
   sht__view_title(results->experiment, index, out->what, &out->variant);
   SHT_TRY(sweep ? sht__view_sweep(results, view, &axis, out, error)
                 : sht__view_curves(results, view, &axis, out, error));
-  explain(out);
+  explain(out, view->paper_count > 0 && !results->experiment->comparable);
   if (sweep) {
     sht__sweep_find(out);
   } else {

@@ -18,6 +18,8 @@ typedef struct sht__cell {
 typedef struct sht__sheet_row {
   char label[SHT__LABEL_SIZE];
   char remark[128];              // "not measured yet", "after 12 of 100 epochs", "not fitted"; ""
+  uint32_t complete, fitted;     // runs that have ended; of these those that fitted their training set
+  double corruption;             // share of the labels that is randomised
   bool comparable;               // finished and of the paper's size, so that a difference to the paper can be formed
   char command[SHT__PLOT_TEXT];  // that makes it
 } sht__sheet_row;

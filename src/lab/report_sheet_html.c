@@ -106,13 +106,22 @@ static sht_status write_csv_link(FILE *out, const sht__sheet *sheet, sht_error *
   return SHT_OK;
 }
 
+static bool sheet_has_paper(const sht__sheet *sheet) {
+  bool some = false;
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    some = some || sheet->has_paper[c];
+  }
+  return some;
+}
+
 static void write_caption(FILE *out, const sht__sheet *sheet) {
   char legend[SHT__PLOT_NAME];
   (void)fprintf(out, "<p class=\"caption\">%s", sht__sheet_legend(sheet, legend, sizeof legend));
   if (sheet->variant.note[0] != '\0') {
     (void)fputs(" <strong>", out);
     sht__xml_text(out, sheet->variant.note);
-    (void)fputs("</strong> No difference to the paper is formed.", out);
+    (void)fputs("</strong>", out);
+    (void)fputs(sheet_has_paper(sheet) ? " No difference to the paper is formed." : "", out);
   }
   (void)fputs("</p>\n", out);
 }
