@@ -39,7 +39,7 @@ static comparison compare(const sht__sheet *sheet) {
 
 static void tell_comparison(sht__sheet *sheet, const comparison *c) {
   char text[SHT__TEXT_SIZE];
-  char share[SHT__TEXT_SIZE] = "Both";
+  char share[2 * SHT__TEXT_SIZE] = "Both";
   if (c->near_ones < c->compared) {
     (void)snprintf(share, sizeof share, "%zu of %zu", c->near_ones, c->compared);
   } else if (c->compared != 2) {
