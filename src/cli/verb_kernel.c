@@ -242,7 +242,7 @@ const sht_verb sht__verb_kernel = {
         "the "
         "same command goes on. Started by mpirun or srun, all processes solve one system together (ranks, grid). On a "
         "card "
-        "(--device cuda) without leave-one-out, randconv and saved progress.",
+        "(--device cuda) without leave-one-out and saved progress.",
     .examples = examples,
     .config_options = "data labels pixels train-size test-size seed threads device checkpoint-seconds data-dir",
     .options = options,

@@ -6,11 +6,13 @@
 
 #include "base/memory.h"
 #include "base/plugin.h"
+#include "kernel/randconv.h"
 
-// What CUDA and cuBLAS keep for themselves.
-static const uint64_t RUNTIME_BYTES = (uint64_t)768 << 20;
+// What responses of random filters may take.
+static const uint64_t RESPONSE_BYTES = (uint64_t)512 << 20;
+enum { IMAGES_MAX = 256 };
 
-sht_status sht__card_check_options(const sht_kernel_options *options, const sht__feature_map *map, sht_error *error) {
+sht_status sht__card_check_options(const sht_kernel_options *options, sht_error *error) {
   if (options->device != NULL && strcmp(options->device, "cpu") != 0 && !sht__card_is_asked(options)) {
     return SHT_FAIL(error, SHT_CONFIG, "device '%.32s'; kernel machines run on cpu and cuda", options->device);
   }
@@ -28,10 +30,6 @@ sht_status sht__card_check_options(const sht_kernel_options *options, const sht_
                     "on a card no progress is saved: leave the folder out (the program still writes its result to -o "
                     "FOLDER)");
   }
-  if (map->blocks > 1) {
-    return SHT_FAIL(error, SHT_CONFIG, "features %s are streamed, which is not done on a card; use --device cpu",
-                    options->features);
-  }
   return SHT_OK;
 }
 
@@ -42,15 +40,54 @@ static void add(uint64_t *sum, uint64_t count, uint64_t size) {
   }
 }
 
-uint64_t sht__card_bytes(uint64_t n, uint64_t tests, uint64_t width, uint64_t columns) {
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+sht__card_blocks sht__card_blocks_of(const sht__feature_map *map, const sht_split *images) {
+  const uint64_t patch = SHT__RANDCONV_PATCH, filters = map->width / SHT__RANDCONV_FEATURES;
+  const uint64_t values = patch * patch * images->channels + SHT__RANDCONV_SHIFTS;
+  sht__card_blocks b = {.all = (filters + SHT_LANES - 1) / SHT_LANES * SHT_LANES};
+  b.filters = least(b.all, SHT__CARD_FILTERS);
+  b.count = (b.all + b.filters - 1) / b.filters;
+  b.width = b.filters * SHT__RANDCONV_FEATURES;
+  b.places = (images->height - patch + 1) * (images->width - patch + 1);
+  b.depth = (values + SHT__CARD_TAPS_MULTIPLE - 1) / SHT__CARD_TAPS_MULTIPLE * SHT__CARD_TAPS_MULTIPLE;
+  b.images = 1 + least(RESPONSE_BYTES / (b.places * b.filters * sizeof(float)), IMAGES_MAX - 1);
+  return b;
+}
+
+// Features, and what K is made with.
+static void add_stored(uint64_t *sum, uint64_t n, uint64_t tests, uint64_t width) {
   const uint64_t longest = n > tests ? n : tests;
-  uint64_t sum = RUNTIME_BYTES;
+  add(sum, n + tests, (width + 1) * sizeof(double));        // features, squared lengths
+  add(sum, n + longest, SHT__CARD_BLOCK * sizeof(double));  // leading columns, those at hand
+  add(sum, SHT_LANES, width * sizeof(float));               // features on their way
+}
+
+static void add_streamed(uint64_t *sum, uint64_t n, uint64_t tests, const sht__card_blocks *b, const sht_split *images,
+                         uint64_t columns) {
+  const uint64_t pixels = (uint64_t)images->height * images->width * images->channels;
+  add(sum, n + tests, pixels * (images->type == SHT_PIXEL_U8 ? sizeof(uint8_t) : sizeof(int16_t)));
+  add(sum, b->all, b->depth * sizeof(uint16_t));                   // filters
+  add(sum, b->images * b->places, b->depth * sizeof(uint16_t));    // patches
+  add(sum, b->images * b->places, b->filters * sizeof(float));     // responses
+  add(sum, n > tests ? n : tests, b->width * sizeof(uint16_t));    // features of a block
+  add(sum, SHT__CARD_WIDE + columns, b->width * sizeof(double));   // some of them in double, images of right-hand sides
+  add(sum, n + SHT__CARD_BLOCK, SHT__CARD_BLOCK * sizeof(float));  // blocks of K on the diagonal
+}
+
+uint64_t sht__card_bytes(uint64_t n, uint64_t tests, const sht__feature_map *map, const sht_split *images,
+                         uint64_t columns) {
+  const uint64_t longest = n > tests ? n : tests;
+  uint64_t sum = SHT__CARD_RUNTIME;
   add(&sum, n, n * sizeof(float));
-  add(&sum, n + tests, (width + 1) * sizeof(double));        // features, squared lengths
-  add(&sum, n + longest, SHT__CARD_BLOCK * sizeof(double));  // leading columns, those at hand
-  add(&sum, n + longest, columns * sizeof(double));          // vectors of a product
-  add(&sum, n, (2 * SHT_LANES + 1) * sizeof(float));         // right-hand sides, diagonal
-  add(&sum, SHT_LANES, width * sizeof(float));               // features on their way
+  add(&sum, n + longest, columns * sizeof(double));   // vectors of a product
+  add(&sum, n, (2 * SHT_LANES + 1) * sizeof(float));  // right-hand sides, diagonal
+  if (map->blocks > 1) {
+    const sht__card_blocks blocks = sht__card_blocks_of(map, images);
+    add_streamed(&sum, n, tests, &blocks, images, columns);
+  } else {
+    add_stored(&sum, n, tests, map->width);
+  }
   return sum;
 }
 

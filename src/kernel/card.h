@@ -12,20 +12,26 @@
 #include "kernel/problem.h"
 
 enum {
-  SHT__CARD_VERSION = 1,  // of sht__card_functions
-  SHT__CARD_BLOCK = 512,  // columns of K that are made and factored at once, and those that are made in double
+  SHT__CARD_VERSION = 2,        // of sht__card_functions
+  SHT__CARD_BLOCK = 512,        // columns of K that are made and factored at once, and those that are made in double
+  SHT__CARD_FILTERS = 512,      // of random convolutions whose features are made at once
+  SHT__CARD_WIDE = 512,         // examples whose streamed features are in double at once
+  SHT__CARD_TAPS_MULTIPLE = 8,  // tensor cores read values of patches and filters in vectors of so many
 };
 
 // What the plugin exports as `sht_kernel_card_cuda`. state: the plugin's own.
 typedef struct sht__card_functions {
   int version;
   sht_status (*find)(sht_kernel_card *out, sht_error *error);
-  // Copies the features of both sides (test: NULL: none) to the card. columns: the most vectors of a product. Borrows
-  // gram. *state is to be closed also after an error, unless NULL.
+  // Copies the features of both sides (test: NULL: none) to the card, or what streamed ones are made from. columns: the
+  // most vectors of a product. Borrows gram. *state is to be closed also after an error, unless NULL.
   sht_status (*open)(const sht__gram *gram, const sht__side *test, uint64_t columns, void **state, sht_error *error);
   void (*close)(void *state);
+  // Streamed features, once and first: their inner products, which stay on the card. squares: [n] the diagonal.
+  sht_status (*accumulate)(void *state, double *squares, sht_error *error);
   // The leading SHT__CARD_BLOCK columns of the factor of K + shift I, made in double, and what they leave of the rest,
-  // in fp32: as lead.h. diagonal: [n], floor: as in sht__cholesky_options. The result is an outcome.
+  // in fp32: as lead.h. diagonal: [n], floor: as in sht__cholesky_options. The result is an outcome. Streamed features:
+  // no column leads, and the sums of `accumulate` are taken.
   sht_status (*fill)(void *state, double shift, const float *diagonal, float floor, sht__cholesky_result *result,
                      sht_error *error);
   // The rest of the factor. result: as `fill` left it.
@@ -36,6 +42,9 @@ typedef struct sht__card_functions {
   // out = K v, or k(test, train) v, in double, K computed anew; v: [columns][n], out: [columns][n or test n].
   sht_status (*multiply)(void *state, bool test, const double *v, double *out, uint64_t columns, sht_error *error);
 } sht__card_functions;
+
+// What CUDA and cuBLAS keep for themselves, in bytes.
+#define SHT__CARD_RUNTIME ((uint64_t)768 << 20)
 
 typedef struct sht__card {
   const sht__card_functions *functions;
@@ -48,10 +57,24 @@ static inline bool sht__card_is_asked(const sht_kernel_options *options) {
 }
 
 // Devices that there are not, and what cannot be had on a card: SHT_CONFIG, naming it.
-sht_status sht__card_check_options(const sht_kernel_options *options, const sht__feature_map *map, sht_error *error);
+sht_status sht__card_check_options(const sht_kernel_options *options, sht_error *error);
 
-// The card's memory that n training and `tests` test examples of `width` features take.
-uint64_t sht__card_bytes(uint64_t n, uint64_t tests, uint64_t width, uint64_t columns);
+// How features of random convolutions are made on a card: the sizes of its blocks.
+typedef struct sht__card_blocks {
+  uint64_t all;      // filters, with those that fill up the last panel of 32
+  uint64_t filters;  // of a block
+  uint64_t count;    // of blocks
+  uint64_t width;    // features of a block
+  uint64_t places;   // positions of a patch in an image
+  uint64_t depth;    // values of a patch, in whole vectors
+  uint64_t images;   // whose responses are there at once
+} sht__card_blocks;
+
+sht__card_blocks sht__card_blocks_of(const sht__feature_map *map, const sht_split *images);
+
+// The card's memory that n training and `tests` test examples take. images: of streamed features, else not looked at.
+uint64_t sht__card_bytes(uint64_t n, uint64_t tests, const sht__feature_map *map, const sht_split *images,
+                         uint64_t columns);
 
 // The card with the problem on it. Close in every case. Errors: SHT_UNAVAILABLE, SHT_MEMORY.
 sht_status sht__card_open(const sht__problem *problem, sht__card *out, sht_error *error);

@@ -33,7 +33,7 @@ static uint64_t threads_of(const sht_kernel_options *options) { return (uint64_t
 
 // Whether the inner products that ridges share are kept in memory: see kept.h.
 static bool keeps_copy(const sht_kernel_options *options, const sht__feature_map *map) {
-  return map->blocks > 1 && options->ridge_count > 1 && options->folder == NULL;
+  return map->blocks > 1 && options->ridge_count > 1 && options->folder == NULL && !sht__card_is_asked(options);
 }
 
 // Bytes for n training examples; what does not grow with n is small beside it.
@@ -49,8 +49,10 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
     sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
     add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
   }
-  add(&sum, rows + test_rows, map->block * (streamed ? sizeof(uint16_t) : sizeof(float)));
-  add(&sum, streamed ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
+  if (!streamed || !sht__card_is_asked(options)) {
+    add(&sum, rows + test_rows, map->block * (streamed ? sizeof(uint16_t) : sizeof(float)));
+    add(&sum, streamed ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
+  }
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
   add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
   add(&sum, 3 * rows + test_rows, padded * sizeof(double));
@@ -68,7 +70,8 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
 static uint64_t card_bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
                                const sht_kernel_options *options, const sht__feature_map *map) {
   const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
-  return sht__card_is_asked(options) ? sht__card_bytes(n, test != NULL ? test->count : 0, map->width, columns) : 0;
+  return sht__card_is_asked(options) ? sht__card_bytes(n, test != NULL ? test->count : 0, map, train->images, columns)
+                                     : 0;
 }
 
 uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges) {

@@ -78,11 +78,8 @@ static sht_status choose(const char *spec, const sht_split *train, bool make, ui
   if (filters == 0 || filters > FILTERS_MAX) {
     return SHT_FAIL(error, SHT_CONFIG, "--features %s: the number of filters must be 1 to %d", spec, FILTERS_MAX);
   }
-  if (make) {
-    return sht__randconv_open(train, filters, seed, out, error);
-  }
-  sht__randconv_describe(train, filters, out);
-  return SHT_OK;
+  return make ? sht__randconv_open(train, filters, seed, out, error)
+              : sht__randconv_describe(train, filters, out, error);
 }
 
 sht_status sht__features_open(const char *spec, const sht_split *train, uint64_t seed, sht__feature_map *out,

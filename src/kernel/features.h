@@ -47,7 +47,7 @@ sht_status sht__gabor_open(const sht_split *split, sht__feature_map *out, sht_er
 // One layer of random filters after Coates and Ng (2012): see randconv.c.
 sht_status sht__randconv_open(const sht_split *train, uint64_t filters, uint64_t seed, sht__feature_map *out,
                               sht_error *error);
-void sht__randconv_describe(const sht_split *train, uint64_t filters, sht__feature_map *out);
+sht_status sht__randconv_describe(const sht_split *train, uint64_t filters, sht__feature_map *out, sht_error *error);
 
 // Levels of examples first .. first+count-1, count <= 32, in [0,1] side by side: out: [H * W * C][32]; places of
 // missing examples are zero.

@@ -19,7 +19,7 @@ static sht_status open_shared(sht__problem *problem, const sht__tiles *tiles, sh
 
 sht_status sht__kept_open(sht__problem *problem, const sht__tiles *tiles, sht__kept_products *out, sht_error *error) {
   *out = (sht__kept_products){0};
-  if (!problem->gram.streamed || problem->options->ridge_count == 1) {
+  if (!problem->gram.streamed || problem->options->ridge_count == 1 || problem->gram.card != NULL) {
     return SHT_OK;
   }
   if (problem->options->folder != NULL) {

@@ -1,5 +1,5 @@
 // Where the inner products of streamed features are kept, so that all ridges of a path, and all attempts with a jitter,
-// share one sum: in files when there is a folder for progress, else for a path in memory.
+// share one sum: in files when there is a folder for progress, else for a path in memory. A card keeps them itself.
 #ifndef SHT_KERNEL_KEPT_H
 #define SHT_KERNEL_KEPT_H
 

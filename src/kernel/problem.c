@@ -97,7 +97,7 @@ sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel
                     "features %s are streamed, which goes with the linear kernel alone; use --kernel linear",
                     options->features);
   }
-  return sht__card_check_options(options, &map, error);
+  return sht__card_check_options(options, error);
 }
 
 sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_kernel_options *options,

@@ -16,30 +16,22 @@
 // Positions are gathered a row at a time, for 32 images; 32 filters then go along the row. The windows' bounds cut
 // either side into five segments, of which window i covers segments i to i + 2: responses are summed over segments
 // first.
+#include "kernel/randconv.h"
+
 #include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "dense/bf16.h"
 #include "dense/small.h"
-#include "kernel/features.h"
 
-enum { PATCH = 6, WINDOWS = 3, PLACES = WINDOWS * WINDOWS, SIGNS = 2, FEATURES_A_FILTER = SIGNS * PLACES };
-enum { SEGMENTS = 5, WINDOW_SEGMENTS = 3, SHIFTS = 2, BLOCK_FILTERS = 256 };
+enum { PATCH = SHT__RANDCONV_PATCH, WINDOWS = SHT__RANDCONV_WINDOWS, SEGMENTS = SHT__RANDCONV_SEGMENTS };
+enum { PLACES = WINDOWS * WINDOWS, SIGNS = 2, FEATURES_A_FILTER = SHT__RANDCONV_FEATURES };
+enum { WINDOW_SEGMENTS = 3, SHIFTS = SHT__RANDCONV_SHIFTS, BLOCK_FILTERS = 256 };
 enum { GROUPS = BLOCK_FILTERS / SHT_LANES, STATISTICS_PATCHES = 20000, DRAWS_MAX = 1000 };
 
-static const float THRESHOLD = 1;
-static const double CONTRAST = 10.0 / (255 * 255), WHITENING = 0.1, FLAT = 1e-3;
-
-typedef struct randconv {
-  const sht__block_kernels *kernels;
-  uint64_t filters, taps;  // N; 36 C
-  uint64_t depth;          // taps + 2
-  uint32_t positions[2];   // H - 5, W - 5
-  uint32_t window[2], stride[2];
-  uint32_t
-      *bank;  // [ceil(N / 32)][depth / 2][32] in pairs: g / |w(p)|, then -<g, m> / |w(p)|; missing filters are zero
-} randconv;
+static const float THRESHOLD = SHT__RANDCONV_THRESHOLD;
+static const double CONTRAST = SHT__RANDCONV_CONTRAST, WHITENING = 0.1, FLAT = 1e-3;
 
 static uint64_t levels_size(const sht_split *split) {
   return (uint64_t)split->height * split->width * split->channels * SHT_LANES;
@@ -50,7 +42,12 @@ enum { SUMS = SEGMENTS * SEGMENTS * SIGNS * SHT_BLOCK };
 
 static uint64_t depth_of(uint64_t taps) { return taps + SHIFTS; }
 
-void sht__randconv_describe(const sht_split *train, uint64_t filters, sht__feature_map *out) {
+sht_status sht__randconv_describe(const sht_split *train, uint64_t filters, sht__feature_map *out, sht_error *error) {
+  *out = (sht__feature_map){0};
+  if (train->height < PATCH + WINDOWS || train->width < PATCH + WINDOWS) {
+    return SHT_FAIL(error, SHT_CONFIG, "--features randconv: images of %ux%u are too small, expected at least %dx%d",
+                    train->height, train->width, PATCH + WINDOWS, PATCH + WINDOWS);
+  }
   double positions = (double)(train->height - PATCH + 1) * (double)(train->width - PATCH + 1);
   uint64_t taps = (uint64_t)PATCH * PATCH * train->channels;
   *out = (sht__feature_map){
@@ -61,6 +58,7 @@ void sht__randconv_describe(const sht_split *train, uint64_t filters, sht__featu
       .scratch = levels_size(train) + depth_of(taps) * SHT_LANES +
                  (train->width - PATCH + 1) * depth_of(taps) / 2 * SHT_LANES + (uint64_t)GROUPS * SUMS,
   };
+  return SHT_OK;
 }
 
 // n(p) of patch number `index`: out: [taps]. Flat patches are drawn again.
@@ -120,7 +118,7 @@ static void measure_patches(const sht_split *train, sht_rng rng, uint64_t patche
 }
 
 // Filter `f` into column f mod 32 of `filters`; zeros when nothing is left of its patch.
-static void make_filter(const randconv *r, uint64_t f, whitening *w) {
+static void make_filter(const sht__randconv *r, uint64_t f, whitening *w) {
   float *to = w->filters + f % SHT_LANES;
   double square = 0, shift = 0;
   for (uint64_t t = 0; t < r->taps; t++) {
@@ -144,7 +142,7 @@ static void make_filter(const randconv *r, uint64_t f, whitening *w) {
   }
 }
 
-static void make_group(randconv *r, const sht_split *train, sht_rng rng, uint64_t group, whitening *w) {
+static void make_group(sht__randconv *r, const sht_split *train, sht_rng rng, uint64_t group, whitening *w) {
   const uint64_t first = group * SHT_LANES;
   memset(w->filters, 0, r->depth * SHT_LANES * sizeof *w->filters);
   for (uint64_t f = first; f < first + SHT_LANES && f < r->filters; f++) {
@@ -162,7 +160,7 @@ static sht_status open_whitening(uint64_t taps, whitening *w, sht_error *error) 
   return SHT_ALLOC(&w->factor, taps * taps, "whitening of patches", error);
 }
 
-static sht_status make_bank(randconv *r, const sht_split *train, uint64_t seed, sht_error *error) {
+static sht_status make_bank(sht__randconv *r, const sht_split *train, uint64_t seed, sht_error *error) {
   const sht_rng rng = sht_rng_make(seed, SHT_PURPOSE_WEIGHTS);
   whitening w = {0};
   sht_status status = open_whitening(r->taps, &w, error);
@@ -181,7 +179,7 @@ static sht_status make_bank(randconv *r, const sht_split *train, uint64_t seed, 
 }
 
 // Which of the five segments of a side a position lies in; SEGMENTS: in none, behind the last window.
-static uint32_t segment_of(const randconv *r, int side, uint32_t position) {
+static uint32_t segment_of(const sht__randconv *r, int side, uint32_t position) {
   uint32_t segment = 0;
   for (uint32_t w = 0; w < WINDOWS; w++) {
     segment += w > 0 && position >= w * r->stride[side] ? 1 : 0;
@@ -201,7 +199,7 @@ typedef struct buffers {
 } buffers;
 
 // n of the 6 x 6 x C levels at (y, x) of 32 images, and under it ones for each of the `count` that are there.
-static void gather(const randconv *r, const sht_split *split, uint32_t y, uint32_t x, const buffers *b) {
+static void gather(const sht__randconv *r, const sht_split *split, uint32_t y, uint32_t x, const buffers *b) {
   const uint64_t run = (uint64_t)PATCH * split->channels * SHT_LANES;
   for (uint64_t row = 0; row < PATCH; row++) {
     memcpy(b->panel + row * run, b->levels + ((y + row) * split->width + x) * split->channels * SHT_LANES,
@@ -215,7 +213,7 @@ static void gather(const randconv *r, const sht_split *split, uint32_t y, uint32
 }
 
 // Responses at a row of positions, through the thresholds, into the sums of their segments.
-static void add_row(const randconv *r, const sht_split *split, uint32_t y, const buffers *b) {
+static void add_row(const sht__randconv *r, const sht_split *split, uint32_t y, const buffers *b) {
   const uint64_t panel = r->depth / 2 * SHT_LANES;
   const uint32_t row = segment_of(r, 0, y);
   if (row == SEGMENTS) {
@@ -252,7 +250,7 @@ static void write_window(float share, const float *sums, uint64_t row, uint64_t 
 }
 
 // From [group][segment][sign][filter][image] to features [filter][sign][window][image].
-static void write_features(const randconv *r, uint64_t filters, const float *sums, float *panel) {
+static void write_features(const sht__randconv *r, uint64_t filters, const float *sums, float *panel) {
   const float share = 1.0F / (float)(r->window[0] * r->window[1]);
   for (uint64_t f = 0; f < filters; f++) {
     for (uint64_t s = 0; s < SIGNS; s++) {
@@ -266,7 +264,7 @@ static void write_features(const randconv *r, uint64_t filters, const float *sum
 
 static void fill(const sht__feature_map *map, const sht_split *split, uint64_t block, uint64_t first, uint64_t count,
                  float *panel, float *scratch) {
-  const randconv *r = map->state;
+  const sht__randconv *r = map->state;
   uint64_t first_filter = block * BLOCK_FILTERS;
   uint64_t filters = r->filters - first_filter < BLOCK_FILTERS ? r->filters - first_filter : BLOCK_FILTERS;
   buffers b = {.levels = scratch, .count = count, .first = first_filter / SHT_LANES};
@@ -283,14 +281,14 @@ static void fill(const sht__feature_map *map, const sht_split *split, uint64_t b
 }
 
 static void close_randconv(sht__feature_map *map) {
-  randconv *r = map->state;
+  sht__randconv *r = map->state;
   if (r != NULL) {
     sht_free(r->bank);
   }
   sht_free(r);
 }
 
-static void set_windows(randconv *r, int side, uint32_t positions) {
+static void set_windows(sht__randconv *r, int side, uint32_t positions) {
   r->positions[side] = positions;
   r->window[side] = (5 * positions + 8) / 9;
   r->stride[side] = (positions - r->window[side]) / (WINDOWS - 1);
@@ -298,15 +296,10 @@ static void set_windows(randconv *r, int side, uint32_t positions) {
 
 sht_status sht__randconv_open(const sht_split *train, uint64_t filters, uint64_t seed, sht__feature_map *out,
                               sht_error *error) {
-  *out = (sht__feature_map){0};
-  if (train->height < PATCH + WINDOWS || train->width < PATCH + WINDOWS) {
-    return SHT_FAIL(error, SHT_CONFIG, "--features randconv: images of %ux%u are too small, expected at least %dx%d",
-                    train->height, train->width, PATCH + WINDOWS, PATCH + WINDOWS);
-  }
-  sht__randconv_describe(train, filters, out);
+  SHT_TRY(sht__randconv_describe(train, filters, out, error));
   out->fill = fill;
   out->close = close_randconv;
-  randconv *r = NULL;
+  sht__randconv *r = NULL;
   SHT_TRY(SHT_ALLOC(&r, 1, "random convolutions", error));
   out->state = r;
   r->kernels = sht__block_choose();

@@ -17,6 +17,10 @@ struct matrix {
   }
 };
 
+double value_of(double x) { return x; }
+double value_of(float x) { return x; }
+double value_of(uint16_t bf16) { return __uint_as_float(static_cast<unsigned>(bf16) << 16); }
+
 // Sums of a column of op(a) op(b), along the columns of a as it is stored; the last product comes first, since cuBLAS
 // too has another order than the processor's code.
 template <typename T>
@@ -25,14 +29,15 @@ void sum_column(int64_t m, int64_t k, matrix<const T> a, matrix<const T> b, int6
   for (int64_t outer = 0; outer < (a.turned ? m : k); outer++) {
     for (int64_t inner = 0; inner < (a.turned ? k : m); inner++) {
       const int64_t i = a.turned ? outer : inner, l = k - 1 - (a.turned ? inner : outer);
-      sums[static_cast<size_t>(i)] += a(i, l) * static_cast<double>(b(l, j));
+      sums[static_cast<size_t>(i)] += value_of(a(i, l)) * value_of(b(l, j));
     }
   }
 }
 
 // c [m x n] = alpha op(a) op(b) + beta c; beta 0: c is not read, as cuBLAS promises.
-template <typename T>
-void multiply(int64_t m, int64_t n, int64_t k, T alpha, matrix<const T> a, matrix<const T> b, T beta, matrix<T> c) {
+template <typename From, typename T>
+void multiply(int64_t m, int64_t n, int64_t k, T alpha, matrix<const From> a, matrix<const From> b, T beta,
+              matrix<T> c) {
   std::vector<double> sums(static_cast<size_t>(m));
   for (int64_t j = 0; j < n; j++) {
     sum_column(m, k, a, b, j, sums);
@@ -95,15 +100,45 @@ const char *cublasGetStatusString(cublasStatus_t) { return "error"; }
 cublasStatus_t cublasDgemm_v2_64(cublasHandle_t, cublasOperation_t form_a, cublasOperation_t form_b, int64_t m,
                                  int64_t n, int64_t k, const double *alpha, const double *a, int64_t lda,
                                  const double *b, int64_t ldb, const double *beta, double *c, int64_t ldc) {
-  multiply<double>(m, n, k, *alpha, {a, lda, is_turned(form_a)}, {b, ldb, is_turned(form_b)}, *beta, {c, ldc, false});
+  multiply<double, double>(m, n, k, *alpha, {a, lda, is_turned(form_a)}, {b, ldb, is_turned(form_b)}, *beta,
+                           {c, ldc, false});
   return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasSgemm_v2_64(cublasHandle_t, cublasOperation_t form_a, cublasOperation_t form_b, int64_t m,
                                  int64_t n, int64_t k, const float *alpha, const float *a, int64_t lda, const float *b,
                                  int64_t ldb, const float *beta, float *c, int64_t ldc) {
-  multiply<float>(m, n, k, *alpha, {a, lda, is_turned(form_a)}, {b, ldb, is_turned(form_b)}, *beta, {c, ldc, false});
+  multiply<float, float>(m, n, k, *alpha, {a, lda, is_turned(form_a)}, {b, ldb, is_turned(form_b)}, *beta,
+                         {c, ldc, false});
   return CUBLAS_STATUS_SUCCESS;
+}
+
+// Factors in bf16, sums in fp32: no other form is asked for.
+cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t form_a, cublasOperation_t form_b, int64_t m, int64_t n,
+                               int64_t k, const void *alpha, const void *a, cudaDataType type_a, int64_t lda,
+                               const void *b, cudaDataType type_b, int64_t ldb, const void *beta, void *c,
+                               cudaDataType type_c, int64_t ldc, cublasComputeType_t sums, cublasGemmAlgo_t) {
+  if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_32F || sums != CUBLAS_COMPUTE_32F) {
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
+  multiply<uint16_t, float>(m, n, k, *static_cast<const float *>(alpha),
+                            {static_cast<const uint16_t *>(a), lda, is_turned(form_a)},
+                            {static_cast<const uint16_t *>(b), ldb, is_turned(form_b)},
+                            *static_cast<const float *>(beta), {static_cast<float *>(c), ldc, false});
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+// c [m x n] = alpha op(a); beta is 0.
+cublasStatus_t cublasSgeam_64(cublasHandle_t, cublasOperation_t form, cublasOperation_t, int64_t m, int64_t n,
+                              const float *alpha, const float *a, int64_t lda, const float *beta, const float *,
+                              int64_t, float *c, int64_t ldc) {
+  const matrix<const float> from{a, lda, is_turned(form)};
+  for (int64_t j = 0; j < n; j++) {
+    for (int64_t i = 0; i < m; i++) {
+      c[j * ldc + i] = *alpha * from(i, j);
+    }
+  }
+  return *beta == 0 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 cublasStatus_t cublasDtrsm_v2_64(cublasHandle_t, cublasSideMode_t side, cublasFillMode_t fill, cublasOperation_t form,

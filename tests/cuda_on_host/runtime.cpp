@@ -1,5 +1,6 @@
 // CUDA's runtime on the processor, as far as the engine uses it: memory, streams that run at once, captured graphs, and
 // fibers for the threads of a block. See engine/cuda/launch.cuh beside this.
+#include <malloc.h>
 #include <ucontext.h>
 #include <csetjmp>
 
@@ -171,6 +172,7 @@ namespace {
 
 typedef std::vector<std::function<void()>> list;
 list *captured;  // NULL: nothing is captured
+size_t taken;    // bytes of the card's memory
 
 }  // namespace
 
@@ -208,8 +210,11 @@ cudaError_t cudaDeviceSynchronize(void) { return cudaSuccess; }
 cudaError_t cudaGetLastError(void) { return cudaSuccess; }
 const char *cudaGetErrorName(cudaError_t) { return "error"; }
 const char *cudaGetErrorString(cudaError_t) { return "error"; }
+// ON_HOST_BYTES: the memory of the card.
 cudaError_t cudaMemGetInfo(size_t *left, size_t *all) {
-  *left = *all = size_t{1} << 40;
+  const char *limit = std::getenv("ON_HOST_BYTES");
+  *all = limit != nullptr ? std::strtoull(limit, nullptr, 10) : size_t{1} << 40;
+  *left = *all > on_host::taken ? *all - on_host::taken : 0;
   return cudaSuccess;
 }
 
@@ -220,9 +225,11 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
     return cudaErrorMemoryAllocation;
   }
   std::memset(*out, 255, bytes);
+  on_host::taken += malloc_usable_size(*out);
   return cudaSuccess;
 }
 cudaError_t cudaFree(void *block) {
+  on_host::taken -= malloc_usable_size(block);
   std::free(block);
   return cudaSuccess;
 }

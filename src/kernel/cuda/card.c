@@ -55,14 +55,9 @@ static sht_status find(sht_kernel_card *out, sht_error *error) {
   return SHT_OK;
 }
 
-#define TAKE(pointer, count, what) \
-  SHT_TRY(cuda_memory_take(&s->memory, (void **)(pointer), (count) * sizeof **(pointer), what, error))
-
-static sht_status take_side(card_state *s, const sht__side *side, card_side *out, sht_error *error) {
-  out->n = side->n;
-  TAKE(&out->features, side->n * s->width, "features");
-  TAKE(&out->squares, side->n, "squared lengths");
-  return SHT_OK;
+static sht_status take_side(card_state *s, card_side *side, sht_error *error) {
+  SHT_TRY(CARD_TAKE(s, &side->features, side->n * s->width, "features"));
+  return CARD_TAKE(s, &side->squares, side->n, "squared lengths");
 }
 
 // A panel of 32 examples after the other: the copies of one wait for the kernel of the one before.
@@ -80,20 +75,34 @@ static sht_status copy_side(card_state *s, const sht__side *side, const card_sid
                    error);
 }
 
-static sht_status take_memory(card_state *s, const sht__side *test, uint64_t columns, sht_error *error) {
-  const uint64_t longest = test != NULL && test->n > s->n ? test->n : s->n;
-  TAKE(&s->factor, s->n * s->n, "kernel matrix");
-  TAKE(&s->leading, s->leading_columns * s->n, "leading columns of the factor");
-  TAKE(&s->stripe, SHT__CARD_BLOCK * longest, "columns of the kernel matrix");
-  TAKE(&s->v, columns * s->n, "right-hand sides");
-  TAKE(&s->out, columns * longest, "products");
-  TAKE(&s->x, s->n * SHT_LANES, "right-hand sides");
-  TAKE(&s->y, s->n * SHT_LANES, "right-hand sides");
-  TAKE(&s->diagonal, s->n, "diagonal of the kernel matrix");
-  TAKE(&s->panel, s->width * SHT_LANES, "features on their way");
-  TAKE(&s->pivots, 1, "pivots");
-  SHT_TRY(take_side(s, &s->gram->train, &s->train, error));
-  return test != NULL ? take_side(s, test, &s->test, error) : SHT_OK;
+// What every problem needs.
+static sht_status take_memory(card_state *s, uint64_t columns, sht_error *error) {
+  const uint64_t longest = s->test.n > s->n ? s->test.n : s->n;
+  SHT_TRY(CARD_TAKE(s, &s->factor, s->n * s->n, "kernel matrix"));
+  SHT_TRY(CARD_TAKE(s, &s->v, columns * s->n, "right-hand sides"));
+  SHT_TRY(CARD_TAKE(s, &s->out, columns * longest, "products"));
+  SHT_TRY(CARD_TAKE(s, &s->x, s->n * SHT_LANES, "right-hand sides"));
+  SHT_TRY(CARD_TAKE(s, &s->y, s->n * SHT_LANES, "right-hand sides"));
+  SHT_TRY(CARD_TAKE(s, &s->diagonal, s->n, "diagonal of the kernel matrix"));
+  return CARD_TAKE(s, &s->pivots, 1, "pivots");
+}
+
+// Stored features, and what K is made with.
+static sht_status open_stored(card_state *s, const sht__side *test, sht_error *error) {
+  const uint64_t longest = s->test.n > s->n ? s->test.n : s->n;
+  s->function = function_of(&s->gram->function);
+  s->width = s->gram->train.panels.width;
+  s->leading_columns = card_block_from(0, s->n);
+  SHT_TRY(CARD_TAKE(s, &s->leading, s->leading_columns * s->n, "leading columns of the factor"));
+  SHT_TRY(CARD_TAKE(s, &s->stripe, SHT__CARD_BLOCK * longest, "columns of the kernel matrix"));
+  SHT_TRY(CARD_TAKE(s, &s->panel, s->width * SHT_LANES, "features on their way"));
+  SHT_TRY(take_side(s, &s->train, error));
+  SHT_TRY(copy_side(s, &s->gram->train, &s->train, error));
+  if (test == NULL) {
+    return SHT_OK;
+  }
+  SHT_TRY(take_side(s, &s->test, error));
+  return copy_side(s, test, &s->test, error);
 }
 
 // Products in fp32 are exact products: TF32 is not asked for.
@@ -110,17 +119,17 @@ static sht_status open_state(const sht__gram *gram, const sht__side *test, uint6
   card_state *s = NULL;
   SHT_TRY(SHT_ALLOC(&s, 1, "a card's problem", error));
   *state = s;
-  *s = (card_state){.gram = gram, .function = function_of(&gram->function), .n = gram->train.n};
-  s->width = gram->train.panels.width;
-  s->leading_columns = card_block_from(0, s->n);
+  *s = (card_state){.gram = gram, .n = gram->train.n};
+  s->train.n = s->n;
+  s->test.n = test != NULL ? test->n : 0;
   SHT_TRY(start(s, error));
-  SHT_TRY(take_memory(s, test, columns, error));
-  SHT_TRY(copy_side(s, &gram->train, &s->train, error));
-  return test != NULL ? copy_side(s, test, &s->test, error) : SHT_OK;
+  SHT_TRY(take_memory(s, columns, error));
+  return gram->streamed ? card_open_convolutions(s, test, columns, error) : open_stored(s, test, error);
 }
 
 static void close_state(void *state) {
   card_state *s = state;
+  card_close_convolutions(s);
   cuda_memory_close(&s->memory);
   if (s->cublas != NULL) {
     (void)cublasDestroy(s->cublas);
@@ -136,6 +145,7 @@ const sht__card_functions sht_kernel_card_cuda = {
     .find = find,
     .open = open_state,
     .close = close_state,
+    .accumulate = card_accumulate,
     .fill = card_fill,
     .factor = card_factorize,
     .solve = card_solve,

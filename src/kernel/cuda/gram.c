@@ -99,6 +99,9 @@ sht_status card_fill(void *state, double shift, const float *diagonal, float flo
                      sht_error *error) {
   const card_state *s = state;
   *result = (sht__cholesky_result){.smallest_pivot = 1};
+  if (s->gram->streamed) {
+    return card_fill_streamed(s, shift, result, error);
+  }
   SHT_TRY(make_stripe(s, &s->train, 0, 0, s->leading_columns, s->leading, error));
   SHT_TRY(factor_leading(s, shift, diagonal, floor, result, error));
   if (!result->complete) {
@@ -136,6 +139,9 @@ sht_status card_multiply(void *state, bool test, const double *v, double *out, u
   const card_side *side = test ? &s->test : &s->train;
   const char *phase = test ? "prediction" : "solution";
   const uint64_t bytes = columns * side->n * sizeof *out;
+  if (s->gram->streamed) {
+    return card_multiply_streamed(s, test, v, out, columns, error);
+  }
   SHT_TRY(cuda_copy(s->stream, s->v, v, columns * s->n * sizeof *v, cudaMemcpyHostToDevice, phase, error));
   SHT_TRY(cuda_check(cudaMemsetAsync(s->out, 0, bytes, s->stream), phase, error));
   for (uint64_t first = 0; first < s->n; first += SHT__CARD_BLOCK) {

@@ -70,6 +70,13 @@ __global__ void round_down(double *from, uint64_t from_ld, uint64_t rows, double
   }
 }
 
+__global__ void shift_diagonal(float *a, uint64_t n, double shift) {
+  const uint64_t row = static_cast<uint64_t>(blockIdx.x) * THREADS + threadIdx.x;
+  if (row < n) {
+    a[row * (n + 1)] = static_cast<float>(a[row * (n + 1)] + shift);
+  }
+}
+
 // A pivot, by one thread: false when it failed. *pivot becomes its root.
 __device__ inline bool take_pivot(double *pivot, float diagonal, float floor, float *smallest) {
   const float quotient = static_cast<float>(*pivot / diagonal);
@@ -134,6 +141,10 @@ void card_run_function(const card_function *function, double *products, uint64_t
 void card_run_round(double *from, uint64_t from_ld, uint64_t rows, uint64_t columns, double shift, float *to,
                     uint64_t to_ld, cudaStream_t stream) {
   launch(round_down, blocks(rows, columns), THREADS, stream, from, from_ld, rows, shift, to, to_ld);
+}
+
+void card_run_shift(float *a, uint64_t n, double shift, cudaStream_t stream) {
+  launch(shift_diagonal, blocks(n, 1), THREADS, stream, a, n, shift);
 }
 
 void card_run_factor(float *block, uint64_t ld, uint32_t count, uint64_t first, const float *diagonal, float floor,

@@ -5,13 +5,14 @@
 #define SHT_KERNEL_CUDA_KERNELS_H
 
 #include <cuda_runtime_api.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum { CARD_LANES = 32, CARD_LEAF = 64 };
+enum { CARD_LANES = 32, CARD_LEAF = 64, CARD_SEGMENTS = 5, CARD_WINDOWS = 3, CARD_VECTOR = 8 };
 
 // k(x, z) out of p = <x, z>: p; (factor p + offset)^degree; exp(factor d^2); exp(factor d), d = |x - z|.
 typedef enum card_form { CARD_LINEAR, CARD_POWER, CARD_OF_SQUARE, CARD_OF_DISTANCE } card_form;
@@ -27,6 +28,18 @@ typedef struct card_pivots {
   uint64_t failed_row;  // whose pivot was not above the floor; UINT64_MAX: none
   float smallest;       // pivot, relative to the diagonal
 } card_pivots;
+
+// The layer of random convolutions (kernel/randconv.c), in positions of a patch.
+typedef struct card_layer {
+  uint32_t row, run;                      // levels of a row of an image, and of a patch
+  uint32_t image, step;                   // levels of an image, and from a position to the next in its row: C
+  uint32_t places[2];                     // positions: rows, columns
+  uint32_t bounds[2][CARD_SEGMENTS + 1];  // of the segments of a side, in order
+  uint32_t taps, ones, depth;             // values of a patch, ones under them, with zeros to whole vectors
+  float contrast, threshold, share;       // share: of a position in the mean over a window
+  float whole;                            // what a pixel is divided by
+  bool words;                             // pixels are int16_t, else uint8_t
+} card_layer;
 
 // to [examples][width] <- a panel [width][32] of features, the first `examples` of its 32.
 void card_run_unpack(const float *panel, uint64_t width, uint32_t examples, double *to, cudaStream_t stream);
@@ -44,6 +57,20 @@ void card_run_round(double *from, uint64_t from_ld, uint64_t rows, uint64_t colu
 // nothing after a failure.
 void card_run_factor(float *block, uint64_t ld, uint32_t count, uint64_t first, const float *diagonal, float floor,
                      card_pivots *pivots, cudaStream_t stream);
+
+// a's diagonal += shift; a: [n][n].
+void card_run_shift(float *a, uint64_t n, double shift, cudaStream_t stream);
+
+// to [images][places][depth] <- the patches of images, made free of their mean and variance, in bf16.
+void card_run_patches(const card_layer *layer, const void *pixels, uint64_t images, uint16_t *to, cudaStream_t stream);
+
+// to [images][2 signs][3][3 windows][filters] <- the means of responses [images][places][filters] through the
+// thresholds, in bf16.
+void card_run_pool(const card_layer *layer, const float *responses, uint64_t images, uint32_t filters, uint16_t *to,
+                   cudaStream_t stream);
+
+// to [count] <- from [count] in bf16.
+void card_run_widen(const uint16_t *from, uint64_t count, double *to, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

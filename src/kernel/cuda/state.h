@@ -1,4 +1,5 @@
-// A kernel problem on a card: what is in its memory, and the parts of the work (gram.c, factor.c; card.c is the seam).
+// A kernel problem on a card: what is in its memory, and the parts of the work (gram.c, factor.c; for streamed features
+// convolutions.c and stream.c; card.c is the seam).
 //
 // Matrices have their columns one after another, as cuBLAS wants them: [columns][rows] in these comments.
 #ifndef SHT_KERNEL_CUDA_STATE_H
@@ -14,7 +15,23 @@ typedef struct card_side {
   uint64_t n;
   double *features;  // [n][width]
   double *squares;   // [n] |x|^2
+  void *pixels;      // streamed features: [n][H][W][C]
 } card_side;
+
+// Streamed features: blocks of random filters, and what their features are made with. In bf16 but where types say more.
+typedef struct card_convolutions {
+  sht__card_blocks blocks;
+  card_layer layer;
+  uint16_t *bank;      // [all filters][depth]
+  uint16_t *patches;   // [images][places][depth]
+  float *responses;    // [images][places][filters]
+  uint16_t *features;  // [longest side][width] of the block at hand
+  uint16_t **kept;     // [count] of the training examples [n][width]; NULL: made for every product
+  bool *made;          // [count] whether `kept` holds them
+  double *wide;        // [SHT__CARD_WIDE][width]
+  double *sums;        // [columns][width] F^T v
+  float *corners;      // [ceil(n / SHT__CARD_BLOCK)][SHT__CARD_BLOCK][SHT__CARD_BLOCK] of K, along its diagonal
+} card_convolutions;
 
 typedef struct card_state {
   const sht__gram *gram;
@@ -24,8 +41,9 @@ typedef struct card_state {
   cublasHandle_t cublas;
   card_function function;
   card_side train, test;
-  uint64_t n, width, leading_columns;
-  float *factor;        // [n][n], the lower triangle
+  uint64_t n, width, leading_columns;  // of streamed features the last two are 0
+  card_convolutions convolutions;
+  float *factor;        // [n][n], the lower triangle; of streamed features K stays in the upper one
   double *leading;      // [leading_columns][n]: of the factor, as rounded to fp32
   double *stripe;       // [SHT__CARD_BLOCK][longest side]: columns of K at hand
   double *v, *out;      // [columns][n], [columns][longest side]
@@ -45,6 +63,9 @@ static inline uint64_t card_block_from(uint64_t first, uint64_t n) {
 
 // A sentence for an error of cuBLAS.
 sht_status card_check(cublasStatus_t code, const char *doing, sht_error *error);
+// *pointer <- zeros for `count` values of the card's memory: count and `what` as of SHT_ALLOC.
+#define CARD_TAKE(s, pointer, count, what) \
+  cuda_memory_take(&(s)->memory, (void **)(pointer), (count) * sizeof **(pointer), what, error)
 // Waits for what was launched; a sentence when it failed.
 sht_status card_wait(const card_state *s, const char *doing, sht_error *error);
 // Waits, and tells how far a phase is. Errors: SHT_STOPPED.
@@ -58,5 +79,17 @@ sht_status card_factorize(void *state, const float *diagonal, float floor, sht__
                           sht_error *error);
 sht_status card_solve(void *state, float *x, sht_error *error);
 sht_status card_product(void *state, float *x, float *y, sht_error *error);
+
+// Streamed features. test: NULL: none.
+sht_status card_open_convolutions(card_state *s, const sht__side *test, uint64_t columns, sht_error *error);
+void card_close_convolutions(card_state *s);
+uint64_t card_filters_of(const card_convolutions *c, uint64_t block);
+// *out <- [n][18 filters] of block `block` of the training or of the test examples, until the next call.
+sht_status card_make_features(const card_state *s, bool test, uint64_t block, const uint16_t **out, sht_error *error);
+sht_status card_accumulate(void *state, double *squares, sht_error *error);
+// As fill and multiply of sht__card_functions.
+sht_status card_fill_streamed(const card_state *s, double shift, sht__cholesky_result *result, sht_error *error);
+sht_status card_multiply_streamed(const card_state *s, bool test, const double *v, double *out, uint64_t columns,
+                                  sht_error *error);
 
 #endif
