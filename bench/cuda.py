@@ -5,12 +5,18 @@ every figure, so that what was measured stays when time runs out.
 
 In this order: doctor; the tests of layers, of small networks and of kernel machines; the rates of the networks in bf16,
 tf32 and fp32; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
-the reference, which take the processor longest. --sanitize and --kernels do something else instead: the tests under
+the reference, which take the processor longest. Something else instead do --sanitize and --kernels: the tests under
 compute-sanitizer, and the time of every kernel of some steps as Nsight Compute reads it.
+
+--machines solves kernel machines, one after the other, small ones first: errors beside the processor's and the paper's,
+times beside their targets, what the solves with the factor take. Each leaves its result in DIR/machines: the same
+command goes on with those that are missing, so that a call may end before all are done. --only NAME,... does some. The
+sets are looked for where `shatter` looks (SHATTER_DATA).
 
 The libraries of NVIDIA are looked for beside PyTorch and in /usr/local/cuda; see docs/cuda.md for how to get here.
 
 usage: bench/cuda.py --out DIR [--bundle DIR] [--python PYTHON] [--minutes 8] [--sanitize | --kernels]
+       bench/cuda.py --out DIR [--bundle DIR] [--minutes 8] --machines [--only NAME,...]
 """
 
 import argparse
@@ -28,6 +34,23 @@ MODELS = ["inception", "alexnet", "mlp-3x512", "mlp-1x512", "inception-nobn"]
 MODES = [("bf16", "graph_channels_last"), ("bf16", "channels_last"), ("tf32", "default"),
          ("bf16", "compile_graph_channels_last"), ("bf16", "compile_channels_last")]
 SANITIZERS = ["memcheck", "racecheck", "initcheck"]
+# Name, options, seconds that are the target, the processor's test errors and the paper's in percent, one a ridge; None:
+# not known. Those of the processor stand in docs/results.md and docs/kernels.md; the paper does not tell its ridge.
+MNIST, CIFAR = ["--data", "mnist"], ["--data", "cifar10"]
+MACHINES = [
+    ("mnist-pixels-10000", [*MNIST, "--sigma", "5", "--train-size", "10000"], None, [2.52], None),
+    ("mnist-gabor-10000", [*MNIST, "--features", "gabor", "--train-size", "10000"], None, [0.85], None),
+    ("cifar10-pixels-10000", [*CIFAR, "--gamma", "0.008", "--train-size", "10000"], None, [53.30], None),
+    ("cifar10-randconv-500",
+     [*CIFAR, "--features", "randconv:500", "--train-size", "4000", "--ridge", "0,1,10,100"], None,
+     [53.88, 37.54, 35.69, 40.04], None),
+    ("mnist-pixels", [*MNIST, "--sigma", "5"], 10, [1.22], [1.2]),
+    ("mnist-gabor", [*MNIST, "--features", "gabor", "--tolerance", "1e-8"], None, None, [0.6]),
+    ("cifar10-pixels", [*CIFAR, "--gamma", "0.006"], None, None, [46]),
+    ("cifar10-randconv-8000", [*CIFAR, "--features", "randconv:8000", "--ridge", "0,10,100,1000"], None, None, None),
+    ("cifar10-randconv-32000", [*CIFAR, "--features", "randconv:32000", "--ridge", "0,100,1000,10000"], 300, None,
+     [17, 15, 15, 15]),
+]
 
 
 class Kit:
@@ -36,7 +59,7 @@ class Kit:
         self.out = Path(args.out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.end = time.monotonic() + 60 * args.minutes
-        self.record = {"shatter": [], "opponent": [], "tests": [], "left_out": []}
+        self.record = {"shatter": [], "opponent": [], "tests": [], "machines": [], "left_out": []}
         self.env = {**os.environ, "LD_LIBRARY_PATH": ":".join(library_folders(args.python))}
         bundle = Path(args.bundle)
         self.program = bundle / "shatter"
@@ -48,9 +71,10 @@ class Kit:
         return self.end - time.monotonic()
 
     def save(self):
-        (self.out / "rates.json").write_text(json.dumps(self.record, indent=1))
+        name = "machines.json" if self.args.machines else "rates.json"
+        (self.out / name).write_text(json.dumps(self.record, indent=1))
 
-    def run(self, name, command, limit, env=None):
+    def run(self, name, command, limit, env=None, good=(0,)):
         """Runs it with its output in a file of that name; the text, or None when it failed or time ran out."""
         limit = min(limit, self.left())
         if limit < 5:
@@ -74,7 +98,7 @@ class Kit:
               flush=True)
         if code != 0:
             print("   " + " ".join(log.read_text(errors="replace").split())[-300:], flush=True)
-        return text if code == 0 else None
+        return text if code in good else None
 
 
 def library_folders(python):
@@ -86,13 +110,13 @@ def library_folders(python):
     return folders + [f for f in os.environ.get("LD_LIBRARY_PATH", "").split(":") if f]
 
 
-def check(kit):
+def check(kit, subject):
     text = kit.run("doctor", [kit.program, "doctor", "--store", kit.out / "store", "--json"], 60)
     if text is None:  # exit 1 where the cpu engine is not carried; the answer is in the file all the same
         text = (kit.out / "doctor.txt").read_text()
     for row in json.loads(text[text.index("{"):text.rindex("}") + 1])["findings"]:
-        if row["subject"] == "cuda":
-            kit.record["cuda"] = row
+        if row["subject"] == subject:
+            kit.record[subject] = row
             print(f"   {row['verdict']}: {row['text']}", flush=True)
             return row["verdict"] == "good"
     return False
@@ -166,6 +190,48 @@ def kernels(kit):
                  "--force"], 150, {"SHATTER_CUDA_GRAPH": "0"})
 
 
+def solve(kit, name, options, limit):
+    """The result of a machine; None when time ran out or it failed. Exit code 1, not solved, is a result too."""
+    file = kit.out / "machines" / f"{name}.json"
+    if not file.exists():
+        text = kit.run(f"machine_{name}", [kit.program, "kernel", "--device", "cuda", *options, "--spectrum", "0",
+                                           "--quiet", "--json"], limit, good=(0, 1))
+        if text is None or not text.strip().startswith("{"):
+            return None
+        file.write_text(text)
+    return json.loads(file.read_text())
+
+
+def show_machine(name, result, target, processor, paper):
+    phases = {}
+    for row in result.get("solutions", [result]):
+        for phase in row["phases"]:
+            phases[phase["phase"]] = phases.get(phase["phase"], 0) + phase["seconds"]
+    beside = f" (target: under {target})" if target else ""
+    print(f"\n{name}: {result['seconds']:.1f} s{beside}; " + ", ".join(
+        f"{phase} {seconds:.2f}" for phase, seconds in [("features", result["feature_seconds"]), *phases.items()]))
+    for i, row in enumerate(result.get("solutions", [result])):
+        errors = [f"{whose} {values[i]:.2f}" for whose, values in (("cpu", processor), ("paper", paper)) if values]
+        solve_ms = 1e3 * row["solve_seconds"] / max(row["solves"], 1)
+        print(f"   ridge {row['ridge']:<5g} error {100 * row['error']:.2f} % ({', '.join(errors) or 'none beside it'}), "
+              f"residual {row['residual']:.1e}{'' if row['converged'] else ' NOT SOLVED'}, jitter {row['jitter']:.1g}, "
+              f"{row['iterations']} products, {row['solves']} solves of {solve_ms:.1f} ms", flush=True)
+
+
+def machines(kit):
+    (kit.out / "machines").mkdir(exist_ok=True)
+    for name, options, target, processor, paper in MACHINES:
+        if not kit.args.only or name in kit.args.only.split(","):
+            result = solve(kit, name, options, 540)
+            if result is not None:
+                show_machine(name, result, target, processor, paper)
+                kit.record["machines"].append({"machine": name, "target_seconds": target, "cpu_errors": processor,
+                                               "paper_errors": paper, **result})
+            elif f"machine_{name}" not in kit.record["left_out"]:
+                kit.record["tests"].append({"test": f"machine_{name}", "passed": False})
+            kit.save()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for results")
@@ -174,10 +240,13 @@ def main():
     parser.add_argument("--minutes", type=float, default=8)
     parser.add_argument("--sanitize", action="store_true")
     parser.add_argument("--kernels", action="store_true")
+    parser.add_argument("--machines", action="store_true")
+    parser.add_argument("--only", help="machines, by name: " + ", ".join(name for name, *_ in MACHINES))
     kit = Kit(parser.parse_args())
-    if not check(kit):
-        sys.exit("the cuda engine does not start here: see above and doctor.txt")
-    (sanitize if kit.args.sanitize else kernels if kit.args.kernels else measure)(kit)
+    if not check(kit, "cuda-kernel" if kit.args.machines else "cuda"):
+        sys.exit("the plugin does not start here: see above and doctor.txt")
+    asked = [task for task in (sanitize, kernels, machines) if getattr(kit.args, task.__name__)]
+    (asked or [measure])[0](kit)
     failed = [t["test"] for t in kit.record["tests"] if not t["passed"]]
     print(f"\nfailed: {', '.join(failed) or 'none'}; left out for want of time: "
           f"{', '.join(kit.record['left_out']) or 'none'}; everything is in {kit.out}")

@@ -62,7 +62,7 @@ typedef struct sht_kernel_options {
   sht_cluster *cluster;       // ranks that solve it together, each making the same calls; all get the result, and the
                               // bits are those of one process. Without leave_one_out and folder. NULL: alone
   const char *device;    // "cpu", or "cuda": K, its factor and products with it on an NVIDIA card (docs/cuda.md), the
-                         // rest here. Without cluster, leave_one_out, folder and streamed features. NULL: "cpu"
+                         // rest here. Without cluster, leave_one_out and folder. NULL: "cpu"
   const sht_work *work;  // NULL: silent
 } sht_kernel_options;
 
@@ -113,6 +113,8 @@ typedef struct sht_kernel_solution {
   double jitter;            // added to the preconditioner's diagonal; 0: none was needed
   double smallest_pivot;    // of the factor, relative to the diagonal of K
   uint32_t iterations;      // products with K
+  uint32_t solves;          // with the factor, all right-hand sides at once
+  double solve_seconds;     // of them, a part of the phase "solution"; the rest is nearly all products with K
   double residual;          // the largest |y - (K + ridge I) a| / |y| over the outputs, in double
   double train_error;       // share of wrong classes; regression: root of the mean squared error over all outputs
   double test_error;        // NaN without test examples

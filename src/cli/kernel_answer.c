@@ -74,6 +74,8 @@ static sht_status add_solution(sht_json *json, const sht_kernel_task *task, cons
   sht_json_add_number(json, "norm", s->norms.solution);
   sht_json_add_number(json, "residual", s->residual);
   sht_json_add_count(json, "iterations", s->iterations);
+  sht_json_add_count(json, "solves", s->solves);
+  sht_json_add_number(json, "solve_seconds", s->solve_seconds);
   sht_json_add_number(json, "jitter", s->jitter);
   sht_json_add_number(json, "smallest_pivot", s->smallest_pivot);
   sht_json_add_number(json, "largest_eigenvalue", s->largest_eigenvalue);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 #include "dense/lanczos.h"
 #include "dense/vector.h"
 
@@ -24,6 +25,8 @@ typedef struct state {
   bool *active;                 // [columns]
   double norm;                  // of K, from below
   double residual;              // the largest |r| / |y| of the columns moved last
+  uint32_t solves;
+  double solve_seconds;
 } state;
 
 static double largest(const double *r, uint64_t n) {
@@ -85,10 +88,19 @@ static void close_state(state *s) {
   }
 }
 
+// z = M^-1 r; both [columns][n].
+static sht_status solve(state *s, const double *r, double *z, sht_error *error) {
+  const double begun = sht__work_clock();
+  sht_status status = sht__precondition(s->system->preconditioner, r, z, s->system->columns, s->sides, error);
+  s->solve_seconds += sht__work_clock() - begun;
+  s->solves++;
+  return status;
+}
+
 // z = M^-1 r, and p = z + beta p with beta = <z, r - old> / <z, r>'s last value.
 static sht_status turn(state *s, sht_error *error) {
   const uint64_t n = s->system->n;
-  SHT_TRY(sht__precondition(s->system->preconditioner, s->r, s->z, s->system->columns, s->sides, error));
+  SHT_TRY(solve(s, s->r, s->z, error));
   for (uint64_t c = 0; c < s->system->columns; c++) {
     double *r = s->r + c * n, *z = s->z + c * n, *p = s->p + c * n, *old = s->old + c * n;
     double rz = sht__dot(r, z, n);
@@ -299,7 +311,7 @@ static sht_status start(state *s, const double *y, double *x, sht__convergence *
   for (uint64_t c = 0; c < columns; c++) {
     s->least[c] = s->size[c] = length_of(y + c * n, n);
   }
-  SHT_TRY(sht__precondition(s->system->preconditioner, y, x, columns, s->sides, error));
+  SHT_TRY(solve(s, y, x, error));
   SHT_TRY(true_residual(s, y, x, out, error));
   for (uint64_t c = 0; c < columns; c++) {
     keep_best(s, x, c, length_of(s->r + c * n, n));
@@ -319,6 +331,8 @@ sht_status sht__conjugate_solve(const sht__system *system, const double *y, doub
   if (status == SHT_OK) {
     status = run(&s, y, x, out, error);
     out->norm = s.norm;
+    out->solves = s.solves;
+    out->solve_seconds = s.solve_seconds;
     memcpy(left, s.r, system->n * system->columns * sizeof *left);
   }
   close_state(&s);

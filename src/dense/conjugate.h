@@ -33,6 +33,8 @@ typedef struct sht__convergence {
   uint32_t iterations;  // products with K; one or two more than iterations_max, for the residual itself
   double residual;      // the largest |y - K x| / |y|, from a product with the final x
   double norm;          // of K, from below: the largest of what Lanczos finds of the factor and |K p| / |p| met
+  uint32_t solves;      // of all columns with the factor
+  double solve_seconds;
 } sht__convergence;
 
 // The residual |y - K x| that counts as none: tolerance |y|, or what rounding leaves and a smaller one cannot be asked

@@ -186,6 +186,8 @@ static sht_status refine(solver *s, sht_error *error) {
   sht__convergence found;
   SHT_TRY(sht__conjugate_solve(&system, problem->y, s->x, s->left, &found, error));
   s->out->iterations = found.iterations;
+  s->out->solves = found.solves;
+  s->out->solve_seconds = found.solve_seconds;
   judge(s, found.norm);
   remark_on_convergence(s, found.exhausted);
   sht__measure_coefficients(problem, s->x, s->a);
