@@ -3,10 +3,10 @@
 `--minutes`, with everything in a folder: doctor's report, the tests' output, and rates.json, which is written anew after
 every figure, so that what was measured stays when time runs out.
 
-In this order: doctor; the tests of layers and of small networks; the rates of the networks in bf16, tf32 and fp32; the
-opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against the reference, which
-take the processor longest. --sanitize and --kernels do something else instead: the tests under compute-sanitizer, and
-the time of every kernel of some steps as Nsight Compute reads it.
+In this order: doctor; the tests of layers, of small networks and of kernel machines; the rates of the networks in bf16,
+tf32 and fp32; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
+the reference, which take the processor longest. --sanitize and --kernels do something else instead: the tests under
+compute-sanitizer, and the time of every kernel of some steps as Nsight Compute reads it.
 
 The libraries of NVIDIA are looked for beside PyTorch and in /usr/local/cuda; see docs/cuda.md for how to get here.
 
@@ -136,6 +136,7 @@ def table(kit):
 
 def measure(kit):
     test(kit, "test_cuda_engine", limit=120)
+    test(kit, "test_cuda_kernel", limit=60)
     for precision in ("bf16", "tf32", "fp32"):
         for model in MODELS:
             rate(kit, model, precision)

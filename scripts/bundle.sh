@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a folder that runs where Debian's libraries are not installed: the program, libshatter, the cuda engine and its
+# Makes a folder that runs where Debian's libraries are not installed: the program, libshatter, what runs on a card and its
 # tests, and every library that they need but glibc's and NVIDIA's. Those come with the card's machine: the driver, and
 # cuDNN 9 and cuBLAS in a folder that the loader knows or LD_LIBRARY_PATH names (docs/cuda.md). The cpu engine stays here.
 # usage: scripts/bundle.sh BUILD OUT        writes OUT/ and OUT.tar.gz
@@ -10,11 +10,13 @@ out=$2
 rm -rf "$out" "$out.tar.gz"
 mkdir -p "$out/lib" "$out/tests"
 binaries=("$build/shatter")
-for test in test_cuda_engine test_cuda_networks; do
+for test in test_cuda_engine test_cuda_kernel test_cuda_networks; do
   if [ -x "$build/tests/$test" ]; then binaries+=("$build/tests/$test"); fi
 done
 plugins=()
-if [ -f "$build/shatter-engine-cuda.so" ]; then plugins+=("$build/shatter-engine-cuda.so"); fi
+for plugin in shatter-engine-cuda.so shatter-kernel-cuda.so; do
+  if [ -f "$build/$plugin" ]; then plugins+=("$build/$plugin"); fi
+done
 
 # Lines of ldd: NAME => PATH (ADDRESS). Of glibc's own, none; a libc of another machine goes with its own loader.
 glibc='^(linux-vdso|ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util|nsl|anl|mvec|nss_.*))\.so'

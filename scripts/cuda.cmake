@@ -1,5 +1,5 @@
-# The cuda engine: a plugin, built where CUDA's compiler, cuBLASLt and cuDNN 9 are found (SHATTER_CUDA). Elsewhere nothing
-# is left of it. See docs/cuda.md.
+# What runs on a card: two plugins, the cuda engine and the card of kernel problems, built where CUDA's compiler, cuBLAS and
+# cuDNN 9 are found (SHATTER_CUDA). Elsewhere nothing is left of them. See docs/cuda.md.
 
 # Sets CUDA_MISSING to what is missing, or to nothing.
 function(find_cuda_parts)
@@ -43,24 +43,28 @@ if(CUDA_MISSING STREQUAL "")
     enable_language(CUDA)
     find_package(CUDAToolkit)
   endif()
-  if(NOT TARGET CUDA::cublasLt OR NOT TARGET CUDA::cudart_static)
-    set(CUDA_MISSING "a CUDA compiler that works, with its C++ compiler and cuBLASLt")
+  if(NOT TARGET CUDA::cublas OR NOT TARGET CUDA::cublasLt OR NOT TARGET CUDA::cudart_static)
+    set(CUDA_MISSING "a CUDA compiler that works, with its C++ compiler and cuBLAS")
   endif()
 endif()
 if(NOT CUDA_MISSING STREQUAL "")
   if(SHATTER_CUDA STREQUAL "ON")
     message(FATAL_ERROR "SHATTER_CUDA=ON: ${CUDA_MISSING} is not found")
   endif()
-  message(STATUS "the cuda engine is left out: ${CUDA_MISSING} is not found")
+  message(STATUS "nothing for --device cuda is built: ${CUDA_MISSING} is not found")
   return()
 endif()
 
-# The kernels, in C++ as CUDA has it. What makes the inputs is compiled without contraction: the same bits as the host's.
+# Kernels, in C++ as CUDA has it.
+function(add_kernels target)
+  add_library(${target} OBJECT ${ARGN})
+  target_include_directories(${target} PRIVATE src include)
+  target_compile_options(${target} PRIVATE --std=c++20 -Xcompiler=-Wall,-Wextra,-Werror --Werror all-warnings)
+endfunction()
+
+# What makes the inputs is compiled without contraction: the same bits as the host's.
 file(GLOB CUDA_KERNELS CONFIGURE_DEPENDS src/engine/cuda/*.cu)
-add_library(cuda-engine-kernels OBJECT ${CUDA_KERNELS})
-target_include_directories(cuda-engine-kernels PRIVATE src include)
-target_compile_options(cuda-engine-kernels PRIVATE --std=c++20 -Xcompiler=-Wall,-Wextra,-Werror --Werror
-                                                   all-warnings)
+add_kernels(cuda-engine-kernels ${CUDA_KERNELS})
 set_source_files_properties(src/engine/cuda/kernels_input.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
 
 # The rest is C. Compiled once, for the plugin and for the tests that look inside it.
@@ -73,12 +77,22 @@ add_library(shatter-engine-cuda MODULE)
 set_target_properties(shatter-engine-cuda PROPERTIES PREFIX "" LINKER_LANGUAGE C)
 target_link_libraries(shatter-engine-cuda PRIVATE shatter_flags ${CUDA_LINKED})
 
+# Kernel problems on the card: what finds it and its errors is the engine's.
+file(GLOB CARD_KERNELS CONFIGURE_DEPENDS src/kernel/cuda/*.cu)
+file(GLOB CARD_SOURCES CONFIGURE_DEPENDS src/kernel/cuda/*.c)
+list(APPEND CARD_SOURCES ${CMAKE_SOURCE_DIR}/src/engine/cuda/device.c)
+add_kernels(cuda-card-kernels ${CARD_KERNELS})
+add_library(shatter-kernel-cuda MODULE ${CARD_SOURCES})
+set_target_properties(shatter-kernel-cuda PROPERTIES PREFIX "" LINKER_LANGUAGE C)
+target_include_directories(shatter-kernel-cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+target_link_libraries(shatter-kernel-cuda PRIVATE shatter_flags cuda-card-kernels shatter CUDA::cublas
+                                                  CUDA::cudart_static)
+
 # The same engine on the processor, for tests without a card: its kernels compiled as C++, with stand-ins for CUDA's
-# runtime and libraries. A plugin of the same name in a folder of its own.
+# runtime and libraries. Plugins of the same names in a folder of their own.
 if(BUILD_TESTING)
   enable_language(CXX)
   set(host_c_sources ${CUDA_SOURCES})
   list(FILTER host_c_sources EXCLUDE REGEX "/(convolution|matrix)\\.c$")
-  file(GLOB host_sources CONFIGURE_DEPENDS tests/cuda_on_host/*.cpp)
   add_subdirectory(tests/cuda_on_host)
 endif()

@@ -64,10 +64,11 @@ def main():
         found = {row["subject"]: row for row in json.loads(answer.stdout)["findings"]}
         check("doctor says what is there and what is not",
               found["ref"]["verdict"] == "good" and found["cpu"]["verdict"] == "bad", answer)
-        if os.path.exists(os.path.join(bundle, "lib/shatter-engine-cuda.so")):
-            text = found["cuda"]["text"]
-            check("the cuda engine lacks NVIDIA's libraries and says which",
-                  found["cuda"]["verdict"] == "note" and ("libcudnn" in text or "libcublas" in text), answer)
+        for plugin, subject in (("shatter-engine-cuda.so", "cuda"), ("shatter-kernel-cuda.so", "cuda-kernel")):
+            if os.path.exists(os.path.join(bundle, "lib", plugin)):
+                text = found[subject]["text"]
+                check(f"{plugin} lacks NVIDIA's libraries and says which",
+                      found[subject]["verdict"] == "note" and ("libcudnn" in text or "libcublas" in text), answer)
     return 1 if failures else 0
 
 

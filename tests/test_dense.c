@@ -373,12 +373,69 @@ static void check_products(const sht__block_kernels *kernels) {
   }
 }
 
+// The sums that a product of bf16 in pairs gives: of each pair the second first, each product and sum rounded to fp32;
+// fmaf comes to the same, as products of two bf16 are exact.
+static float sum_of_pairs(const float *a, const float *b, int i, int j, int columns) {
+  float sum = 0;
+  for (int k = 0; k < columns; k++) {
+    const int column = (k ^ 1) * SHT_LANES;
+    sum = fmaf(a[column + i], b[column + j], sum);
+  }
+  return sum;
+}
+
+// Numbers of many sizes; every 17th zero, every 19th too small, every 23rd halfway between two bf16.
+static void fill_uneven(float *values, uint64_t count, uint64_t stream) {
+  sht_rng rng = sht_rng_make(6, SHT_PURPOSE_WEIGHTS);
+  for (uint64_t i = 0; i < count; i++) {
+    double value = ldexp(sht_rng_unit(rng, stream, i, 0) - 0.5, (int)sht_rng_below(rng, stream, i, 1, 12) - 6);
+    values[i] = i % 17 == 0 ? 0 : i % 19 == 0 ? 0x1p-51F : (float)value;
+    values[i] = i % 23 == 0 ? 1 + (float)(2 * (i % 128) + 1) * 0x1p-8F : values[i];
+  }
+}
+
+static double nearest_bf16(double value) {
+  int exponent;
+  double mantissa = frexp(value, &exponent);
+  return fabs(value) < 0x1p-50 ? 0 : ldexp(nearbyint(ldexp(mantissa, 8)), exponent - 8);
+}
+
+// Rounding, products and responses in bf16: the same bits with every set.
+static void check_bf16(const sht__block_kernels *kernels) {
+  enum { PAIRS = 45, VALUES = 2 * PAIRS * SHT_LANES };
+  float values[2][VALUES] __attribute__((aligned(64))), c[3][SHT_BLOCK] __attribute__((aligned(64)));
+  uint32_t pairs[2][VALUES / 2] __attribute__((aligned(64)));
+  double wide[VALUES] __attribute__((aligned(64)));
+  for (int side = 0; side < 2; side++) {
+    fill_uneven(values[side], VALUES, (uint64_t)side);
+    kernels->round_bf16(values[side], pairs[side], PAIRS);
+    kernels->widen_bf16(pairs[side], wide, PAIRS);
+    for (int i = 0; i < VALUES; i++) {
+      assert_true(wide[i] == nearest_bf16(values[side][i]));
+      values[side][i] = (float)wide[i];
+    }
+  }
+  for (int i = 0; i < SHT_BLOCK; i++) {
+    c[0][i] = c[1][i] = c[2][i] = (float)i / 3;
+  }
+  kernels->multiply_bf16(c[0], pairs[0], pairs[1], PAIRS);
+  kernels->respond_bf16(c[1], c[2], pairs[0], pairs[1], PAIRS, 0.25F);
+  for (int place = 0; place < SHT_BLOCK; place++) {
+    const float sum = sum_of_pairs(values[0], values[1], place % SHT_LANES, place / SHT_LANES, 2 * PAIRS);
+    const float before = (float)place / 3;
+    assert_true(c[0][place] == before + sum);
+    assert_true(c[1][place] == before + fmaxf(sum - 0.25F, 0));
+    assert_true(c[2][place] == before + fmaxf(-sum - 0.25F, 0));
+  }
+}
+
 static void test_blocks(void **state) {
   (void)state;
   for (const sht__block_kernels *const *set = sht__block_all(); *set != NULL; set++) {
     if ((*set)->supported()) {
       check_exp(*set);
       check_products(*set);
+      check_bf16(*set);
     }
   }
 }

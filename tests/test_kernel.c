@@ -648,7 +648,7 @@ static void test_streamed_resume(void **state) {
   sht_kernel_examples train = {
       .count = 160, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
-  o.features = "randconv:130";
+  o.features = "randconv:260";
   o.tolerance = 1e-9;
   check_resume(&train, o, 11);
   sht_dataset_close(data);
@@ -689,7 +689,7 @@ static void test_path(void **state) {
   sht_kernel_examples train = {
       .count = 60, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0);
-  o.features = "randconv:130";
+  o.features = "randconv:260";
   o.tolerance = 1e-6;
   for (uint32_t r = 0; r < PATH_RIDGES; r++) {
     o.ridges[0] = path_ridges[r];
@@ -717,7 +717,7 @@ static void test_estimate(void **state) {
       .count = 300, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
   sht_kernel_estimate one, three;
-  o.features = "randconv:130";
+  o.features = "randconv:260";
   assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &one, NULL), SHT_OK);
   o.ridge_count = 3;
   assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
@@ -728,6 +728,8 @@ static void test_estimate(void **state) {
   assert_true(three.bytes == one.bytes + tiles + 2 * 300 * data->classes * sizeof(double));
   o.folder = "somewhere";
   assert_int_equal(sht_kernel_estimate_cost(&train, NULL, &o, &three, NULL), SHT_OK);
+  assert_true(one.kept_bytes == 0 && three.kept_bytes == (uint64_t)2 * 512 * 256 * 18 * sizeof(uint16_t));
+  assert_true(three.product_flops < one.product_flops);
   assert_true(three.bytes == one.bytes + 2 * 300 * data->classes * sizeof(double));
   o.folder = NULL;
   sht_dataset_close(data);

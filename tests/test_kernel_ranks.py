@@ -101,7 +101,7 @@ def check_solutions(folder):
     check_same_bits(folder, "images", [(4, [2, 2])], [*images, "--labels", "random", "--sigma", "median", "--centre"])
     check_same_bits(folder, "gabor", [(2, [2, 1])], [*images, "--features", "gabor"])
     check_same_bits(folder, "streamed", [(3, [3, 1])], ["--data", "shapes", "--train-size", "270", "--test-size", "40",
-                                                       "--features", "randconv:130", "--ridge", "1,10"])
+                                                       "--features", "randconv:260", "--ridge", "1,10"])
     check_same_bits(folder, "fewer-than-ranks", [(4, [2, 2])], ["--data", "shapes", "--train-size", "3", "--sigma", "5",
                                                                "--test-size", "1"])
     check_same_bits(folder, "one", [(2, [2, 1])], ["--data", "shapes", "--train-size", "1", "--sigma", "5"])

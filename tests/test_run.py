@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -388,6 +389,82 @@ def check_update(store, folder):
     check("numbers go when that is asked for", answer.returncode == 0 and "not measured yet" in after, (answer, after))
 
 
+def check_records(store, folder):
+    """A store without weights serves pages; of a run that was computed by other means they say so."""
+    page, records = os.path.join(folder, "records.md"), os.path.join(folder, "records")
+    write(page, "<!-- measured: both.yaml ends -->\n<!-- end -->\n\n<!-- measured: both.yaml error -->\n<!-- end -->\n")
+    update(page, store, cwd=folder)
+    with open(page) as file:
+        wanted = file.read()
+    copy = subprocess.run([SHATTER, "runs", "export", "all", "--store", store, "--records", records, "--json"],
+                          stdout=subprocess.PIPE, text=True)
+    again = subprocess.run([SHATTER, "runs", "export", "all", "--store", store, "--records", records, "--json"],
+                           stdout=subprocess.PIPE, text=True)
+    names = sorted(name for name in os.listdir(store) if name.startswith("tiny"))
+    check("records of all runs are copied, once",
+          len(json.loads(copy.stdout)["files"]) == 6 and json.loads(again.stdout)["files"] == [] and
+          sorted(os.listdir(records)) == names, (copy, again))
+    text = "".join(open(os.path.join(records, name, file)).read() for name in names
+                   for file in os.listdir(os.path.join(records, name)))
+    check("without weights and without the store's path",
+          not any("safetensors" in file for name in names for file in os.listdir(os.path.join(records, name))) and
+          store not in text, text)
+    answer = update(page, records, cwd=folder)
+    with open(page) as file:
+        made = file.read()
+    check("a page from records is the same, and nothing is left in them",
+          answer.returncode == 0 and made == wanted and sorted(os.listdir(records)) == names, (answer, made, wanted))
+    for name in names:
+        for file in ["config.yaml", "env.json", "result.json"]:
+            path = os.path.join(records, name, file)
+            with open(path) as stream:
+                old = stream.read()
+            new = old.replace("device: ref", "device: cpu")
+            write(path, re.sub('"(identity|family)": "........', '"\\1": "00000000', new))
+    answer = update(page, records, cwd=folder)
+    with open(page) as file:
+        made = file.read()
+    check("runs of another device answer, and the page says so",
+          answer.returncode == 0 and made.count("6 not fitted, on cpu |") == 1 and
+          made.count("runs: 6 runs on cpu.") == 1, (answer, made))
+    for name in names:
+        path = os.path.join(records, name, "model.yaml")
+        with open(path) as stream:
+            old = stream.read()
+        write(path, old.replace("filters: 6", "filters: 7"))
+    answer = update(page, records, "--lossy", cwd=folder)
+    with open(page) as file:
+        made = file.read()
+    check("runs of another model do not", answer.returncode == 0 and "on cpu" not in made and
+          made.count("Not measured yet.") == 2, (answer, made))
+
+
+def check_only(folder):
+    """Some runs of an experiment, chosen by the names of their lines and sets."""
+    where = write(os.path.join(folder, "rows.yaml"), PAGE.split("grid:")[0] + """sets:
+  first: {series: [{name: "a, plain"}, {name: "a, random", labels: random}, {name: b, seed: 2}]}
+  second: {series: [{name: c, seed: 3}, {name: again, labels: random}]}
+tables:
+  ends: {set: first, columns: [train_accuracy]}
+""")
+    store = os.path.join(folder, "some")
+    for only, names in [("again", {"again", "a, random"}), ("a, *|c", {"a, plain", "a, random", "again", "c"})]:
+        told = json.loads(run(where, store, "--only", only, "--json", "--quiet").stdout)
+        done = {item["series"] for item in told["runs"] if item["result"] is not None}
+        states = {item["state"] for item in told["runs"] if item["result"] is None}
+        check(f"--only {only!r} trains what it names",
+              done == names and states == {"not asked for"} and told["distinct"] == 4 and
+              told["asked"] == told["done"] == len(names - {"again"}), told)
+    plan = run(where, store, "--only", "first", "--dry-run", "--jobs", "1")
+    check("a set's name asks for its runs; the plan counts them", plan.returncode == 0 and
+          "3 asked for, of 4, 2 of them done" in plan.stdout and plan.stdout.count("not asked for") == 0, plan)
+    told = json.loads(run(where, store, "--json", "--quiet").stdout)
+    check("without it the rest is trained", told["asked"] == told["done"] == 4 and told["found"] == 3, told)
+    answer = run(where, store, "--only", "a, randon")
+    check("a name that is not there: exit 2 and the nearest", answer.returncode == 2 and
+          'did you mean "a, random"' in answer.stderr and '"again"' in answer.stderr, answer)
+
+
 def check_networks(folder):
     """Steps are timed for all that makes them longer."""
     page = write(os.path.join(folder, "networks.yaml"), """title: t
@@ -489,6 +566,8 @@ def main():
         check_locks(page, store, folder)
         check_converter(page, store, folder)
         check_update(store, folder)
+        check_records(store, folder)
+        check_only(folder)
         check_networks(folder)
         check_busy(page, folder)
         check_full_disk(page, folder, whole)

@@ -61,7 +61,9 @@ typedef struct sht_kernel_options {
   sht_pool *pool;             // NULL: one thread
   sht_cluster *cluster;       // ranks that solve it together, each making the same calls; all get the result, and the
                               // bits are those of one process. Without leave_one_out and folder. NULL: alone
-  const sht_work *work;       // NULL: silent
+  const char *device;    // "cpu", or "cuda": K, its factor and products with it on an NVIDIA card (docs/cuda.md), the
+                         // rest here. Without cluster, leave_one_out, folder and streamed features. NULL: "cpu"
+  const sht_work *work;  // NULL: silent
 } sht_kernel_options;
 
 // All defaults: Gaussian, median, no ridge, tolerance 1e-10, 100 iterations, 16 steps of Lanczos.
@@ -141,7 +143,7 @@ typedef struct sht_kernel_result {
   uint64_t peak_bytes;       // resident memory of the process at its highest; over ranks, of the largest
   double seconds;
   double feature_seconds;  // of reading, checking and making features; streamed ones count as part of "gram"
-  char arithmetic[32];     // instruction set of the products: "avx512"
+  char arithmetic[32];     // instruction set of the products, "avx512_bf16", or the card's name
   sht_kernel_trial trials[SHT_KERNEL_SEARCH_STEPS];
   uint32_t trial_count;
   sht_kernel_solution *solutions;  // [ridge_count], in the order of the options
@@ -151,10 +153,15 @@ typedef struct sht_kernel_result {
 // What a call will take. The arithmetic leaves the steps of the refinement out: their number is not known beforehand.
 typedef struct sht_kernel_estimate {
   uint64_t bytes;         // of memory at once, on each rank
+  uint64_t card_bytes;    // of the card's memory; 0: none is used
   uint64_t folder_bytes;  // of files at once: each ridge keeps its own factor
-  // The inner products of streamed features are added up once for all ridges.
+  uint64_t kept_bytes;    // of streamed features in the folder, if there is room for them as well; else they are made
+                          // anew for each product with K
+  // In operations of the time that one in fp32 takes: one in double counts as two; of streamed features, in bf16, as a
+  // half where the processor has instructions for it. The inner products of streamed features are added up once for all
+  // ridges.
   double search_flops, feature_flops, gram_flops, factor_flops, loo_flops;
-  double product_flops;  // of one product with K in double
+  double product_flops;  // of one product with K in double, features read where there is a folder for them
 } sht_kernel_estimate;
 
 // Errors: SHT_CONFIG (options that make no sense).
@@ -171,6 +178,15 @@ void sht_kernel_result_close(sht_kernel_result *result);  // NULL is allowed
 
 // Takes away what was saved in a folder: results are elsewhere by now, and a whole factor is large.
 void sht_kernel_forget(const char *folder);
+
+// The card that the device "cuda" solves on.
+typedef struct sht_kernel_card {
+  char name[64];
+  uint64_t bytes, free_bytes;  // of its memory
+} sht_kernel_card;
+
+// Errors: SHT_UNAVAILABLE: no plugin, no driver, no card, or a plugin that was not built for it; says which.
+sht_status sht_kernel_find_card(sht_kernel_card *out, sht_error *error);
 
 // "linear", "gaussian", "laplacian", "polynomial".
 const char *sht_kernel_name(sht_kernel_kind kind);

@@ -38,6 +38,9 @@ typedef struct sht_run {
 // Opens (and makes) the store; rebuilds the index when it is missing or damaged. path NULL or "": $SHATTER_STORE, else
 // ./shatter-runs. Errors: SHT_DISK when it cannot be written, with what to do.
 sht_status sht_store_open(const char *path, sht_store **out, sht_error *error);
+// Opens a store to read it alone: nothing is made in the folder, which may be one that cannot be written; without an
+// index the runs' files are read each time. Errors: SHT_MISSING.
+sht_status sht_store_open_readable(const char *path, sht_store **out, sht_error *error);
 void sht_store_close(sht_store *store);
 const char *sht_store_path(const sht_store *store);
 
@@ -90,6 +93,14 @@ sht_status sht_runs_csv(const sht_run *runs, uint64_t count, sht_csv_kind kind, 
 // Each event's wall time is the run's start plus its seconds so far, taken as spread evenly over its steps. Written
 // anew at each call; path: [size], the file's. Errors: SHT_DATA, SHT_DISK, SHT_MEMORY, SHT_CONFIG (too long a path).
 sht_status sht_run_tensorboard(const sht_run *run, const char *folder, char *path, size_t size, sht_error *error);
+
+// A copy of a finished run's records, folder/NAME/ with the run's own NAME: all but weights, checkpoints and arrays,
+// and without paths of the machine. A folder of such copies is a store for runs, reports and pages, small enough to
+// publish. path: [size], the copy's. A run that is there already is left alone (*copied false); one whose copying was
+// cut short is copied again. Errors: SHT_UNAVAILABLE (not finished), SHT_DATA, SHT_DISK, SHT_MEMORY, SHT_CONFIG (too
+// long a path).
+sht_status sht_run_copy_records(const sht_run *run, const char *folder, char *path, size_t size, bool *copied,
+                                sht_error *error);
 
 // One self-contained HTML page with the curves of the runs, their table, the verdict and the exact commands.
 sht_status sht_report_write(const sht_run *runs, uint64_t count, const char *path, sht_error *error);

@@ -21,6 +21,7 @@ typedef enum sht_slot_state {
   SHT_SLOT_ELSEWHERE,  // another process trains it; its result is awaited
   SHT_SLOT_DONE,       // its result is in the store, also when it diverged
   SHT_SLOT_FAILED,     // no result: `problem` says why
+  SHT_SLOT_UNASKED,    // not among those that the options' `only` names, and not in the store
 } sht_slot_state;
 
 #define SHT_CORE_SHARE_BUSY 0.75
@@ -29,6 +30,7 @@ typedef enum sht_slot_state {
 typedef struct sht_slot {
   sht_slot_state state;
   uint64_t same_as;      // the first run of the plan with this identity; its own index when that is itself
+  bool asked;            // it, or one that it is the same as, is to have a result
   bool found;            // its result was in the store when the schedule was opened
   uint32_t network;      // index into networks
   uint64_t steps;        // to be done in all, at most
@@ -68,6 +70,7 @@ typedef struct sht_schedule {
   sht_schedule_network *networks;    // [network_count]
   uint32_t network_count;
   uint64_t distinct, found, begun;  // distinct runs; of these in the store: complete, begun
+  uint64_t asked, asked_found;      // distinct runs that are to have a result; of these complete in the store
   uint64_t jobs, threads;           // runs at once, threads for each
   bool leave;                       // as in the options
   bool jobs_measured;               // chosen by measurement
@@ -80,7 +83,14 @@ typedef struct sht_schedule_options {
   uint64_t jobs;      // 0: chosen by measurement
   uint64_t threads;   // of each run; 0: the cores divided by the jobs
   bool leave;         // ends without awaiting runs that other processes train; their slots stay ELSEWHERE
-  bool timed;         // false: no step is timed; then jobs 0 means 1 and seconds is NaN
+  // Shell patterns with | between them: only runs whose series or set is like one of them are trained; NULL: all. The
+  // others stay UNASKED, or DONE when the store has them.
+  const char *only;
+  bool timed;  // false: no step is timed; then jobs 0 means 1 and seconds is NaN
+  // The store is only read, and a run of the plan that it lacks is answered by one that differs in precision, device
+  // and numerics alone (of several a complete one, in fp32, the newest): for pages that show what was measured. What is
+  // not found is not to be trained.
+  bool records;
 } sht_schedule_options;
 
 typedef struct sht_schedule_observer {
@@ -93,7 +103,8 @@ typedef struct sht_schedule_observer {
   bool (*stop_requested)(void *context);
 } sht_schedule_observer;
 
-// Plans. `experiment` is borrowed until close. Errors: those of opening a run's data, model and engine.
+// Plans. `experiment` is borrowed until close. Errors: those of opening a run's data, model and engine;
+// SHT_USAGE when `only` names nothing.
 sht_status sht_schedule_open(const sht_experiment *experiment, const sht_schedule_options *options, sht_schedule **out,
                              sht_error *error);
 void sht_schedule_close(sht_schedule *schedule);  // NULL is allowed

@@ -179,8 +179,8 @@ static sht_status write_arrays(const char *folder, const sht_kernel_result *resu
 }
 
 // result.json, the arrays that were asked for; then the saved progress is no longer needed.
-static sht_status write_folder(const sht_cli *cli, const char *text, const sht_kernel_result *result,
-                               sht_error *error) {
+static sht_status write_folder(const sht_cli *cli, const sht_kernel_task *task, const char *text,
+                               const sht_kernel_result *result, sht_error *error) {
   const char *folder = sht__cli_text(cli, "output");
   char path[PATH_BYTES];
   if (folder == NULL) {
@@ -191,7 +191,7 @@ static sht_status write_folder(const sht_cli *cli, const char *text, const sht_k
   if (sht__cli_is_set(cli, "arrays")) {
     SHT_TRY(write_arrays(folder, result, error));
   }
-  if (cli->cluster == NULL) {
+  if (task->options.folder != NULL) {
     sht_kernel_forget(folder);
   }
   return SHT_OK;
@@ -246,8 +246,11 @@ static void print_phases(const sht_kernel_task *task, const sht_kernel_solution 
     (void)printf("%s %s %s", p > 0 ? "," : "", s->phases[p].name,
                  sht_text_duration(s->phases[p].seconds, duration, sizeof duration));
     if (s->phases[p].gflops > 0) {
-      (void)printf(" (%.0f GFLOP/s, %.0f %% of the fp32 peak)", s->phases[p].gflops,
-                   100 * s->phases[p].gflops / task->peak_gflops);
+      (void)printf(" (%.0f GFLOP/s", s->phases[p].gflops);
+      if (task->peak_gflops > 0) {
+        (void)printf(", %.0f %% of the fp32 peak", 100 * s->phases[p].gflops / task->peak_gflops);
+      }
+      (void)printf(")");
     }
   }
   (void)printf("\n");
@@ -310,7 +313,7 @@ sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const s
   }
   SHT_TRY(make_json(cli, task, result, &json, error));
   SHT_TRY(sht_json_finish(&json, &text, error));
-  sht_status status = write_folder(cli, text, result, error);
+  sht_status status = write_folder(cli, task, text, result, error);
   if (status == SHT_OK && cli->json) {
     (void)printf("%s\n", text);
     cli->answered = true;

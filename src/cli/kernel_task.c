@@ -118,7 +118,9 @@ static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_er
   options->iterations_max = (uint32_t)sht__cli_count(cli, "iterations", options->iterations_max);
   options->search_examples = sht__cli_count(cli, "search-size", options->search_examples);
   options->seed = cli->config.seed;
-  options->folder = cli->cluster == NULL ? sht__cli_text(cli, "output") : NULL;  // no progress is saved over ranks
+  options->device = cli->config.device;
+  const bool saves = cli->cluster == NULL && !sht__kernel_on_card(task);  // no progress over ranks, and on a card
+  options->folder = saves ? sht__cli_text(cli, "output") : NULL;
   options->cluster = cli->cluster;
   options->checkpoint_seconds = cli->config.checkpoint_seconds;
   SHT_TRY(sht_pool_open((int)cli->config.threads, &task->pool, error));

@@ -14,13 +14,13 @@ enum { WORD_BYTES = 64, LINE_BYTES = 512, WIDTH_MAX = 100 };
 uint64_t sht__plan_done(const sht_schedule *schedule) {
   uint64_t done = 0;
   for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
-    done += schedule->slots[i].same_as == i && schedule->slots[i].state == SHT_SLOT_DONE;
+    done += schedule->slots[i].same_as == i && schedule->slots[i].asked && schedule->slots[i].state == SHT_SLOT_DONE;
   }
   return done;
 }
 
 sht_status sht__plan_command(const sht_cli *cli, const sht_schedule *schedule, char **out, sht_error *error) {
-  static const char *const own[] = {"jobs", "report"};
+  static const char *const own[] = {"jobs", "only", "report"};
   size_t size = 0;
   FILE *writer = open_memstream(out, &size);
   if (writer == NULL) {
@@ -81,6 +81,8 @@ char *sht__plan_state(const sht_slot *slot, char *out, size_t size) {
     (void)snprintf(out, size, "failed");
   } else if (slot->state == SHT_SLOT_ELSEWHERE) {
     (void)snprintf(out, size, "trained by another process");
+  } else if (slot->state == SHT_SLOT_UNASKED) {
+    (void)snprintf(out, size, "not asked for");
   } else if (slot->steps_done > 0) {
     (void)snprintf(out, size, "%.0f %% done", 100 * (double)slot->steps_done / (double)slot->steps);
   } else {
@@ -186,11 +188,14 @@ void sht__plan_tell(const sht_cli *cli, const sht_schedule *schedule, FILE *out)
   if (cli->quiet && out == stderr) {
     return;
   }
-  uint64_t left = schedule->distinct - schedule->found;
+  uint64_t left = schedule->asked - schedule->asked_found;
   tell_title(schedule, out);
-  (void)fprintf(out, "Runs    %" PRIu64, schedule->distinct);
-  if (schedule->found > 0) {
-    (void)fprintf(out, ", %" PRIu64 " of them done", schedule->found);
+  (void)fprintf(out, "Runs    %" PRIu64, schedule->asked);
+  if (schedule->asked < schedule->distinct) {
+    (void)fprintf(out, " asked for, of %" PRIu64, schedule->distinct);
+  }
+  if (schedule->asked_found > 0) {
+    (void)fprintf(out, ", %" PRIu64 " of them done", schedule->asked_found);
   }
   if (schedule->begun > 0) {
     (void)fprintf(out, ", %" PRIu64 " begun", schedule->begun);

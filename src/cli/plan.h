@@ -28,7 +28,7 @@ sht_status sht__plan_slurm(sht_cli *cli, const sht_schedule *schedule, sht_error
 
 // The least share of a core that was free while steps were timed; NaN: none was timed.
 double sht__plan_core_share(const sht_schedule *schedule);
-// Distinct runs with a result.
+// Distinct runs, of those that are asked for, with a result.
 uint64_t sht__plan_done(const sht_schedule *schedule);
 // The command that goes on with this experiment, for a shell; free with free().
 sht_status sht__plan_command(const sht_cli *cli, const sht_schedule *schedule, char **out, sht_error *error);

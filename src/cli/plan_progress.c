@@ -34,7 +34,7 @@ static double describe_all(const sht_plan_progress *progress, char *out, size_t 
   char duration[WORD_BYTES];
   sht_schedule_work(schedule, &done, &total);
   size_t length =
-      (size_t)snprintf(out, size, "%" PRIu64 " of %" PRIu64 " runs done", sht__plan_done(schedule), schedule->distinct);
+      (size_t)snprintf(out, size, "%" PRIu64 " of %" PRIu64 " runs done", sht__plan_done(schedule), schedule->asked);
   uint64_t failed = count_state(schedule, SHT_SLOT_FAILED);
   uint64_t elsewhere = count_state(schedule, SHT_SLOT_ELSEWHERE);
   if (failed > 0) {
@@ -144,7 +144,7 @@ static void on_changed(void *context, const sht_schedule *schedule, uint64_t ind
   }
   describe_change(schedule, index, text, sizeof text);
   sht__plan_progress_close(progress);
-  (void)fprintf(stderr, "[%" PRIu64 "/%" PRIu64 "] %s\n", sht__plan_done(schedule), schedule->distinct, text);
+  (void)fprintf(stderr, "[%" PRIu64 "/%" PRIu64 "] %s\n", sht__plan_done(schedule), schedule->asked, text);
 }
 
 void sht__plan_progress_open(sht_plan_progress *progress, const sht_cli *cli, const sht_schedule *schedule) {

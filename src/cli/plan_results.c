@@ -95,7 +95,8 @@ static void add_plan(sht_json *json, const sht_schedule *schedule) {
   sht_json_add_text(json, "command", experiment->command);
   sht_json_add_text(json, "store", schedule->store);
   sht_json_add_count(json, "distinct", schedule->distinct);
-  sht_json_add_count(json, "found", schedule->found);
+  sht_json_add_count(json, "asked", schedule->asked);
+  sht_json_add_count(json, "found", schedule->asked_found);
   sht_json_add_count(json, "done", sht__plan_done(schedule));
   sht_json_add_count(json, "jobs", schedule->jobs);
   sht_json_add_count(json, "threads", schedule->threads);

@@ -42,6 +42,7 @@ static void put_command(FILE *out, const sht_cli *cli, const sht_schedule *sched
   sht_text_shell(out, cli->arguments[0]);
   put_option(out, cli, "scale");
   put_option(out, cli, "report");
+  put_option(out, cli, "only");
   for (int i = 0; i < cli->flag_count; i++) {
     const char *name = cli->flags[i].option->name;
     if (strcmp(name, "store") != 0 && strcmp(name, "threads") != 0) {
@@ -86,7 +87,7 @@ static void put_script(FILE *out, const sht_cli *cli, const sht_schedule *schedu
 }
 
 sht_status sht__plan_slurm(sht_cli *cli, const sht_schedule *schedule, sht_error *error) {
-  uint64_t tasks = schedule->distinct - schedule->found;
+  uint64_t tasks = schedule->asked - schedule->asked_found;
   char *text = NULL;
   size_t size = 0;
   if (tasks == 0) {

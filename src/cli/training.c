@@ -29,19 +29,32 @@ static bool has_flag(const sht_cli *cli, const char *name) {
   return false;
 }
 
-sht_status sht__open_store(const sht_cli *cli, const char *run, sht_store **store, sht_error *error) {
-  char folder[SHT_TEXT_MAX] = "";
-  if (run != NULL && !has_flag(cli, "store") && strchr(run, '/') != NULL && sht_folder_exists(run)) {
-    size_t length = strlen(run);
-    while (length > 1 && run[length - 1] == '/') {
-      length--;
-    }
-    while (length > 1 && run[length - 1] != '/') {
-      length--;
-    }
-    (void)snprintf(folder, sizeof folder, "%.*s", (int)length, run);
+// The store of --store; without that flag, when `run` is a path, the folder that the run lies in. folder: [size].
+static const char *choose_store(const sht_cli *cli, const char *run, char *folder, size_t size) {
+  if (run == NULL || has_flag(cli, "store") || strchr(run, '/') == NULL || !sht_folder_exists(run)) {
+    return cli->config.store;
   }
-  return sht_store_open(folder[0] != '\0' ? folder : cli->config.store, store, error);
+  size_t length = strlen(run);
+  while (length > 1 && run[length - 1] == '/') {
+    length--;
+  }
+  while (length > 1 && run[length - 1] != '/') {
+    length--;
+  }
+  (void)snprintf(folder, size, "%.*s", (int)length, run);
+  return folder;
+}
+
+sht_status sht__open_store(const sht_cli *cli, const char *run, sht_store **store, sht_error *error) {
+  char folder[SHT_TEXT_MAX];
+  return sht_store_open(choose_store(cli, run, folder, sizeof folder), store, error);
+}
+
+sht_status sht__open_store_to_read(const sht_cli *cli, const char *run, sht_store **store, sht_error *error) {
+  char folder[SHT_TEXT_MAX];
+  const char *chosen = choose_store(cli, run, folder, sizeof folder);
+  sht_status status = sht_store_open(chosen, store, error);
+  return status == SHT_DISK ? sht_store_open_readable(chosen, store, error) : status;
 }
 
 static void describe_labels(const char *labels, char *out, size_t size) {

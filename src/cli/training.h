@@ -14,6 +14,8 @@ typedef struct sht_training {
 // Opens the store of --store; without that flag, when `run` is a path, the store that the run lies in. run: NULL or as
 // given on the command line.
 sht_status sht__open_store(const sht_cli *cli, const char *run, sht_store **store, sht_error *error);
+// The same for verbs that only read: a store that cannot be written serves too.
+sht_status sht__open_store_to_read(const sht_cli *cli, const char *run, sht_store **store, sht_error *error);
 
 // Trains in the store with progress on standard error. Stopped by a signal: SHT_STOPPED with a sentence that says how
 // to go on.

@@ -13,6 +13,7 @@
 #include "cli/verbs.h"
 #include "shatter/data.h"
 #include "shatter/engine.h"
+#include "shatter/kernel.h"
 #include "shatter/lab.h"
 
 enum { TEXT_BYTES = 600, FINDINGS_MAX = 24, SIDE = 28, CHANNELS = 3, CLASSES = 10 };
@@ -100,6 +101,22 @@ static void check_backend(findings *all, const char *backend, bool needed) {
   }
   sht_engine_close(engine);
   sht_graph_close(graph);
+}
+
+// Whether kernel machines can be solved on a card.
+static void check_card(findings *all) {
+  sht_kernel_card card;
+  sht_error error = {0};
+  const sht_status status = sht_kernel_find_card(&card, &error);
+  finding *row = add(all, status == SHT_OK ? GOOD : NOTE, "cuda-kernel");
+  if (status != SHT_OK) {
+    take_message(row, &error);
+    return;
+  }
+  char free_bytes[32], bytes[32];
+  (void)snprintf(row->text, sizeof row->text, "%s, %s of %s free: shatter kernel --device cuda", card.name,
+                 sht_text_bytes(card.free_bytes, free_bytes, sizeof free_bytes),
+                 sht_text_bytes(card.bytes, bytes, sizeof bytes));
 }
 
 // Said only where it is there: few need it.
@@ -203,6 +220,7 @@ static sht_status run(sht_cli *cli, sht_error *error) {
   check_backend(&all, "cpu", true);
   check_backend(&all, "ref", true);
   check_backend(&all, "cuda", false);
+  check_card(&all);
   check_cluster(&all);
   check_data(&all, cli, "cifar10");
   check_data(&all, cli, "mnist");

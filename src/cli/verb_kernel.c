@@ -1,4 +1,5 @@
 // shatter kernel: a kernel machine solved exactly for all training examples.
+#include <math.h>
 #include <stdio.h>
 
 #include "base/file.h"
@@ -13,7 +14,7 @@
 enum { TEXT_BYTES = 64 };
 // Work below this many operations is over before its estimate has been read.
 static const double WORTH_TELLING = 2e12;
-// What the estimate of time supposes: a share of the fp32 peak, products in double at half that rate, so many of them.
+// What the estimate of time supposes: a share of the fp32 peak, and so many products in double for each ridge.
 static const double SHARE_OF_PEAK = 0.8, PRODUCTS = 6;
 
 static void tell_ranks(const sht_cli *cli) {
@@ -30,12 +31,19 @@ static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht
   const sht_kernel_examples *test = task->has_test ? &task->test : NULL;
   SHT_TRY(sht_kernel_estimate_cost(&task->train, test, &task->options, &cost, error));
   double operations = cost.search_flops + cost.feature_flops + cost.gram_flops + cost.factor_flops + cost.loo_flops +
-                      2 * PRODUCTS * cost.product_flops;
+                      task->options.ridge_count * PRODUCTS * cost.product_flops;
+  double peak = 0;
+  char bytes[TEXT_BYTES];
   if (cli->quiet || operations < WORTH_TELLING) {
     return SHT_OK;
   }
-  double peak = 0;
-  char time[TEXT_BYTES], bytes[TEXT_BYTES], folder[TEXT_BYTES], search[TEXT_BYTES];
+  if (sht__kernel_on_card(task)) {
+    char card[TEXT_BYTES];
+    (void)fprintf(stderr, "This takes %s of the card's memory and %s of this machine's.\n",
+                  sht_text_bytes(cost.card_bytes, card, sizeof card), sht_text_bytes(cost.bytes, bytes, sizeof bytes));
+    return SHT_OK;
+  }
+  char time[TEXT_BYTES], folder[TEXT_BYTES], search[TEXT_BYTES], kept[TEXT_BYTES];
   SHT_TRY(sht__peak_measure(SHT_FP32, (int)cli->config.threads, &peak, error));
   const int ranks = sht_cluster_describe(cli->cluster).ranks;
   double rate = SHARE_OF_PEAK * peak * 1e9 * ranks;
@@ -47,8 +55,13 @@ static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht
                   sht_text_duration(cost.search_flops / rate, search, sizeof search));
   }
   if (task->options.folder != NULL) {
-    (void)fprintf(stderr, "; progress is saved in %s (up to %s)", task->options.folder,
+    (void)fprintf(stderr, "; progress is saved in %s (up to %s", task->options.folder,
                   sht_text_bytes(cost.folder_bytes, folder, sizeof folder));
+    if (cost.kept_bytes > 0) {
+      (void)fprintf(stderr, ", and %s of features if there is room",
+                    sht_text_bytes(cost.kept_bytes, kept, sizeof kept));
+    }
+    (void)fprintf(stderr, ")");
   } else {
     (void)fprintf(stderr, ranks > 1 ? "; over several ranks it cannot be interrupted and go on"
                                     : "; with -o FOLDER it could be interrupted");
@@ -60,6 +73,9 @@ static sht_status tell_cost(const sht_cli *cli, const sht_kernel_task *task, sht
 static sht_status fail_stopped(const sht_kernel_task *task, sht_error *error) {
   if (task->options.cluster != NULL) {
     return SHT_FAIL(error, SHT_STOPPED, "stopped; over several ranks nothing is saved on the way");
+  }
+  if (sht__kernel_on_card(task)) {
+    return SHT_FAIL(error, SHT_STOPPED, "stopped; on a card nothing is saved on the way");
   }
   return task->options.folder != NULL
              ? SHT_FAIL(error, SHT_STOPPED, "stopped; what was done is saved. The same command goes on from there")
@@ -77,7 +93,8 @@ static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
   sht__work_close(&progress);
   task->options.work = NULL;  // it ends with this function
   status = sht_cluster_agree(cli->cluster, status == SHT_STOPPED ? fail_stopped(task, error) : status, error);
-  if (status == SHT_OK) {
+  task->peak_gflops = (double)NAN;  // of a card not known
+  if (status == SHT_OK && !sht__kernel_on_card(task)) {
     status = sht__peak_measure(SHT_FP32, (int)cli->config.threads, &task->peak_gflops, error);
     task->peak_gflops *= sht_cluster_describe(cli->cluster).ranks;  // all ranks measure at the same time
   }
@@ -98,7 +115,8 @@ static sht_status prepare(const sht_cli *cli, sht_kernel_task *task, sht_error *
   SHT_TRY(sht__kernel_task_open(cli, task, error));
   tell_ranks(cli);
   SHT_TRY(tell_cost(cli, task, error));
-  return cli->cluster != NULL && folder != NULL && sht__ranks_is_first(cli) ? sht_folder_make(folder, error) : SHT_OK;
+  const bool make = folder != NULL && task->options.folder == NULL && sht__ranks_is_first(cli);
+  return make ? sht_folder_make(folder, error) : SHT_OK;
 }
 
 static sht_status run(sht_cli *cli, sht_error *error) {
@@ -126,6 +144,8 @@ static const char *const examples[] = {
     "regression on arrays of one's own",
     "mpirun -n 4 shatter kernel --data cifar10 --sigma 5",
     "four processes share the matrix: systems larger than one machine's memory (docs/kernels.md)",
+    "shatter kernel --data mnist --device cuda",
+    "on an NVIDIA card: matrix, factorisation and products there (docs/cuda.md)",
     NULL,
 };
 
@@ -220,9 +240,11 @@ const sht_verb sht__verb_kernel = {
         "has a list, "
         "solutions. Exit code 1: not solved (best iterate and the reason are told). Ctrl-C with -o: exit code 130, and "
         "the "
-        "same command goes on. Started by mpirun or srun, all processes solve one system together (ranks, grid).",
+        "same command goes on. Started by mpirun or srun, all processes solve one system together (ranks, grid). On a "
+        "card "
+        "(--device cuda) without leave-one-out, randconv and saved progress.",
     .examples = examples,
-    .config_options = "data labels pixels train-size test-size seed threads checkpoint-seconds data-dir",
+    .config_options = "data labels pixels train-size test-size seed threads device checkpoint-seconds data-dir",
     .options = options,
     .run = run,
 };

@@ -211,7 +211,7 @@ static sht_status run(sht_cli *cli, sht_error *error) {
   if (page != NULL) {
     return update(cli, page, error);
   }
-  SHT_TRY(sht__open_store(cli, cli->argument_count > 0 ? cli->arguments[0] : NULL, &store, error));
+  SHT_TRY(sht__open_store_to_read(cli, cli->argument_count > 0 ? cli->arguments[0] : NULL, &store, error));
   sht_status status = report(cli, store, error);
   sht_store_close(store);
   return status;

@@ -29,6 +29,7 @@ static sht_status open_schedule(const sht_cli *cli, const sht_experiment *experi
       .jobs = sht__cli_count(cli, "jobs", 0),
       .threads = cli->config.threads,
       .leave = sht__cli_is_set(cli, "leave"),
+      .only = sht__cli_text(cli, "only"),
       .timed = !sht__cli_is_set(cli, "slurm"),
   };
   if (!cli->quiet) {
@@ -77,7 +78,7 @@ static sht_status judge(const sht_schedule *schedule) {
   sht_status worst = SHT_OK;
   for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
     const sht_slot *slot = &schedule->slots[i];
-    if (slot->state == SHT_SLOT_ELSEWHERE) {
+    if (slot->state == SHT_SLOT_ELSEWHERE || slot->state == SHT_SLOT_UNASKED) {
       continue;
     }
     if (slot->state != SHT_SLOT_DONE) {
@@ -94,7 +95,7 @@ static sht_status stopped(const sht_cli *cli, const sht_schedule *schedule, sht_
   (void)snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, error->message);
   SHT_TRY(sht__plan_command(cli, schedule, &again, error));
   (void)SHT_FAIL(error, status, "%s; what is done is saved: %" PRIu64 " of %" PRIu64 " runs. Go on with:\n  %s", why,
-                 sht__plan_done(schedule), schedule->distinct, again);
+                 sht__plan_done(schedule), schedule->asked, again);
   free(again);
   return status;
 }
@@ -166,6 +167,8 @@ static const char *const examples[] = {
     "Figure 1 of the paper with fewer images, in minutes",
     "shatter run table1 --dry-run",
     "which runs there are, which are done, how long the rest would take",
+    "shatter run table1 --only 'MLP*|Alexnet*'",
+    "some of its rows; the report shows the others as far as the store has them",
     "shatter run mine.yaml --jobs 4 --seed 7 --report results",
     "your own page, four runs at a time, another seed, the report in a folder of its own",
     "shatter run table1 --slurm --store /shared/runs >job.sh && sbatch job.sh",
@@ -185,6 +188,11 @@ static const sht_cli_option options[] = {
      .value_name = "N",
      .default_text = "0",
      .help = "runs at once, each in a process; 0 measures what is quicker: one thread for each, or all cores for one"},
+    {.name = "only",
+     .type = SHT_OPTION_TEXT,
+     .value_name = "PATTERN",
+     .help = "train only runs whose name, that of their line or row or of their set, is like this; * stands for "
+             "anything, | between several"},
     {.name = "leave",
      .type = SHT_OPTION_BOOL,
      .help = "end without awaiting runs that other processes on the store train"},

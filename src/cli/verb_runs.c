@@ -249,7 +249,7 @@ static sht_status list_runs(sht_cli *cli, sht_store *store, sht_error *error) {
 
 static sht_status run_list(sht_cli *cli, sht_error *error) {
   sht_store *store = NULL;
-  SHT_TRY(sht__open_store(cli, NULL, &store, error));
+  SHT_TRY(sht__open_store_to_read(cli, NULL, &store, error));
   sht_status status = list_runs(cli, store, error);
   sht_store_close(store);
   return status;

@@ -43,7 +43,7 @@ static sht_status show(sht_cli *cli, sht_store *store, sht_error *error) {
 
 static sht_status run(sht_cli *cli, sht_error *error) {
   sht_store *store = NULL;
-  SHT_TRY(sht__open_store(cli, cli->arguments[0], &store, error));
+  SHT_TRY(sht__open_store_to_read(cli, cli->arguments[0], &store, error));
   sht_status status = show(cli, store, error);
   sht_store_close(store);
   return status;

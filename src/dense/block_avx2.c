@@ -1,6 +1,7 @@
 // Panel products for AVX2 with FMA.
 #include <immintrin.h>
 
+#define BLOCK_BF16_RATE 1
 #define BLOCK_SET avx2
 #define BLOCK_WIDTH 8
 #define BLOCK_ROWS 4
@@ -13,5 +14,6 @@ BLOCK_INLINE vec vec_fused(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((_
 BLOCK_INLINE vec_f64 vec_fused_f64(vec_f64 a, vec_f64 b, vec_f64 c) {
   return (vec_f64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
 }
+BLOCK_INLINE vec vec_dot2(vec_words a, vec_words b, vec c) { return vec_dot2_fused(a, b, c); }
 
 #include "dense/block_template.h"

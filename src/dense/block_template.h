@@ -1,7 +1,7 @@
 // The kernels of block.h for one instruction set. The including file defines BLOCK_WIDTH (floats in a vector),
-// BLOCK_ROWS (rows of a register tile), BLOCK_TARGET (the instruction set, as a function attribute), BLOCK_SET (the
-// table's name), `supported`, and fused multiply-adds of vectors, vec_fused and vec_fused_f64, in terms of the vector
-// types of block_vector.h.
+// BLOCK_ROWS (rows of a register tile), BLOCK_BF16_RATE (block.h), BLOCK_TARGET (the instruction set, as a function
+// attribute), BLOCK_SET (the table's name), `supported`, and fused multiply-adds of vectors, vec_fused and
+// vec_fused_f64, in terms of the vector types of block_vector.h.
 #ifndef SHT_DENSE_BLOCK_TEMPLATE_H
 #define SHT_DENSE_BLOCK_TEMPLATE_H
 
@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "dense/bf16.h"
 #include "dense/block_vector.h"
 
 #define BLOCK_UNROLL _Pragma("GCC unroll 16")
@@ -38,6 +39,55 @@ BLOCK_LOOP void multiply(float *c, const float *a, const float *b, size_t k, flo
   for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
     for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
       multiply_stripe(c + j * SHT_LANES + i, a + i, b + j, k, sign);
+    }
+  }
+}
+
+typedef vec tile[BLOCK_ROWS][2];
+
+BLOCK_INLINE void sum_stripe_bf16(tile acc, const uint32_t *a, const uint32_t *b, size_t pairs) {
+  for (size_t step = 0; step < pairs; step++, a += SHT_LANES, b += SHT_LANES) {
+    vec_words a0 = *(const vec_words *)a, a1 = *(const vec_words *)(a + BLOCK_WIDTH);
+    BLOCK_UNROLL
+    for (int r = 0; r < BLOCK_ROWS; r++) {
+      vec_words x = vec_splat(b[r]);
+      acc[r][0] = vec_dot2(a0, x, acc[r][0]);
+      acc[r][1] = vec_dot2(a1, x, acc[r][1]);
+    }
+  }
+}
+
+BLOCK_LOOP void multiply_bf16(float *c, const uint32_t *a, const uint32_t *b, size_t pairs) {
+  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
+    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
+      tile acc = {0};
+      sum_stripe_bf16(acc, a + i, b + j, pairs);
+      BLOCK_UNROLL
+      for (int r = 0; r < 2 * BLOCK_ROWS; r++) {
+        *(vec *)(c + (j + (size_t)r / 2) * SHT_LANES + i + (size_t)(r % 2) * BLOCK_WIDTH) += acc[r / 2][r % 2];
+      }
+    }
+  }
+}
+
+// to += max(x - bias, 0).
+BLOCK_INLINE void add_threshold(float *to, vec x, float bias) {
+  vec above = x - vec_set(bias);
+  *(vec *)to += (vec)((vec_words)above & (vec_words)(above > 0));
+}
+
+BLOCK_LOOP void respond_bf16(float *plus, float *minus, const uint32_t *a, const uint32_t *b, size_t pairs,
+                             float bias) {
+  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
+    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
+      tile acc = {0};
+      sum_stripe_bf16(acc, a + i, b + j, pairs);
+      BLOCK_UNROLL
+      for (int r = 0; r < 2 * BLOCK_ROWS; r++) {
+        size_t place = (j + (size_t)r / 2) * SHT_LANES + i + (size_t)(r % 2) * BLOCK_WIDTH;
+        add_threshold(plus + place, acc[r / 2][r % 2], bias);
+        add_threshold(minus + place, -acc[r / 2][r % 2], bias);
+      }
     }
   }
 }
@@ -74,6 +124,31 @@ BLOCK_LOOP void widen(const float *from, double *to, size_t n) {
   }
 }
 
+BLOCK_LOOP void round_bf16(const float *from, uint32_t *to, size_t pairs) {
+  for (size_t p = 0; p < pairs; p++) {
+    for (size_t i = 0; i < SHT_LANES; i++) {
+      to[p * SHT_LANES + i] =
+          sht__bf16_bits(from[(2 * p + 1) * SHT_LANES + i]) | sht__bf16_bits(from[2 * p * SHT_LANES + i]) >> 16;
+    }
+  }
+}
+
+BLOCK_INLINE float value_of(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+BLOCK_LOOP void widen_bf16(const uint32_t *from, double *to, size_t pairs) {
+  for (size_t p = 0; p < pairs; p++) {
+    for (size_t i = 0; i < SHT_LANES; i++) {
+      const uint32_t pair = from[p * SHT_LANES + i];
+      to[2 * p * SHT_LANES + i] = value_of(pair << 16);
+      to[(2 * p + 1) * SHT_LANES + i] = value_of(pair & 0xffff0000);
+    }
+  }
+}
+
 // x[c2] -= factor x[c], all 32 rows.
 BLOCK_INLINE void subtract_multiple(float *to, const float *from, float factor) {
   for (int i = 0; i < SHT_LANES; i++) {
@@ -102,14 +177,6 @@ BLOCK_LOOP void solve(float *x, const float *l) {
       subtract_multiple(x + c * SHT_LANES, x + later * SHT_LANES, l[c * SHT_LANES + later]);
     }
     divide(x + c * SHT_LANES, l[c * SHT_LANES + c]);
-  }
-}
-
-BLOCK_LOOP void add_thresholds(const float *x, float bias, float *plus, float *minus, size_t n) {
-  for (size_t i = 0; i < n; i++) {
-    float above = x[i] - bias, below = -x[i] - bias;
-    plus[i] += above > 0 ? above : 0;
-    minus[i] += below > 0 ? below : 0;
   }
 }
 
@@ -194,12 +261,16 @@ BLOCK_LOOP void exp_f64(double *values, size_t n) {
 const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
     .name = BLOCK_STRING(BLOCK_SET),
     .supported = supported,
+    .bf16_rate = BLOCK_BF16_RATE,
     .multiply = multiply,
     .multiply_f64 = multiply_f64,
     .widen = widen,
+    .multiply_bf16 = multiply_bf16,
+    .respond_bf16 = respond_bf16,
+    .round_bf16 = round_bf16,
+    .widen_bf16 = widen_bf16,
     .solve_transposed = solve_transposed,
     .solve = solve,
-    .add_thresholds = add_thresholds,
     .normalise = normalise,
     .exp_f64 = exp_f64,
 };

@@ -9,7 +9,22 @@
 typedef float vec __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
 typedef double vec_f64 __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
 
+typedef uint32_t vec_words __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
+
 BLOCK_INLINE vec vec_set(float value) { return value - (vec){0}; }
 BLOCK_INLINE vec_f64 vec_set_f64(double value) { return value - (vec_f64){0}; }
+BLOCK_INLINE vec_words vec_splat(uint32_t word) { return word - (vec_words){0}; }
+
+// The two values of each pair.
+BLOCK_INLINE vec vec_first(vec_words pairs) { return (vec)(pairs << 16); }
+BLOCK_INLINE vec vec_second(vec_words pairs) { return (vec)(pairs & vec_splat(0xffff0000)); }
+
+// c + a1 b1, rounded, + a0 b0, rounded, for pairs (a0, a1) and (b0, b1) of bf16: what vdpbf16ps gives. Products of two
+// bf16 are exact in fp32, so that it does not matter whether they are rounded before they are added.
+BLOCK_INLINE vec vec_fused(vec a, vec b, vec c);
+BLOCK_INLINE vec vec_dot2_fused(vec_words a, vec_words b, vec c) {
+  c = vec_fused(vec_second(a), vec_second(b), c);
+  return vec_fused(vec_first(a), vec_first(b), c);
+}
 
 #endif

@@ -35,7 +35,8 @@ static double largest(const double *r, uint64_t n) {
   return most;
 }
 
-void sht__precondition(const sht__triangle *triangle, const double *r, double *z, uint64_t columns, float *sides) {
+sht_status sht__precondition(const sht__triangle *triangle, const double *r, double *z, uint64_t columns, float *sides,
+                             sht_error *error) {
   const uint64_t n = triangle->factor->n;
   for (uint64_t first = 0; first < columns; first += SHT_LANES) {
     uint64_t count = columns - first < SHT_LANES ? columns - first : SHT_LANES;
@@ -48,13 +49,14 @@ void sht__precondition(const sht__triangle *triangle, const double *r, double *z
         sides[i * SHT_LANES + c] = (float)(from[i] / scale[c]);
       }
     }
-    sht__triangle_solve(triangle, sides);
+    SHT_TRY(sht__triangle_solve(triangle, sides, error));
     for (uint64_t c = 0; c < count; c++) {
       for (uint64_t i = 0; i < n; i++) {
         z[(first + c) * n + i] = scale[c] * (double)sides[i * SHT_LANES + c];
       }
     }
   }
+  return SHT_OK;
 }
 
 static sht_status open_state(const sht__system *system, state *s, sht_error *error) {
@@ -84,9 +86,9 @@ static void close_state(state *s) {
 }
 
 // z = M^-1 r, and p = z + beta p with beta = <z, r - old> / <z, r>'s last value.
-static void turn(state *s) {
+static sht_status turn(state *s, sht_error *error) {
   const uint64_t n = s->system->n;
-  sht__precondition(s->system->preconditioner, s->r, s->z, s->system->columns, s->sides);
+  SHT_TRY(sht__precondition(s->system->preconditioner, s->r, s->z, s->system->columns, s->sides, error));
   for (uint64_t c = 0; c < s->system->columns; c++) {
     double *r = s->r + c * n, *z = s->z + c * n, *p = s->p + c * n, *old = s->old + c * n;
     double rz = sht__dot(r, z, n);
@@ -96,6 +98,7 @@ static void turn(state *s) {
       p[i] = z[i] + beta * p[i];
     }
   }
+  return SHT_OK;
 }
 
 double sht__residual_target(double tolerance, double y_length, uint64_t n, double norm, double x_length) {
@@ -218,7 +221,7 @@ static sht_status iterate(state *s, double *x, sht__convergence *out, sht_error 
   double best = INFINITY;
   for (int waited = 0; waited < PATIENCE && any_active(s) && out->iterations < system->iterations_max;) {
     bool gained = false;
-    turn(s);
+    SHT_TRY(turn(s, error));
     SHT_TRY(system->multiply(system->context, s->p, s->q, system->columns, error));
     out->iterations++;
     double worst = advance(s, x, &gained);
@@ -296,7 +299,7 @@ static sht_status start(state *s, const double *y, double *x, sht__convergence *
   for (uint64_t c = 0; c < columns; c++) {
     s->least[c] = s->size[c] = length_of(y + c * n, n);
   }
-  sht__precondition(s->system->preconditioner, y, x, columns, s->sides);
+  SHT_TRY(sht__precondition(s->system->preconditioner, y, x, columns, s->sides, error));
   SHT_TRY(true_residual(s, y, x, out, error));
   for (uint64_t c = 0; c < columns; c++) {
     keep_best(s, x, c, length_of(s->r + c * n, n));

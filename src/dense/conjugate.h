@@ -49,7 +49,8 @@ sht_status sht__conjugate_solve(const sht__system *system, const double *y, doub
                                 sht__convergence *out, sht_error *error);
 
 // z = (L L^T)^-1 r, rounded to fp32 on the way, each column scaled to its largest element; r, z: [columns][n].
-// sides: [N][256][32] of scratch.
-void sht__precondition(const sht__triangle *triangle, const double *r, double *z, uint64_t columns, float *sides);
+// sides: [N][256][32] of scratch. Errors: those of a factor elsewhere.
+sht_status sht__precondition(const sht__triangle *triangle, const double *r, double *z, uint64_t columns, float *sides,
+                             sht_error *error);
 
 #endif

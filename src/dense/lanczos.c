@@ -55,16 +55,17 @@ static double largest_of(const krylov *k, uint32_t steps) {
   return 0.5 * (low + high);
 }
 
-static void multiply(const krylov *k, const double *v, double *out) {
+static sht_status multiply(const krylov *k, const double *v, double *out, sht_error *error) {
   float *x = k->sides, *y = k->sides + sht__sides_size(k->triangle->factor);
   memset(x, 0, sht__sides_size(k->triangle->factor) * sizeof *x);
   for (uint64_t i = 0; i < k->n; i++) {
     x[i * SHT_LANES] = (float)v[i];
   }
-  sht__triangle_product(k->triangle, x, y);
+  SHT_TRY(sht__triangle_product(k->triangle, x, y, error));
   for (uint64_t i = 0; i < k->n; i++) {
     out[i] = y[i * SHT_LANES];
   }
+  return SHT_OK;
 }
 
 // Takes out what lies along the basis, twice, and returns the length of the rest.
@@ -102,9 +103,9 @@ static sht_status run(krylov *k, bool inverse, uint32_t steps, uint64_t seed, co
   for (uint32_t s = 0; s < steps; s++) {
     const double *v = k->basis + s * k->n;
     if (inverse) {
-      sht__precondition(k->triangle, v, k->image, 1, k->sides);
+      SHT_TRY(sht__precondition(k->triangle, v, k->image, 1, k->sides, error));
     } else {
-      multiply(k, v, k->image);
+      SHT_TRY(multiply(k, v, k->image, error));
     }
     k->diagonal[s] = sht__dot(v, k->image, k->n);
     k->below[s] = orthogonalize(k, s + 1);

@@ -9,11 +9,12 @@ typedef struct sht__spectrum {
   double largest, smallest;  // eigenvalues
 } sht__spectrum;
 
-// steps: each one product and one solve; the start vector is drawn from `seed`. Errors: SHT_MEMORY, SHT_STOPPED.
+// steps: each one product and one solve; the start vector is drawn from `seed`. Errors: SHT_MEMORY, SHT_STOPPED,
+// those of a factor elsewhere.
 sht_status sht__lanczos_ends(const sht__triangle *triangle, uint32_t steps, uint64_t seed, const sht_work *work,
                              sht__spectrum *out, sht_error *error);
 
-// The largest eigenvalue alone, from below. Errors: SHT_MEMORY.
+// The largest eigenvalue alone, from below. Errors: SHT_MEMORY, those of a factor elsewhere.
 sht_status sht__lanczos_largest(const sht__triangle *triangle, uint32_t steps, double *out, sht_error *error);
 
 #endif

@@ -103,6 +103,14 @@ void sht__panel_multiply(const sht__block_kernels *kernels, float *y, const floa
   }
 }
 
+void sht__block_turn_f64(const double *from, double *to) {
+  for (size_t c = 0; c < SHT_LANES; c++) {
+    for (size_t r = 0; r < SHT_LANES; r++) {
+      to[r * SHT_LANES + c] = from[c * SHT_LANES + r];
+    }
+  }
+}
+
 void sht__tile_transpose(const float *from, float *to) {
   for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
     for (size_t q = 0; q < SHT_TILE_PANELS; q++) {

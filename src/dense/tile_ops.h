@@ -24,6 +24,8 @@ void sht__panel_solve(const sht__block_kernels *kernels, float *x, const float *
 // y <- y + sign x t^T; x, y: panels [256][32], t: a tile.
 void sht__panel_multiply(const sht__block_kernels *kernels, float *y, const float *x, const float *t, float sign);
 
+// to <- from^T; blocks [32][32] in double, not the same.
+void sht__block_turn_f64(const double *from, double *to);
 // to <- from^T; tiles, not the same.
 void sht__tile_transpose(const float *from, float *to);
 

@@ -56,6 +56,8 @@ uint64_t sht__tiles_bytes(uint64_t n);
 sht_status sht__tiles_open(uint64_t n, sht__tiles *out, sht_error *error);
 // The same, spread over a cluster. NULL: all tiles here.
 sht_status sht__tiles_open_spread(uint64_t n, sht_cluster *cluster, sht__tiles *out, sht_error *error);
+// The shape alone, of a triangle that is not in this process's memory.
+static inline sht__tiles sht__tiles_elsewhere(uint64_t n) { return (sht__tiles){.n = n, .count = sht__tile_rows(n)}; }
 void sht__tiles_clear(sht__tiles *tiles);
 // Bytes of the tiles that are here.
 uint64_t sht__tiles_held(const sht__tiles *tiles);

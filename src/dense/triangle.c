@@ -54,11 +54,14 @@ static void backward_task(void *context, size_t task, int worker) {
   sht__panel_multiply(s->triangle->kernels, s->x + task * SHT_PANEL, s->x + s->k * SHT_PANEL, turned, -1);
 }
 
-void sht__triangle_solve(const sht__triangle *triangle, float *x) {
+sht_status sht__triangle_solve(const sht__triangle *triangle, float *x, sht_error *error) {
   const sht__tiles *factor = triangle->factor;
+  if (triangle->far.context != NULL) {
+    return triangle->far.solve(triangle->far.context, x, error);
+  }
   if (factor->grid != NULL) {
     sht__spread_solve(triangle, x);
-    return;
+    return SHT_OK;
   }
   for (uint64_t k = 0; k < factor->count; k++) {
     sht__panel_solve_transposed(triangle->kernels, x + k * SHT_PANEL, sht__tile_at(factor, k, k));
@@ -72,6 +75,7 @@ void sht__triangle_solve(const sht__triangle *triangle, float *x) {
     step s = {.triangle = triangle, .k = k, .x = x};
     sht_pool_run(triangle->pool, k, backward_task, &s);
   }
+  return SHT_OK;
 }
 
 // y_j = sum over i >= j of L_ij^T x_i.
@@ -96,15 +100,19 @@ static void product_task(void *context, size_t i, int worker) {
   }
 }
 
-void sht__triangle_product(const sht__triangle *triangle, float *x, float *y) {
+sht_status sht__triangle_product(const sht__triangle *triangle, float *x, float *y, sht_error *error) {
   step s = {.triangle = triangle, .x = x, .y = y};
+  if (triangle->far.context != NULL) {
+    return triangle->far.product(triangle->far.context, x, y, error);
+  }
   if (triangle->factor->grid != NULL) {
     sht__spread_product(triangle, x, y);
-    return;
+    return SHT_OK;
   }
   sht_pool_run(triangle->pool, triangle->factor->count, turned_product_task, &s);
   sht_pool_run(triangle->pool, triangle->factor->count, product_task, &s);
   memcpy(y, x, sht__sides_size(triangle->factor) * sizeof *y);
+  return SHT_OK;
 }
 
 // Columns of tiles of the inverse of L, each in its worker's scratch; only the sums of their squares are kept.

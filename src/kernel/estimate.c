@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "dense/cholesky.h"
+#include "kernel/card.h"
+#include "kernel/feature_file.h"
 #include "kernel/lead.h"
 #include "kernel/spread.h"
 
@@ -41,9 +43,14 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   const uint64_t test_rows = test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0;
   const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
   const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
-  uint64_t sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
-  add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
-  add(&sum, rows + test_rows, map->block * sizeof(float));
+  const bool streamed = map->blocks > 1;  // in bf16, and made of a panel in fp32 on each thread
+  uint64_t sum = 0;
+  if (!sht__card_is_asked(options)) {
+    sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
+    add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
+  }
+  add(&sum, rows + test_rows, map->block * (streamed ? sizeof(uint16_t) : sizeof(float)));
+  add(&sum, streamed ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
   add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
   add(&sum, 3 * rows + test_rows, padded * sizeof(double));
@@ -57,8 +64,20 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   return sum;
 }
 
+// Bytes on the card for n training examples.
+static uint64_t card_bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
+                               const sht_kernel_options *options, const sht__feature_map *map) {
+  const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
+  return sht__card_is_asked(options) ? sht__card_bytes(n, test != NULL ? test->count : 0, map->width, columns) : 0;
+}
+
 uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges) {
   return ((uint64_t)ridges + (streamed ? 2 : 0)) * sht__tiles_bytes(n);
+}
+
+static uint64_t kept_bytes(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                           const sht__feature_map *map) {
+  return sht__feature_file_bytes(train->count, map) + (test != NULL ? sht__feature_file_bytes(test->count, map) : 0);
 }
 
 sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_kernel_examples *test,
@@ -67,14 +86,18 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
   SHT_TRY(sht__problem_describe(train, options, &map, error));
   const double n = (double)train->count, width = (double)map.width, ridges = options->ridge_count;
   const double test_count = test != NULL ? (double)test->count : 0;
-  *out = (sht_kernel_estimate){.bytes = bytes_for(train->count, train, test, options, &map)};
+  *out = (sht_kernel_estimate){.bytes = bytes_for(train->count, train, test, options, &map),
+                               .card_bytes = card_bytes_for(train->count, train, test, options, &map)};
   bool streamed = map.blocks > 1;
   out->folder_bytes = sht__estimate_folder(train->count, streamed, options->ridge_count);
-  out->feature_flops = (n + test_count) * map.flops;
-  out->gram_flops = streamed ? n * n * width : F64 * ridges * sht__lead_flops(train->count, map.width);
+  out->kept_bytes = streamed && options->folder != NULL ? kept_bytes(train, test, &map) : 0;
+  const double rate = streamed ? sht__block_choose()->bf16_rate : 1;
+  out->feature_flops = (n + test_count) * map.flops / rate;
+  out->gram_flops = streamed ? n * n * width / rate : F64 * ridges * sht__lead_flops(train->count, map.width);
   out->factor_flops = ridges * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
-  out->product_flops = streamed ? n * (map.flops + 4 * width * (double)train->outputs) : n * n * width;
+  const double made_anew = out->kept_bytes > 0 ? 0 : n * map.flops / rate;
+  out->product_flops = streamed ? made_anew + F64 * 4 * n * width * (double)train->outputs : F64 * n * n * width;
   if (options->sigma_rule == SHT_SIGMA_SEARCH && options->kind != SHT_KERNEL_LINEAR) {
     uint64_t part = options->search_examples > 0 && options->search_examples < train->count ? options->search_examples
                                                                                             : train->count;
@@ -101,10 +124,44 @@ static uint64_t free_memory(void) {
   return found;
 }
 
+// Bytes in one place for n examples: bytes_for, or card_bytes_for.
+typedef uint64_t (*counter)(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
+                            const sht_kernel_options *options, const sht__feature_map *map);
+
+// The largest number of examples that fits, below that of `train`.
+static uint64_t most_that_fit(counter bytes, uint64_t have, const sht_kernel_examples *train,
+                              const sht_kernel_examples *test, const sht_kernel_options *options,
+                              const sht__feature_map *map) {
+  uint64_t low = 0, high = train->count;  // it lies in low .. high - 1
+  while (high - low > 1) {
+    uint64_t middle = low + (high - low) / 2;
+    *(bytes(middle, train, test, options, map) <= have ? &low : &high) = middle;
+  }
+  return low;
+}
+
+static sht_status check_card(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                             const sht_kernel_options *options, const sht__feature_map *map,
+                             const sht_kernel_card *card, sht_error *error) {
+  const uint64_t need = card_bytes_for(train->count, train, test, options, map);
+  char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES];
+  if (need == 0 || need <= card->free_bytes) {
+    return SHT_OK;
+  }
+  const uint64_t most = most_that_fit(card_bytes_for, card->free_bytes, train, test, options, map);
+  return SHT_FAIL(error, SHT_MEMORY,
+                  "%s training examples take %s of the card's memory and %s of it are free; %s examples would fit: use "
+                  "fewer, or --device cpu",
+                  sht_text_count(train->count, a, sizeof a), sht_text_bytes(need, b, sizeof b),
+                  sht_text_bytes(card->free_bytes, c, sizeof c), sht_text_count(most, d, sizeof d));
+}
+
 sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sht_kernel_examples *test,
-                                      const sht_kernel_options *options, sht_error *error) {
+                                      const sht_kernel_options *options, const sht_kernel_card *card,
+                                      sht_error *error) {
   sht__feature_map map;
   SHT_TRY(sht__problem_describe(train, options, &map, error));
+  SHT_TRY(check_card(train, test, options, &map, card, error));
   const sht_cluster_info cluster = sht_cluster_describe(options->cluster);
   uint64_t have = options->memory_max > 0 ? options->memory_max : free_memory() / (uint64_t)cluster.local_ranks;
   // The rank that has least decides for all; and none takes memory before all have seen what is free.
@@ -113,11 +170,7 @@ sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sh
   if (need <= have) {
     return SHT_OK;
   }
-  uint64_t low = 0, high = train->count;  // the largest number that fits lies in low .. high - 1
-  while (high - low > 1) {
-    uint64_t middle = low + (high - low) / 2;
-    *(bytes_for(middle, train, test, options, &map) <= have ? &low : &high) = middle;
-  }
+  const uint64_t low = most_that_fit(bytes_for, have, train, test, options, &map);
   char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES], ranks[TEXT_BYTES] = "";
   if (cluster.ranks > 1) {
     (void)snprintf(ranks, sizeof ranks, " on each of %d ranks", cluster.ranks);

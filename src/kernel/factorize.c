@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "kernel/card.h"
 #include "kernel/lead.h"
 
 enum { ATTEMPTS = 12, NOTE_BYTES = 256 };
@@ -138,10 +139,16 @@ static sht_status take_diagonal(const attempt *a, sht_error *error) {
   return check_finite(a, error);
 }
 
-// Columns of the factor that were saved or lead, and what they leave of K in the rest. Not complete: a pivot of those
-// that lead failed.
-static sht_status fill(attempt *a, sht__cholesky_result *result, sht_error *error) {
-  double start = sht__work_clock();
+static sht_status fill_on_card(attempt *a, sht__cholesky_result *result, sht_error *error) {
+  const sht__card *card = a->gram->card;
+  SHT_TRY(take_diagonal(a, error));
+  a->report->gram_flops += sht__lead_flops(a->tiles->n, a->gram->map.width);
+  SHT_TRY(card->functions->fill(card->state, a->gram->ridge + a->jitter, a->diagonal, PIVOT_FLOOR, result, error));
+  a->columns = result->columns;
+  return SHT_OK;
+}
+
+static sht_status fill_here(attempt *a, sht__cholesky_result *result, sht_error *error) {
   *result = (sht__cholesky_result){.complete = true};
   if (a->gram->streamed) {
     SHT_TRY(fill_streamed(a, error));
@@ -153,6 +160,14 @@ static sht_status fill(attempt *a, sht__cholesky_result *result, sht_error *erro
   if (result->complete) {
     sht__gram_finish(a->gram, a->jitter, a->columns, a->tiles);
   }
+  return SHT_OK;
+}
+
+// Columns of the factor that were saved or lead, and what they leave of K in the rest. Not complete: a pivot of those
+// that lead failed.
+static sht_status fill(attempt *a, sht__cholesky_result *result, sht_error *error) {
+  double start = sht__work_clock();
+  SHT_TRY(a->gram->card != NULL ? fill_on_card(a, result, error) : fill_here(a, result, error));
   a->report->gram_seconds += sht__work_clock() - start;
   return SHT_OK;
 }
@@ -168,7 +183,7 @@ static double share_of(const attempt *a, uint64_t first, uint64_t last) {
   return done / total;
 }
 
-static sht_status factor(attempt *a, sht__cholesky_result *result, sht_error *error) {
+static sht_status factor_here(attempt *a, sht__cholesky_result *result, sht_error *error) {
   sht__cholesky_options options = {.first = a->columns,
                                    .lead = a->lead.columns,
                                    .smallest = a->smallest,
@@ -180,8 +195,14 @@ static sht_status factor(attempt *a, sht__cholesky_result *result, sht_error *er
     options.saved = save_columns;
     options.context = a;
   }
+  return sht__cholesky_factor(a->tiles, &options, a->gram->pool, a->gram->work, result, error);
+}
+
+static sht_status factor(attempt *a, sht__cholesky_result *result, sht_error *error) {
+  const sht__card *card = a->gram->card;
   double start = sht__work_clock();
-  SHT_TRY(sht__cholesky_factor(a->tiles, &options, a->gram->pool, a->gram->work, result, error));
+  SHT_TRY(card != NULL ? card->functions->factor(card->state, a->diagonal, PIVOT_FLOOR, result, error)
+                       : factor_here(a, result, error));
   a->report->factor_seconds += sht__work_clock() - start;
   a->report->factored_flops += share_of(a, a->columns, result->columns) * sht__cholesky_flops(a->tiles->n);
   a->report->resumed_columns = a->columns;

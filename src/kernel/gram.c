@@ -7,8 +7,8 @@
 #include "base/work.h"
 #include "kernel/spread.h"
 
-// Features that are multiplied at once, so that what is read lies in the cache: sums are taken over so many.
-enum { CHUNK = 256 };
+// Pairs of features that are multiplied at once, so that what is read lies in the cache: sums are taken over so many.
+enum { CHUNK = 32, PIECE = CHUNK * SHT_LANES / SHT_TILE_PANELS, LINE = 16 };
 
 typedef struct job {
   const sht__gram *gram;
@@ -22,16 +22,30 @@ typedef struct job {
 
 double sht__gram_flops(uint64_t n, uint64_t width) { return (double)n * (double)n * (double)width; }
 
+// Asks for piece p of the chunk that begins at pair `first` of panel q of tile row i, which comes from far: without it
+// the products of a chunk would wait for its panels.
+static void prefetch(const sht__panels *panels, uint64_t i, uint64_t q, uint64_t first, uint64_t p) {
+  const uint32_t *from = sht__panel_pairs_at(panels, i * SHT_TILE_PANELS + q) + first * SHT_LANES + p * PIECE;
+  for (uint64_t word = 0; word < PIECE; word += LINE) {
+    __builtin_prefetch(from + word);
+  }
+}
+
 // tile += the inner products of examples 256 i .. with examples 256 j ...
 static void add_products(const sht__block_kernels *kernels, const sht__panels *panels, uint64_t i, uint64_t j,
                          float *tile) {
-  for (uint64_t first = 0; first < panels->width; first += CHUNK) {
-    uint64_t count = panels->width - first < CHUNK ? panels->width - first : CHUNK;
+  const uint64_t pairs = panels->width / 2;
+  for (uint64_t first = 0; first < pairs; first += CHUNK) {
+    uint64_t count = pairs - first < CHUNK ? pairs - first : CHUNK;
     for (uint64_t q = 0; q < SHT_TILE_PANELS; q++) {
-      const float *b = sht__panel_at(panels, j * SHT_TILE_PANELS + q) + first * SHT_LANES;
+      const uint32_t *b = sht__panel_pairs_at(panels, j * SHT_TILE_PANELS + q) + first * SHT_LANES;
       for (uint64_t p = i == j ? q : 0; p < SHT_TILE_PANELS; p++) {
-        const float *a = sht__panel_at(panels, i * SHT_TILE_PANELS + p) + first * SHT_LANES;
-        kernels->multiply(tile + p * SHT_PANEL + q * SHT_BLOCK, a, b, count, 1);
+        const uint32_t *a = sht__panel_pairs_at(panels, i * SHT_TILE_PANELS + p) + first * SHT_LANES;
+        if (first + 2 * CHUNK <= pairs) {
+          prefetch(panels, i, q, first + CHUNK, p);
+          prefetch(panels, j, q, first + CHUNK, p);
+        }
+        kernels->multiply_bf16(tile + p * SHT_PANEL + q * SHT_BLOCK, a, b, count);
       }
     }
   }
@@ -69,11 +83,11 @@ sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__bloc
   for (uint64_t block = first; block < gram->map.blocks; block++) {
     sht__panels panels;
     uint64_t left = gram->map.width - block * gram->map.block;
-    SHT_TRY(sht__panels_open(gram->train.n, left < gram->map.block ? left : gram->map.block, &panels, error));
+    SHT_TRY(sht__panels_open_pairs(gram->train.n, left < gram->map.block ? left : gram->map.block, &panels, error));
     job work = {.gram = gram, .panels = &panels, .tiles = tiles};
     work.done_before = (double)block * count;
     work.total = (double)gram->map.blocks * count;
-    sht_status status = sht__spread_fill(gram, gram->train.split, block, &panels, error);
+    sht_status status = sht__spread_fill(gram, &gram->train, block, &panels, error);
     if (status == SHT_OK) {
       status = run(&work, error);
     }
@@ -147,6 +161,7 @@ sht_status sht__side_measure_tiles(sht__side *side, const sht__tiles *tiles, sht
 
 void sht__side_close(sht__side *side) {
   sht__panels_close(&side->panels);
+  sht__feature_file_close(side->made);
   sht_free(side->squares);
   *side = (sht__side){0};
 }

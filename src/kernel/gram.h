@@ -6,6 +6,7 @@
 #ifndef SHT_KERNEL_GRAM_H
 #define SHT_KERNEL_GRAM_H
 
+#include "kernel/feature_file.h"
 #include "kernel/function.h"
 #include "kernel/panels.h"
 
@@ -15,9 +16,10 @@ enum { SHT__CHUNK_F64 = 64, SHT__TILE_F64_SCRATCH = 2 * SHT_TILE_PANELS * SHT__C
 // One side of a kernel matrix: the examples along it.
 typedef struct sht__side {
   uint64_t n;
-  const sht_split *split;  // streamed: where blocks are made from; may be NULL else
-  sht__panels panels;      // stored features; streamed: empty
-  double *squares;         // [n padded to tiles] |x|^2 as products of panels give it
+  const sht_split *split;   // streamed: where blocks are made from; may be NULL else
+  sht__panels panels;       // stored features; streamed: empty
+  sht__feature_file *made;  // streamed: what was made before; NULL: nothing is kept
+  double *squares;          // [n padded to tiles] |x|^2 as products of panels give it
 } sht__side;
 
 typedef struct sht__gram {
@@ -25,8 +27,9 @@ typedef struct sht__gram {
   sht__feature_map map;
   bool streamed;
   sht__side train;
-  double ridge;          // added to the diagonal
-  sht_cluster *cluster;  // that shares the work; NULL: none
+  double ridge;                  // added to the diagonal
+  sht_cluster *cluster;          // that shares the work; NULL: none
+  const struct sht__card *card;  // that has the matrix and multiplies with it (card.h); NULL: none
   sht_pool *pool;
   const sht_work *work;
   const sht__block_kernels *kernels;

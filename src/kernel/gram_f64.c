@@ -10,6 +10,8 @@
 
 #include "base/memory.h"
 #include "base/work.h"
+#include "dense/tile_ops.h"
+#include "kernel/card.h"
 #include "kernel/gram.h"
 #include "kernel/gram_stream.h"
 #include "kernel/spread.h"
@@ -73,19 +75,11 @@ static void multiply_rows(const product *job, const double *tile, uint64_t j, do
   }
 }
 
-static void turn_block(const double *from, double *to) {
-  for (size_t c = 0; c < SHT_LANES; c++) {
-    for (size_t r = 0; r < SHT_LANES; r++) {
-      to[r * SHT_LANES + c] = from[c * SHT_LANES + r];
-    }
-  }
-}
-
 // Sums of the rows 256 j .. += tile^T times rows 256 i .. of `in`. turned: [SHT_BLOCK].
 static void multiply_columns(product *job, const double *tile, uint64_t i, uint64_t j, double *turned) {
   for (size_t q = 0; q < SHT_TILE_PANELS; q++) {
     for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
-      turn_block(tile + p * SHT_PANEL + q * SHT_BLOCK, turned);
+      sht__block_turn_f64(tile + p * SHT_PANEL + q * SHT_BLOCK, turned);
       for (uint64_t g = 0; g < job->in.groups; g++) {
         job->gram->kernels->multiply_f64(sht__sides_panel(&job->sums, g, j * SHT_TILE_PANELS + q), turned,
                                          sht__sides_row(&job->in, g, i * SHT_TILE + p * SHT_LANES), SHT_LANES,
@@ -234,6 +228,9 @@ static sht_status multiply_stored(const sht__gram *gram, const double *v, double
 
 sht_status sht__gram_multiply(void *context, const double *v, double *out, uint64_t columns, sht_error *error) {
   const sht__gram *gram = context;
+  if (gram->card != NULL) {
+    return sht__card_multiply(gram, v, out, columns, error);
+  }
   if (gram->streamed) {
     return sht__stream_multiply(gram, NULL, v, gram->ridge, out, columns, error);
   }
@@ -253,6 +250,9 @@ static void predict_task(void *context, size_t task, int worker) {
 
 sht_status sht__gram_predict(const sht__gram *gram, const sht__side *test, const double *v, double *out,
                              uint64_t columns, sht_error *error) {
+  if (gram->card != NULL) {
+    return sht__card_predict(gram, v, out, columns, error);
+  }
   if (gram->streamed) {
     return sht__stream_multiply(gram, test, v, 0, out, columns, error);
   }

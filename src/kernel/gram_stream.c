@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "dense/tile_ops.h"
 #include "kernel/spread.h"
 
 enum { SCRATCH = 2 * SHT_BLOCK + SHT__CHUNK_F64 * SHT_LANES };
@@ -22,28 +23,19 @@ static void image_task(void *context, size_t task, int worker) {
   pass *work = context;
   const uint64_t f = work->first + task;
   const sht__block_kernels *kernels = work->gram->kernels;
-  double *turned = work->scratch + (size_t)worker * SCRATCH, *sums = turned + SHT_BLOCK;
+  double *turned = work->scratch + (size_t)worker * SCRATCH, *sums = turned + SHT_BLOCK, *wide = sums + SHT_BLOCK;
   uint64_t left = work->train.width - f * SHT_LANES, count = left < SHT_LANES ? left : SHT_LANES;
   for (uint64_t g = 0; g < work->in.groups; g++) {
     memset(sums, 0, SHT_BLOCK * sizeof *sums);
+    memset(wide, 0, SHT_BLOCK * sizeof *wide);  // features beyond the last
     for (uint64_t panel = 0; panel < work->in.rows / SHT_LANES; panel++) {
-      const float *from = sht__panel_at(&work->train, panel) + f * SHT_BLOCK;
-      memset(turned, 0, SHT_BLOCK * sizeof *turned);
-      for (size_t c = 0; c < count; c++) {
-        for (size_t r = 0; r < SHT_LANES; r++) {
-          turned[r * SHT_LANES + c] = from[c * SHT_LANES + r];
-        }
-      }
+      kernels->widen_bf16(sht__panel_pairs_at(&work->train, panel) + f * SHT_BLOCK / 2, wide, count / 2);
+      sht__block_turn_f64(wide, turned);
       kernels->multiply_f64(sums, turned, sht__sides_row(&work->in, g, panel * SHT_LANES), SHT_LANES,
                             sht__sides_used(&work->in, g));
     }
     uint64_t padded = (work->train.width + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
-    double *to = work->images + (g * padded + f * SHT_LANES) * SHT_LANES;
-    for (size_t c = 0; c < SHT_LANES; c++) {
-      for (size_t v = 0; v < SHT_LANES; v++) {
-        to[c * SHT_LANES + v] = sums[v * SHT_LANES + c];
-      }
-    }
+    sht__block_turn_f64(sums, work->images + (g * padded + f * SHT_LANES) * SHT_LANES);
   }
 }
 
@@ -55,7 +47,7 @@ static void sum_task(void *context, size_t task, int worker) {
   uint64_t width = work->rows.width, padded = (width + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
   for (uint64_t first = 0; first < width; first += SHT__CHUNK_F64) {
     uint64_t count = width - first < SHT__CHUNK_F64 ? width - first : SHT__CHUNK_F64;
-    work->gram->kernels->widen(sht__panel_at(&work->rows, panel) + first * SHT_LANES, wide, count * SHT_LANES);
+    work->gram->kernels->widen_bf16(sht__panel_pairs_at(&work->rows, panel) + first / 2 * SHT_LANES, wide, count / 2);
     for (uint64_t g = 0; g < work->in.groups; g++) {
       work->gram->kernels->multiply_f64(sht__sides_panel(&work->sums, g, panel), wide,
                                         work->images + (g * padded + first) * SHT_LANES, count,
@@ -86,10 +78,10 @@ static void make_images(pass *work) {
 
 static sht_status run_block(pass *work, const sht__side *rows, uint64_t block, sht_error *error) {
   const sht__gram *gram = work->gram;
-  SHT_TRY(sht__spread_fill(gram, gram->train.split, block, &work->train, error));
+  SHT_TRY(sht__spread_fill(gram, &gram->train, block, &work->train, error));
   make_images(work);
   if (rows != NULL) {
-    SHT_TRY(sht__spread_fill(gram, rows->split, block, &work->rows, error));
+    SHT_TRY(sht__spread_fill(gram, rows, block, &work->rows, error));
   } else {
     work->rows = work->train;
   }
@@ -116,9 +108,9 @@ static sht_status open_pass(pass *work, const sht__side *rows, const double *v, 
   SHT_TRY(sht__sides_open(rows != NULL ? rows->n : gram->train.n, columns, &work->sums, error));
   SHT_TRY(SHT_ALLOC(&work->images, work->in.groups * padded * SHT_LANES, "images of right-hand sides", error));
   SHT_TRY(SHT_ALLOC(&work->scratch, threads * SCRATCH, "scratch", error));
-  SHT_TRY(sht__panels_open(gram->train.n, gram->map.block, &work->train, error));
+  SHT_TRY(sht__panels_open_pairs(gram->train.n, gram->map.block, &work->train, error));
   if (rows != NULL) {
-    SHT_TRY(sht__panels_open(rows->n, gram->map.block, &work->rows, error));
+    SHT_TRY(sht__panels_open_pairs(rows->n, gram->map.block, &work->rows, error));
   }
   sht__sides_load(&work->in, v);
   return SHT_OK;

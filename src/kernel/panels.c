@@ -1,4 +1,4 @@
-// Stored features: see panels.h.
+// Features of many examples: see panels.h.
 #include "kernel/panels.h"
 
 #include <stdatomic.h>
@@ -11,8 +11,9 @@ typedef struct job {
   sht__panels *panels;
   const sht__feature_map *map;
   const sht_split *split;
+  const sht__block_kernels *kernels;
   uint64_t block;
-  float *scratch;  // [threads][map->scratch, rounded up to 16]
+  float *scratch;  // [threads][a panel in fp32, where the panels are in pairs, and map->scratch, rounded up to 16]
   uint64_t scratch_size;
   const sht_work *work;
   atomic_ullong done;
@@ -30,8 +31,14 @@ sht_status sht__panels_open(uint64_t n, uint64_t width, sht__panels *out, sht_er
   return SHT_ALLOC(&out->data, sht__panels_size(n, width), "features", error);
 }
 
+sht_status sht__panels_open_pairs(uint64_t n, uint64_t width, sht__panels *out, sht_error *error) {
+  *out = (sht__panels){.n = n, .width = width};
+  return SHT_ALLOC(&out->pairs, sht__panels_size(n, width / 2), "features", error);
+}
+
 void sht__panels_close(sht__panels *panels) {
   sht_free(panels->data);
+  sht_free(panels->pairs);
   *panels = (sht__panels){0};
 }
 
@@ -40,12 +47,19 @@ static void fill_panel(void *context, size_t panel, int worker) {
   if (atomic_load(&work->stop)) {
     return;
   }
-  uint64_t first = panel * SHT_LANES, left = work->panels->n - first;
-  work->map->fill(work->map, work->split, work->block, first, left < SHT_LANES ? left : SHT_LANES,
-                  sht__panel_at(work->panels, panel), work->scratch + (size_t)worker * work->scratch_size);
+  const sht__panels *panels = work->panels;
+  const bool pairs = panels->pairs != NULL;
+  uint64_t first = panel * SHT_LANES, left = panels->n - first;
+  float *scratch = work->scratch + (size_t)worker * work->scratch_size;
+  float *to = pairs ? scratch : sht__panel_at(panels, panel);
+  scratch += pairs ? panels->width * SHT_LANES : 0;
+  work->map->fill(work->map, work->split, work->block, first, left < SHT_LANES ? left : SHT_LANES, to, scratch);
+  if (pairs) {
+    work->kernels->round_bf16(to, sht__panel_pairs_at(panels, panel), panels->width / 2);
+  }
   unsigned long long done = atomic_fetch_add(&work->done, 1) + 1;
-  uint64_t panels = (work->panels->n + SHT_LANES - 1) / SHT_LANES;
-  double blocks = (double)work->block + (double)done / (double)panels;
+  uint64_t count = (panels->n + SHT_LANES - 1) / SHT_LANES;
+  double blocks = (double)work->block + (double)done / (double)count;
   if (worker == 0 && sht__work_tell(work->work, "features", blocks, (double)work->map->blocks)) {
     atomic_store(&work->stop, true);
   }
@@ -54,7 +68,8 @@ static void fill_panel(void *context, size_t panel, int worker) {
 sht_status sht__panels_fill(sht__panels *panels, const sht__feature_map *map, const sht_split *split, uint64_t block,
                             sht_pool *pool, const sht_work *work, sht_error *error) {
   job shared = {.panels = panels, .map = map, .split = split, .block = block, .work = work};
-  shared.scratch_size = (map->scratch + 15) / 16 * 16;
+  shared.kernels = sht__block_choose();
+  shared.scratch_size = (map->scratch + 15) / 16 * 16 + (panels->pairs != NULL ? panels->width * SHT_LANES : 0);
   uint64_t threads = (uint64_t)sht_pool_threads(pool);
   SHT_TRY(SHT_ALLOC(&shared.scratch, threads * shared.scratch_size, "scratch for features", error));
   sht_pool_run(pool, (size_t)((panels->n + SHT_LANES - 1) / SHT_LANES), fill_panel, &shared);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kernel/card.h"
+#include "kernel/estimate.h"
 #include "kernel/spread.h"
 
 enum { DEGREE_MAX = 16, EXAMPLES_MAX = 1 << 24, OUTPUTS_MAX = 65536 };
@@ -95,7 +97,7 @@ sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel
                     "features %s are streamed, which goes with the linear kernel alone; use --kernel linear",
                     options->features);
   }
-  return SHT_OK;
+  return sht__card_check_options(options, &map, error);
 }
 
 sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_kernel_options *options,
@@ -119,17 +121,27 @@ sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_ker
   return SHT_OK;
 }
 
+// For streamed features, in the folder for progress. What progress takes, and for the test examples what those of
+// training take, stays free.
+static sht_status open_file(const sht__problem *problem, sht__side *side, sht_error *error) {
+  const sht__feature_map *map = &problem->gram.map;
+  const uint64_t n = problem->train->count;
+  uint64_t reserve = sht__estimate_folder(n, true, problem->options->ridge_count);
+  reserve += side == &problem->test_side ? sht__feature_file_bytes(n, map) : 0;
+  return sht__feature_file_open(problem->options->folder, side->n, map, reserve, &side->made, error);
+}
+
 static sht_status open_side(sht__problem *problem, const sht_kernel_examples *examples, sht__side *side,
                             sht_error *error) {
   const sht__gram *gram = &problem->gram;
   side->n = examples->count;
   side->split = examples->images;
   if (gram->streamed) {
-    return SHT_OK;
+    return problem->options->folder != NULL ? open_file(problem, side, error) : SHT_OK;
   }
   SHT_TRY(sht__panels_open(side->n, gram->map.width, &side->panels, error));
   if (examples->images != NULL) {
-    SHT_TRY(sht__spread_fill(gram, side->split, 0, &side->panels, error));
+    SHT_TRY(sht__spread_fill(gram, side, 0, &side->panels, error));
   } else {
     sht__panels_copy(&side->panels, examples->inputs);
   }

@@ -9,18 +9,23 @@
 // block: [filter][sign][window row][window column].
 //
 // The root is never taken: with q = n(p) - m and g = (C + .1 I)^-1 q, |w(p)|^2 = <q, g> and <f, w(x)> = <g, n(x) - m> /
-// |w(p)|. The last is one product when a 1 is put under n(x).
+// |w(p)|. Both g / |w(p)| and n(x) are rounded to bf16, which defines the features: no more than the rounding of levels
+// to 8 bits does to patches. What m gives is put under g in two bf16, of which the second is what the first leaves, and
+// ones under n(x). Features are rounded to bf16 as well, so that their inner products are those of exact factors.
 //
-// A position of 32 images is gathered once into a panel and multiplied with 32 filters at a time.
+// Positions are gathered a row at a time, for 32 images; 32 filters then go along the row. The windows' bounds cut
+// either side into five segments, of which window i covers segments i to i + 2: responses are summed over segments
+// first.
 #include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "dense/bf16.h"
 #include "dense/small.h"
 #include "kernel/features.h"
 
 enum { PATCH = 6, WINDOWS = 3, PLACES = WINDOWS * WINDOWS, SIGNS = 2, FEATURES_A_FILTER = SIGNS * PLACES };
-enum { BLOCK_FILTERS = 128 };
+enum { SEGMENTS = 5, WINDOW_SEGMENTS = 3, SHIFTS = 2, BLOCK_FILTERS = 256 };
 enum { GROUPS = BLOCK_FILTERS / SHT_LANES, STATISTICS_PATCHES = 20000, DRAWS_MAX = 1000 };
 
 static const float THRESHOLD = 1;
@@ -29,20 +34,21 @@ static const double CONTRAST = 10.0 / (255 * 255), WHITENING = 0.1, FLAT = 1e-3;
 typedef struct randconv {
   const sht__block_kernels *kernels;
   uint64_t filters, taps;  // N; 36 C
-  uint64_t depth;          // taps + 1
+  uint64_t depth;          // taps + 2
   uint32_t positions[2];   // H - 5, W - 5
   uint32_t window[2], stride[2];
-  float *bank;  // [ceil(N / 32)][depth][32]: g / |w(p)|, then -<g, m> / |w(p)|; missing filters are zero
+  uint32_t
+      *bank;  // [ceil(N / 32)][depth / 2][32] in pairs: g / |w(p)|, then -<g, m> / |w(p)|; missing filters are zero
 } randconv;
 
 static uint64_t levels_size(const sht_split *split) {
   return (uint64_t)split->height * split->width * split->channels * SHT_LANES;
 }
 
-// Sums of a group of 32 filters over one row of positions: [window column][sign][32 filters][32 images].
-enum { ROW_SUMS = WINDOWS * SIGNS * SHT_BLOCK };
-// The same for all windows: [window row][window column][sign][32][32].
-enum { SUMS = WINDOWS * ROW_SUMS };
+// Sums of a group of 32 filters: [segment row][segment column][sign][32 filters][32 images].
+enum { SUMS = SEGMENTS * SEGMENTS * SIGNS * SHT_BLOCK };
+
+static uint64_t depth_of(uint64_t taps) { return taps + SHIFTS; }
 
 void sht__randconv_describe(const sht_split *train, uint64_t filters, sht__feature_map *out) {
   double positions = (double)(train->height - PATCH + 1) * (double)(train->width - PATCH + 1);
@@ -52,7 +58,8 @@ void sht__randconv_describe(const sht_split *train, uint64_t filters, sht__featu
       .block = (filters < BLOCK_FILTERS ? filters : BLOCK_FILTERS) * FEATURES_A_FILTER,
       .blocks = (filters + BLOCK_FILTERS - 1) / BLOCK_FILTERS,
       .flops = 2 * positions * (double)taps * (double)filters,
-      .scratch = levels_size(train) + (taps + 1) * SHT_LANES + SHT_BLOCK + (uint64_t)GROUPS * (ROW_SUMS + SUMS),
+      .scratch = levels_size(train) + depth_of(taps) * SHT_LANES +
+                 (train->width - PATCH + 1) * depth_of(taps) / 2 * SHT_LANES + (uint64_t)GROUPS * SUMS,
   };
 }
 
@@ -89,6 +96,7 @@ typedef struct whitening {
   double *solved;  // [taps]
   double *mean;    // [taps] m
   double *factor;  // [taps][taps] of C + .1 I
+  float *filters;  // [depth][32]
 } whitening;
 
 static void measure_patches(const sht_split *train, sht_rng rng, uint64_t patches, uint64_t taps, whitening *w) {
@@ -111,9 +119,9 @@ static void measure_patches(const sht_split *train, sht_rng rng, uint64_t patche
   (void)sht__small_factor(c, taps);  // positive definite: a covariance plus a multiple of the identity
 }
 
-// Filter `f` into the bank; zeros when nothing is left of its patch.
-static void make_filter(randconv *r, uint64_t f, whitening *w) {
-  float *to = r->bank + f / SHT_LANES * r->depth * SHT_LANES + f % SHT_LANES;
+// Filter `f` into column f mod 32 of `filters`; zeros when nothing is left of its patch.
+static void make_filter(const randconv *r, uint64_t f, whitening *w) {
+  float *to = w->filters + f % SHT_LANES;
   double square = 0, shift = 0;
   for (uint64_t t = 0; t < r->taps; t++) {
     w->patch[t] -= w->mean[t];
@@ -122,19 +130,35 @@ static void make_filter(randconv *r, uint64_t f, whitening *w) {
   sht__small_solve(w->factor, r->taps, w->solved);
   for (uint64_t t = 0; t < r->taps; t++) {
     square += w->patch[t] * w->solved[t];
-    shift += w->mean[t] * w->solved[t];
   }
   const double scale = square > 0 ? 1 / sqrt(square) : 0;
   for (uint64_t t = 0; t < r->taps; t++) {
-    to[t * SHT_LANES] = (float)(scale * w->solved[t]);
+    const float tap = sht__bf16_round((float)(scale * w->solved[t]));
+    to[t * SHT_LANES] = tap;
+    shift -= (double)tap * w->mean[t];
   }
-  to[r->taps * SHT_LANES] = (float)(-scale * shift);
+  for (uint64_t t = r->taps; t < r->depth; t++) {
+    const float part = sht__bf16_round((float)shift);
+    to[t * SHT_LANES] = part;
+    shift -= part;
+  }
+}
+
+static void make_group(randconv *r, const sht_split *train, sht_rng rng, uint64_t group, whitening *w) {
+  const uint64_t first = group * SHT_LANES;
+  memset(w->filters, 0, r->depth * SHT_LANES * sizeof *w->filters);
+  for (uint64_t f = first; f < first + SHT_LANES && f < r->filters; f++) {
+    draw_patch(train, rng, f, r->taps, w->patch);
+    make_filter(r, f, w);
+  }
+  r->kernels->round_bf16(w->filters, r->bank + group * r->depth / 2 * SHT_LANES, r->depth / 2);
 }
 
 static sht_status open_whitening(uint64_t taps, whitening *w, sht_error *error) {
   SHT_TRY(SHT_ALLOC(&w->patch, taps, "a patch", error));
   SHT_TRY(SHT_ALLOC(&w->solved, taps, "a whitened patch", error));
   SHT_TRY(SHT_ALLOC(&w->mean, taps, "the mean of patches", error));
+  SHT_TRY(SHT_ALLOC(&w->filters, depth_of(taps) * SHT_LANES, "filters", error));
   return SHT_ALLOC(&w->factor, taps * taps, "whitening of patches", error);
 }
 
@@ -144,88 +168,97 @@ static sht_status make_bank(randconv *r, const sht_split *train, uint64_t seed, 
   sht_status status = open_whitening(r->taps, &w, error);
   if (status == SHT_OK) {
     measure_patches(train, rng, r->filters > STATISTICS_PATCHES ? r->filters : STATISTICS_PATCHES, r->taps, &w);
-    for (uint64_t f = 0; f < r->filters; f++) {
-      draw_patch(train, rng, f, r->taps, w.patch);
-      make_filter(r, f, &w);
+    for (uint64_t group = 0; group * SHT_LANES < r->filters; group++) {
+      make_group(r, train, rng, group, &w);
     }
   }
   sht_free(w.patch);
   sht_free(w.solved);
   sht_free(w.mean);
   sht_free(w.factor);
+  sht_free(w.filters);
   return status;
 }
 
-static bool covers(const randconv *r, int side, uint32_t window, uint32_t position) {
-  uint32_t first = window * r->stride[side];
-  return position >= first && position < first + r->window[side];
-}
-
-// n of the 6 x 6 x C levels at (y, x) of 32 images, and under it a 1 for each of the `count` that are there: panel:
-// [depth][32].
-static void gather(const randconv *r, const sht_split *split, const float *levels, uint64_t count, uint32_t y,
-                   uint32_t x, float *panel) {
-  const uint64_t run = (uint64_t)PATCH * split->channels * SHT_LANES;
-  for (uint64_t row = 0; row < PATCH; row++) {
-    memcpy(panel + row * run, levels + ((y + row) * split->width + x) * split->channels * SHT_LANES,
-           run * sizeof *panel);
+// Which of the five segments of a side a position lies in; SEGMENTS: in none, behind the last window.
+static uint32_t segment_of(const randconv *r, int side, uint32_t position) {
+  uint32_t segment = 0;
+  for (uint32_t w = 0; w < WINDOWS; w++) {
+    segment += w > 0 && position >= w * r->stride[side] ? 1 : 0;
+    segment += position >= w * r->stride[side] + r->window[side] ? 1 : 0;
   }
-  r->kernels->normalise(panel, r->taps, (float)CONTRAST);
-  for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
-    panel[r->taps * SHT_LANES + lane] = lane < count ? 1 : 0;
-  }
+  return segment;
 }
 
 typedef struct buffers {
   float *levels;    // [H W C][32]
   float *panel;     // [depth][32]
-  float *response;  // [32 filters][32 images]
-  float *row_sums;  // [GROUPS][ROW_SUMS]
-  float *sums;      // [GROUPS][SUMS]
+  uint32_t *row;    // [W - 5][depth / 2][32] in pairs: the panels of a row of positions
+  float *sums;      // [groups][SUMS]
   uint64_t count;   // images
+  uint64_t groups;  // of filters, from `first` on
+  uint64_t first;
 } buffers;
 
-// Thresholds of one row of positions, summed over the columns of each window.
-static void sum_row(const randconv *r, const sht_split *split, uint64_t first_group, uint64_t groups, uint32_t y,
-                    const buffers *b) {
-  memset(b->row_sums, 0, groups * ROW_SUMS * sizeof *b->row_sums);
+// n of the 6 x 6 x C levels at (y, x) of 32 images, and under it ones for each of the `count` that are there.
+static void gather(const randconv *r, const sht_split *split, uint32_t y, uint32_t x, const buffers *b) {
+  const uint64_t run = (uint64_t)PATCH * split->channels * SHT_LANES;
+  for (uint64_t row = 0; row < PATCH; row++) {
+    memcpy(b->panel + row * run, b->levels + ((y + row) * split->width + x) * split->channels * SHT_LANES,
+           run * sizeof *b->panel);
+  }
+  r->kernels->normalise(b->panel, r->taps, (float)CONTRAST);
+  for (uint64_t i = r->taps * SHT_LANES; i < r->depth * SHT_LANES; i++) {
+    b->panel[i] = i % SHT_LANES < b->count ? 1 : 0;
+  }
+  r->kernels->round_bf16(b->panel, b->row + x * r->depth / 2 * SHT_LANES, r->depth / 2);
+}
+
+// Responses at a row of positions, through the thresholds, into the sums of their segments.
+static void add_row(const randconv *r, const sht_split *split, uint32_t y, const buffers *b) {
+  const uint64_t panel = r->depth / 2 * SHT_LANES;
+  const uint32_t row = segment_of(r, 0, y);
+  if (row == SEGMENTS) {
+    return;
+  }
   for (uint32_t x = 0; x < r->positions[1]; x++) {
-    gather(r, split, b->levels, b->count, y, x, b->panel);
-    for (uint64_t g = 0; g < groups; g++) {
-      memset(b->response, 0, SHT_BLOCK * sizeof *b->response);
-      r->kernels->multiply(b->response, b->panel, r->bank + (first_group + g) * r->depth * SHT_LANES, r->depth, 1);
-      for (uint32_t w = 0; w < WINDOWS; w++) {
-        if (covers(r, 1, w, x)) {
-          float *plus = b->row_sums + g * ROW_SUMS + (uint64_t)w * SIGNS * SHT_BLOCK;
-          r->kernels->add_thresholds(b->response, THRESHOLD, plus, plus + SHT_BLOCK, SHT_BLOCK);
-        }
+    gather(r, split, y, x, b);
+  }
+  for (uint64_t g = 0; g < b->groups; g++) {
+    for (uint32_t x = 0; x < r->positions[1]; x++) {
+      const uint32_t column = segment_of(r, 1, x);
+      float *plus = b->sums + g * SUMS + (uint64_t)(row * SEGMENTS + column) * SIGNS * SHT_BLOCK;
+      if (column < SEGMENTS) {
+        r->kernels->respond_bf16(plus, plus + SHT_BLOCK, b->row + x * panel, r->bank + (b->first + g) * panel,
+                                 r->depth / 2, THRESHOLD);
       }
     }
   }
 }
 
-static void add_row(const randconv *r, uint64_t groups, uint32_t y, const buffers *b) {
-  for (uint64_t g = 0; g < groups; g++) {
-    for (uint32_t w = 0; w < WINDOWS; w++) {
-      float *to = b->sums + g * SUMS + (uint64_t)w * ROW_SUMS;
-      for (uint64_t i = 0; i < ROW_SUMS && covers(r, 0, w, y); i++) {
-        to[i] += b->row_sums[g * ROW_SUMS + i];
-      }
+// The mean over window (row, column) of a filter's thresholds for 32 images; sums: of the filter and the sign in the
+// first segment.
+static void write_window(float share, const float *sums, uint64_t row, uint64_t column, float *to) {
+  float sum[SHT_LANES] = {0};
+  for (uint64_t s = 0; s < (uint64_t)WINDOW_SEGMENTS * WINDOW_SEGMENTS; s++) {
+    const uint64_t segment = (row + s / WINDOW_SEGMENTS) * SEGMENTS + column + s % WINDOW_SEGMENTS;
+    for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
+      sum[lane] += sums[segment * SIGNS * SHT_BLOCK + lane];
     }
+  }
+  for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
+    to[lane] = sht__bf16_round(share * sum[lane]);
   }
 }
 
-// From [group][window][sign][filter][image] to features [filter][sign][window][image], means instead of sums.
+// From [group][segment][sign][filter][image] to features [filter][sign][window][image].
 static void write_features(const randconv *r, uint64_t filters, const float *sums, float *panel) {
   const float share = 1.0F / (float)(r->window[0] * r->window[1]);
   for (uint64_t f = 0; f < filters; f++) {
     for (uint64_t s = 0; s < SIGNS; s++) {
+      const float *from = sums + f / SHT_LANES * SUMS + s * SHT_BLOCK + f % SHT_LANES * SHT_LANES;
       for (uint64_t w = 0; w < PLACES; w++) {
-        const float *from = sums + f / SHT_LANES * SUMS + (w * SIGNS + s) * SHT_BLOCK + f % SHT_LANES * SHT_LANES;
-        float *to = panel + ((f * SIGNS + s) * PLACES + w) * SHT_LANES;
-        for (uint64_t lane = 0; lane < SHT_LANES; lane++) {
-          to[lane] = share * from[lane];
-        }
+        write_window(share, from, w / WINDOWS, w % WINDOWS, panel + ((f * SIGNS + s) * PLACES + w) * SHT_LANES);
       }
     }
   }
@@ -236,17 +269,15 @@ static void fill(const sht__feature_map *map, const sht_split *split, uint64_t b
   const randconv *r = map->state;
   uint64_t first_filter = block * BLOCK_FILTERS;
   uint64_t filters = r->filters - first_filter < BLOCK_FILTERS ? r->filters - first_filter : BLOCK_FILTERS;
-  uint64_t groups = (filters + SHT_LANES - 1) / SHT_LANES;
-  buffers b = {.levels = scratch, .count = count};
+  buffers b = {.levels = scratch, .count = count, .first = first_filter / SHT_LANES};
+  b.groups = (filters + SHT_LANES - 1) / SHT_LANES;
   b.panel = b.levels + levels_size(split);
-  b.response = b.panel + r->depth * SHT_LANES;
-  b.row_sums = b.response + SHT_BLOCK;
-  b.sums = b.row_sums + (uint64_t)GROUPS * ROW_SUMS;
+  b.sums = b.panel + r->depth * SHT_LANES;
+  b.row = (uint32_t *)(b.sums + (uint64_t)GROUPS * SUMS);
   sht__levels_fill(split, first, count, b.levels);
-  memset(b.sums, 0, groups * SUMS * sizeof *b.sums);
+  memset(b.sums, 0, b.groups * SUMS * sizeof *b.sums);
   for (uint32_t y = 0; y < r->positions[0]; y++) {
-    sum_row(r, split, first_filter / SHT_LANES, groups, y, &b);
-    add_row(r, groups, y, &b);
+    add_row(r, split, y, &b);
   }
   write_features(r, filters, b.sums, panel);
 }
@@ -281,10 +312,10 @@ sht_status sht__randconv_open(const sht_split *train, uint64_t filters, uint64_t
   r->kernels = sht__block_choose();
   r->filters = filters;
   r->taps = (uint64_t)PATCH * PATCH * train->channels;
-  r->depth = r->taps + 1;
+  r->depth = depth_of(r->taps);
   set_windows(r, 0, train->height - PATCH + 1);
   set_windows(r, 1, train->width - PATCH + 1);
   uint64_t banks = (filters + SHT_LANES - 1) / SHT_LANES;
-  SHT_TRY(SHT_ALLOC(&r->bank, banks * r->depth * SHT_LANES, "random filters", error));
+  SHT_TRY(SHT_ALLOC(&r->bank, banks * r->depth / 2 * SHT_LANES, "random filters", error));
   return make_bank(r, train, seed, error);
 }

@@ -10,6 +10,7 @@
 #include "dense/conjugate.h"
 #include "dense/lanczos.h"
 #include "dense/vector.h"
+#include "kernel/card.h"
 #include "kernel/estimate.h"
 #include "kernel/factorize.h"
 #include "kernel/identity.h"
@@ -72,7 +73,9 @@ static sht_status open_solver(sht__problem *problem, sht__tiles *tiles, sht_kern
   SHT_TRY(SHT_ALLOC(&out->norms.outputs, m, "norms", error));
   uint64_t test = problem->test != NULL ? problem->test->count : 0;
   SHT_TRY(SHT_ALLOC(&out->predictions, m * test, "predictions", error));
-  return sht__triangle_open(tiles, problem->gram.pool, &s->triangle, error);
+  SHT_TRY(sht__triangle_open(tiles, problem->gram.pool, &s->triangle, error));
+  s->triangle.far = sht__card_factor(problem->gram.card);
+  return SHT_OK;
 }
 
 static void close_solver(solver *s) {
@@ -322,10 +325,23 @@ static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, sht__kep
   return status;
 }
 
+// The matrix's place: the memory of this process and its ranks, or a card.
+static sht_status open_matrix(sht__problem *problem, sht__tiles *tiles, sht__card *card, sht_error *error) {
+  *card = (sht__card){0};
+  if (!sht__card_is_asked(problem->options)) {
+    return sht__tiles_open_spread(problem->train->count, problem->gram.cluster, tiles, error);
+  }
+  *tiles = sht__tiles_elsewhere(problem->train->count);
+  SHT_TRY(sht__card_open(problem, card, error));
+  problem->gram.card = card;
+  return SHT_OK;
+}
+
 static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sht_error *error) {
   sht__tiles tiles;
+  sht__card card;
   sht__kept_products kept = {0};
-  sht_status status = sht__tiles_open_spread(problem->train->count, problem->gram.cluster, &tiles, error);
+  sht_status status = open_matrix(problem, &tiles, &card, error);
   if (status == SHT_OK) {
     status = sht__kept_open(problem, &tiles, &kept, error);
   }
@@ -339,6 +355,8 @@ static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sh
     }
   }
   sht__kept_close(&kept);
+  problem->gram.card = NULL;
+  sht__card_close(&card);
   sht__tiles_close(&tiles);
   return status;
 }
@@ -346,9 +364,13 @@ static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sh
 static sht_status run(const sht_kernel_examples *train, const sht_kernel_examples *test,
                       const sht_kernel_options *options, sht_kernel_result *result, sht_error *error) {
   const double start = sht__work_clock();
+  sht_kernel_card device = {.name = ""};
   sht__problem problem;
   SHT_TRY(sht__problem_check(train, test, options, error));
-  SHT_TRY(sht__estimate_check_memory(train, test, options, error));
+  if (sht__card_is_asked(options)) {
+    SHT_TRY(sht_kernel_find_card(&device, error));
+  }
+  SHT_TRY(sht__estimate_check_memory(train, test, options, &device, error));
   SHT_TRY(SHT_ALLOC(&result->solutions, options->ridge_count, "solutions", error));
   sht_status status = sht__problem_open(train, test, options, &problem, error);
   result->feature_seconds = sht__work_clock() - start;
@@ -362,7 +384,8 @@ static sht_status run(const sht_kernel_examples *train, const sht_kernel_example
   result->test_examples = test != NULL ? test->count : 0;
   result->outputs = train->outputs;
   result->features = problem.gram.map.width;
-  (void)snprintf(result->arithmetic, sizeof result->arithmetic, "%s", sht__block_choose()->name);
+  (void)snprintf(result->arithmetic, sizeof result->arithmetic, "%.31s",
+                 device.name[0] != '\0' ? device.name : sht__block_choose()->name);
   sht__problem_close(&problem);
   result->seconds = sht__work_clock() - start;
   result->cluster = sht_cluster_describe(options->cluster);

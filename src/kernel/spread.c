@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/work.h"
 #include "cluster/cluster.h"
 #include "dense/spread_cholesky.h"
 #include "kernel/identity.h"
@@ -70,19 +71,39 @@ static sht_split part_of(const sht_split *split, uint64_t first, uint64_t count)
   return part;
 }
 
-sht_status sht__spread_fill(const sht__gram *gram, const sht_split *split, uint64_t block, sht__panels *panels,
-                            sht_error *error) {
+// Each rank its share of the examples, and all from each.
+static sht_status make_features(const sht__gram *gram, const sht_split *split, uint64_t block, sht__panels *panels,
+                                sht_error *error) {
   const uint64_t count = (panels->n + SHT_LANES - 1) / SHT_LANES;
   uint64_t first = 0, last = 0;
   sht__cluster_share(gram->cluster, sht__cluster_rank(gram->cluster), count, &first, &last);
   const uint64_t example = first * SHT_LANES;
   const uint64_t end = last * SHT_LANES < panels->n ? last * SHT_LANES : panels->n;
   if (first < last) {
-    sht__panels part = {.n = end - example, .width = panels->width, .data = sht__panel_at(panels, first)};
+    sht__panels part = {.n = end - example, .width = panels->width};
+    part.data = panels->data != NULL ? sht__panel_at(panels, first) : NULL;
+    part.pairs = panels->pairs != NULL ? sht__panel_pairs_at(panels, first) : NULL;
     sht_split examples = part_of(split, example, end - example);
     SHT_TRY(sht__panels_fill(&part, &gram->map, &examples, block, gram->pool, gram->work, error));
   }
-  sht__cluster_complete(gram->cluster, panels->data, count, panels->width * SHT_LANES * sizeof *panels->data);
+  if (panels->pairs != NULL) {
+    sht__cluster_complete(gram->cluster, panels->pairs, count, panels->width / 2 * SHT_LANES * sizeof *panels->pairs);
+  } else {
+    sht__cluster_complete(gram->cluster, panels->data, count, panels->width * SHT_LANES * sizeof *panels->data);
+  }
+  return SHT_OK;
+}
+
+sht_status sht__spread_fill(const sht__gram *gram, const sht__side *side, uint64_t block, sht__panels *panels,
+                            sht_error *error) {
+  if (sht__feature_file_read(side->made, block, panels)) {
+    return sht__work_tell(gram->work, "features", (double)block + 1, (double)gram->map.blocks)
+               ? SHT_FAIL(error, SHT_STOPPED, "stopped while reading features")
+               : SHT_OK;
+  }
+  const double start = sht__work_clock();
+  SHT_TRY(make_features(gram, side->split, block, panels, error));
+  sht__feature_file_add(side->made, block, panels, sht__work_clock() - start);
   return SHT_OK;
 }
 

@@ -18,8 +18,8 @@ sht_status sht__spread_check_problem(const sht__problem *problem, sht_error *err
 uint64_t sht__spread_bytes(const sht_cluster *cluster, uint64_t n, uint64_t copies);
 
 // sht__panels_fill, each rank making the features of its share of the examples, together. cluster: NULL: all are made
-// here.
-sht_status sht__spread_fill(const sht__gram *gram, const sht_split *split, uint64_t block, sht__panels *panels,
+// here, or read where side->made has them.
+sht_status sht__spread_fill(const sht__gram *gram, const sht__side *side, uint64_t block, sht__panels *panels,
                             sht_error *error);
 
 // Sums of the tile rows that each rank has a share of (of units of 256 rows), together: all get all.

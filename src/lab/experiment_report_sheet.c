@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "lab/experiment_report.h"
+#include "lab/question.h"
 #include "lab/report_moments.h"
 
 // The runs of a row, counted by how far they are.
@@ -12,7 +13,16 @@ typedef struct progress {
   uint64_t planned, begun, complete, diverged, fitted;
   uint32_t epochs;  // of one that goes on
   uint64_t planned_epochs;
+  char means[SHT__MEANS_SIZE];  // "in bf16": how they were computed otherwise than planned
 } progress;
+
+// Of several seeds the last that was computed otherwise than planned speaks for all.
+static void take_means(const sht_config *planned, const sht_config *run, char out[SHT__MEANS_SIZE]) {
+  char means[SHT__MEANS_SIZE];
+  if (sht__question_means(planned, run, means, sizeof means)[0] != '\0') {
+    memcpy(out, means, sizeof means);
+  }
+}
 
 static progress count_row(const sht__results *results, const sht_plan_view *view, const char *name) {
   const sht_plan_set *set = &results->experiment->sets[view->set];
@@ -28,6 +38,7 @@ static progress count_row(const sht__results *results, const sht_plan_view *view
       continue;
     }
     row.begun++;
+    take_means(&results->experiment->runs[i].config, &run->config, row.means);
     row.complete += run->complete;
     row.diverged += run->result.outcome == SHT_OUTCOME_DIVERGED;
     row.fitted += run->complete && run->result.fitted_epoch > 0;
@@ -52,6 +63,10 @@ static void set_remark(const progress *p, bool of_papers_size, sht__sheet_row *r
   } else if (p->fitted < p->complete) {
     (void)snprintf(row->remark, sizeof row->remark, p->planned == 1 ? "not fitted" : "%" PRIu64 " not fitted",
                    p->complete - p->fitted);
+  }
+  if (p->means[0] != '\0') {
+    size_t used = strlen(row->remark);
+    (void)snprintf(row->remark + used, sizeof row->remark - used, "%s%s", used > 0 ? ", " : "", p->means);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "lab/experiment_report.h"
+#include "lab/question.h"
 #include "lab/report_moments.h"
 
 // A place of the series along x, with what its runs say there.
@@ -60,6 +61,29 @@ static void note_gaps(sht__plot *plot, const char *name, const place *places, si
   }
 }
 
+// Says which runs were computed otherwise than planned.
+static void note_means(const sht__results *results, const sht_plan_view *view, const char *name, sht__plot *plot) {
+  const sht_plan_set *set = &results->experiment->sets[view->set];
+  char means[SHT__MEANS_SIZE] = "";
+  char last[SHT__MEANS_SIZE] = "";
+  uint32_t count = 0;
+  for (uint64_t i = set->first; i < set->first + set->count; i++) {
+    bool there = strcmp(results->experiment->runs[i].series, name) == 0 && sht__result_is_there(results, i);
+    const sht_config *planned = &results->experiment->runs[i].config;
+    if (there && sht__question_means(planned, &results->runs[i].config, means, sizeof means)[0] != '\0') {
+      memcpy(last, means, sizeof last);
+      count++;
+    }
+  }
+  if (count > 0) {
+    char sentence[SHT__PLOT_NAME];
+    size_t used = strlen(plot->means);
+    (void)snprintf(sentence, sizeof sentence, "%.100s: %u run%s %s.", name, count, count == 1 ? "" : "s", last);
+    (void)snprintf(plot->means + used, sizeof plot->means - used, "%s%s", used > 0 ? " " : "", sentence);
+    sht__plot_explain(plot, sentence);
+  }
+}
+
 static sht_status add_paper(const sht_plan_view *view, const char *quantity, const char *name, sht__plot_series *series,
                             sht_error *error) {
   uint64_t count = 0;
@@ -96,6 +120,7 @@ static sht_status add_line(const sht__results *results, const sht_plan_view *vie
     series->n[i] = places[i].y.n;
   }
   note_gaps(plot, label, places, count);
+  note_means(results, view, name, plot);
   return results->experiment->comparable ? add_paper(view, axis->quantities[y].name, name, series, error) : SHT_OK;
 }
 

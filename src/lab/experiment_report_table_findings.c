@@ -39,13 +39,15 @@ static comparison compare(const sht__sheet *sheet) {
 
 static void tell_comparison(sht__sheet *sheet, const comparison *c) {
   char text[SHT__TEXT_SIZE];
-  char share[SHT__TEXT_SIZE] = "All";
+  char share[2 * SHT__TEXT_SIZE] = "Both";
   if (c->near_ones < c->compared) {
-    (void)snprintf(share, sizeof share, "%zu of", c->near_ones);
+    (void)snprintf(share, sizeof share, "%zu of %zu", c->near_ones, c->compared);
+  } else if (c->compared != 2) {
+    (void)snprintf(share, sizeof share, "All %zu", c->compared);
   }
   (void)snprintf(sheet->finding, sizeof sheet->finding,
-                 "%s %zu values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", share,
-                 c->compared, sht__cell_difference_text(&sheet->columns[c->column], c->furthest, text, sizeof text),
+                 "%s values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", share,
+                 sht__cell_difference_text(&sheet->columns[c->column], c->furthest, text, sizeof text),
                  sheet->rows[c->row].label, sheet->columns[c->column].label);
 }
 

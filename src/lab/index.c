@@ -66,12 +66,21 @@ static open_outcome open_file(const char *path, sht_index *index) {
   return outcome;
 }
 
+static sht_status name_file(const char *store, char *path, size_t size) {
+  return sht_path_join(path, size, store, "index.sqlite", NULL);
+}
+
+bool sht__index_exists(const char *store) {
+  char path[SHT_LAB_PATH];
+  return name_file(store, path, sizeof path) == SHT_OK && sht_file_exists(path);
+}
+
 // An index that is broken is made anew; one that others keep busy is theirs, and we go without.
 sht_index *sht__index_open(const char *store) {
   char path[SHT_LAB_PATH];
   char journal[SHT_LAB_PATH + 16];
   sht_index *index = NULL;
-  if (sht_path_join(path, sizeof path, store, "index.sqlite", NULL) != SHT_OK || SHT_ALLOC(&index, 1, "index", NULL)) {
+  if (name_file(store, path, sizeof path) != SHT_OK || SHT_ALLOC(&index, 1, "index", NULL)) {
     return NULL;
   }
   open_outcome outcome = open_file(path, index);

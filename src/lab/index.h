@@ -19,6 +19,7 @@ typedef struct sht_row {
 // Opens STORE/index.sqlite; a damaged one, or one of another version, is replaced by an empty one. NULL when there can
 // be none (a store without write permission, say).
 sht_index *sht__index_open(const char *store);
+bool sht__index_exists(const char *store);
 void sht__index_close(sht_index *index);  // NULL is allowed
 
 // All rows, in the order of strcmp of their names; free with sht_free. An index that cannot be read gives none.

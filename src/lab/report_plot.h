@@ -36,6 +36,7 @@ typedef struct sht__plot {
   char what[SHT__PLOT_TEXT];     // "Figure 1a: training loss ..."; "": nothing but the finding is said
   char finding[SHT__PLOT_TEXT];  // the title
   char caption[SHT__PLOT_TEXT];
+  char means[SHT__PLOT_TEXT];  // of the caption: which runs were computed otherwise than planned (in bf16, say)
   sht__variant variant;
   sht__quantity x, y;
   size_t quantities;   // on its axis, one after another for each series; 0 or 1: one

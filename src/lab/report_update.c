@@ -80,6 +80,11 @@ static sht_status write_plots(FILE *out, const sht__results *results, uint64_t i
       (void)fputc('\n', out);
       write_points(out, &plot);
     }
+    if (status == SHT_OK && plot.means[0] != '\0') {
+      (void)fputc('\n', out);
+      sht__md_text(out, plot.means);
+      (void)fputc('\n', out);
+    }
     if (status == SHT_OK && plot.variant.note[0] != '\0') {
       (void)fputs("\n**", out);
       sht__md_text(out, plot.variant.note);
@@ -147,7 +152,7 @@ static void close_source(source *s) {
 }
 
 static sht_status open_source(const block *what, const char *store, source *s, sht_error *error) {
-  const sht_schedule_options options = {.store = store, .jobs = 1, .threads = 1};
+  const sht_schedule_options options = {.store = store, .records = true};
   s->what = *what;
   SHT_TRY(sht_experiment_open(what->experiment, what->scale, NULL, &s->experiment, error));
   SHT_TRY(sht_schedule_open(s->experiment, &options, &s->schedule, error));
@@ -278,7 +283,7 @@ sht_status sht__report_update(const char *path, const char *store, bool lossy, u
   size_t length = 0;
   uint64_t size = 0;
   *blocks = 0;
-  if (!sht_folder_exists(sht__store_choose(store))) {
+  if (!sht_folder_exists(sht__store_choose(store))) {  // also where the page shows no run
     return SHT_FAIL(error, SHT_MISSING, "there is no store %s; give the folder of the runs with --store",
                     sht__store_choose(store));
   }

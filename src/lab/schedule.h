@@ -57,6 +57,9 @@ sht__core_account sht__core_account_read(void);
 // The share of a core that was there for each thread between two readings, 0 to 1.
 double sht__core_share(const sht__core_account *before, const sht__core_account *after);
 
+// Marks the runs that are asked for (options' `only`) and counts them; the others become UNASKED unless they are DONE.
+sht_status sht__schedule_ask(sht_schedule *schedule, const char *only, sht_error *error);
+
 // Asks the network's engine for its numerics (and size), and with threads > 0 times its steps: `copies` at once with
 // `threads` each, for about a second. The slowest copy's median goes to *seconds; on a busy machine, less the time in
 // which others had the cores (network->core_share).

@@ -12,7 +12,8 @@ static double share_done(const sht_slot *slot) {
 // Whether somebody has to wait for it: a run that failed, or that is left to another process, is no work of ours.
 static bool is_work(const sht_schedule *schedule, uint64_t index) {
   const sht_slot *slot = &schedule->slots[index];
-  bool given_up = slot->state == SHT_SLOT_FAILED || (slot->state == SHT_SLOT_ELSEWHERE && schedule->leave);
+  bool given_up = slot->state == SHT_SLOT_UNASKED || slot->state == SHT_SLOT_FAILED ||
+                  (slot->state == SHT_SLOT_ELSEWHERE && schedule->leave);
   return slot->same_as == index && !slot->found && !given_up;
 }
 

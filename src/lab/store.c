@@ -27,6 +27,18 @@ const char *sht__store_choose(const char *path) {
   return chosen == NULL || chosen[0] == '\0' ? "./shatter-runs" : chosen;
 }
 
+static sht_status open_folder(const char *path, bool indexed, sht_store **out, sht_error *error) {
+  sht_store *store = NULL;
+  if (strlen(path) >= sizeof store->path) {
+    return SHT_FAIL(error, SHT_CONFIG, "%s: the path is too long", path);
+  }
+  SHT_TRY(SHT_ALLOC(&store, 1, "store", error));
+  (void)snprintf(store->path, sizeof store->path, "%s", path);
+  store->index = indexed ? sht__index_open(path) : NULL;
+  *out = store;
+  return SHT_OK;
+}
+
 sht_status sht_store_open(const char *path, sht_store **out, sht_error *error) {
   const char *chosen = sht__store_choose(path);
   *out = NULL;
@@ -34,15 +46,16 @@ sht_status sht_store_open(const char *path, sht_store **out, sht_error *error) {
   if (access(chosen, W_OK | X_OK) != 0) {
     return SHT_FAIL(error, SHT_DISK, "%s: the store cannot be written; choose another folder with --store", chosen);
   }
-  SHT_TRY(SHT_ALLOC(out, 1, "store", error));
-  int written = snprintf((*out)->path, sizeof(*out)->path, "%s", chosen);
-  if (written >= (int)sizeof(*out)->path) {
-    sht_store_close(*out);
-    *out = NULL;
-    return SHT_FAIL(error, SHT_CONFIG, "%s: the path is too long", chosen);
+  return open_folder(chosen, true, out, error);
+}
+
+sht_status sht_store_open_readable(const char *path, sht_store **out, sht_error *error) {
+  const char *chosen = sht__store_choose(path);
+  *out = NULL;
+  if (!sht_folder_exists(chosen)) {
+    return SHT_FAIL(error, SHT_MISSING, "there is no store %s; give the folder of the runs with --store", chosen);
   }
-  (*out)->index = sht__index_open((*out)->path);
-  return SHT_OK;
+  return open_folder(chosen, access(chosen, W_OK | X_OK) == 0 && sht__index_exists(chosen), out, error);
 }
 
 void sht_store_close(sht_store *store) {

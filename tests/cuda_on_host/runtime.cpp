@@ -209,7 +209,7 @@ cudaError_t cudaGetLastError(void) { return cudaSuccess; }
 const char *cudaGetErrorName(cudaError_t) { return "error"; }
 const char *cudaGetErrorString(cudaError_t) { return "error"; }
 cudaError_t cudaMemGetInfo(size_t *left, size_t *all) {
-  *left = *all = 0;
+  *left = *all = size_t{1} << 40;
   return cudaSuccess;
 }
 
@@ -235,6 +235,17 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
     return cudaErrorStreamCaptureUnsupported;
   }
   std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *block, int value, size_t bytes, cudaStream_t) {
+  return cudaMemset(block, value, bytes);
+}
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
+                              size_t height, enum cudaMemcpyKind, cudaStream_t) {
+  for (size_t row = 0; row < height; row++) {
+    std::memcpy(static_cast<char *>(to) + row * to_pitch, static_cast<const char *>(from) + row * from_pitch, width);
+  }
   return cudaSuccess;
 }
 

@@ -1,7 +1,7 @@
 // One convolution through cuDNN: see convolution.h.
 #include "engine/cuda/convolution.h"
 
-#include "engine/cuda/device.h"
+#include "engine/cuda/libraries.h"
 
 enum { TENSOR_X = 1, TENSOR_W, TENSOR_Y };  // numbers by which the pack of addresses names them
 enum { CANDIDATES_MAX = 64, NOTES_MAX = 32, ALIGNMENT = 16, RANK = 4 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "engine/cuda/libraries.h"
 #include "engine/cuda/passes.h"
 #include "engine/cuda/plan.h"
 
@@ -247,11 +248,13 @@ static sht_status open_workspaces(cuda_engine *engine, sht_error *error) {
   return cuda_bind_convolutions(engine->plan, error);
 }
 
+static void launch_nothing(void) { cuda_run_round(NULL, NULL, 0, NULL); }
+
 static sht_status build(cuda_engine *engine, sht_error *error) {
   const char *graph = getenv("SHATTER_CUDA_GRAPH");
   engine->without_graph = graph != NULL && strcmp(graph, "0") == 0;
   engine->workspace_bytes = MATRIX_WORKSPACE_BYTES;
-  SHT_TRY(cuda_device_open(&engine->device, error));
+  SHT_TRY(cuda_device_open(launch_nothing, &engine->device, error));
   SHT_TRY(open_libraries(engine, error));
   SHT_TRY(open_batch(engine, error));
   SHT_TRY(open_order(engine, error));

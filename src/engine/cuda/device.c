@@ -7,7 +7,6 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "engine/cuda/kernels.h"
 
 enum { BYTES_TEXT = 32 };
 
@@ -17,25 +16,24 @@ static int minor_of(int version) { return version % 1000 / 10; }
 sht_status cuda_fail_driver(int driver, int runtime, sht_error *error) {
   if (driver == 0) {
     return SHT_FAIL(error, SHT_UNAVAILABLE,
-                    "the engine 'cuda' finds no NVIDIA driver (libcuda.so.1) on this machine; install one for CUDA %d, "
+                    "--device cuda finds no NVIDIA driver (libcuda.so.1) on this machine; install one for CUDA %d, "
                     "or use --device cpu",
                     major_of(runtime));
   }
-  return SHT_FAIL(
-      error, SHT_UNAVAILABLE,
-      "the NVIDIA driver on this machine is for CUDA %d.%d, the engine 'cuda' was built with %d.%d; install "
-      "a newer driver, or use --device cpu",
-      major_of(driver), minor_of(driver), major_of(runtime), minor_of(runtime));
+  return SHT_FAIL(error, SHT_UNAVAILABLE,
+                  "the NVIDIA driver on this machine is for CUDA %d.%d, --device cuda was built with %d.%d; install "
+                  "a newer driver, or use --device cpu",
+                  major_of(driver), minor_of(driver), major_of(runtime), minor_of(runtime));
 }
 
-static sht_status fail_memory(const char *doing, sht_error *error) {
+sht_status cuda_fail_memory(const char *doing, sht_error *error) {
   size_t free_bytes = 0, all_bytes = 0;
   char have[BYTES_TEXT], all[BYTES_TEXT];
   (void)cudaMemGetInfo(&free_bytes, &all_bytes);
   return SHT_FAIL(
       error, SHT_MEMORY,
-      "%s: the card has not enough memory (%s of %s are free); make --batch or --train-size smaller, or end "
-      "what else runs on the card",
+      "%s: the card has not enough memory (%s of %s are free); make --train-size or (in training) --batch smaller, "
+      "or end what else runs on the card",
       doing, sht_text_bytes(free_bytes, have, sizeof have), sht_text_bytes(all_bytes, all, sizeof all));
 }
 
@@ -76,11 +74,11 @@ static sht_status fail_device(cudaError_t code, const char *doing, sht_error *er
     case cudaErrorInvalidDeviceFunction:
     case cudaErrorUnsupportedPtxVersion:
       return SHT_FAIL(error, SHT_UNAVAILABLE,
-                      "the engine 'cuda' holds no code for this card; build it with its compute capability in "
+                      "the plugin holds no code for this card; build it with its compute capability in "
                       "SHATTER_CUDA_ARCHITECTURES (docs/cuda.md), or use --device cpu");
     default:
-      return SHT_FAIL(error, SHT_INTERNAL, "%s: CUDA says %s (%s); this is a fault of the engine 'cuda', report it",
-                      doing, cudaGetErrorName(code), cudaGetErrorString(code));
+      return SHT_FAIL(error, SHT_INTERNAL, "%s: CUDA says %s (%s); this is a fault of shatter, report it", doing,
+                      cudaGetErrorName(code), cudaGetErrorString(code));
   }
 }
 
@@ -90,54 +88,21 @@ sht_status cuda_check(cudaError_t code, const char *doing, sht_error *error) {
   }
   (void)cudaGetLastError();  // where the error is one that passes, it is not told twice
   if (code == cudaErrorMemoryAllocation) {
-    return fail_memory(doing, error);
+    return cuda_fail_memory(doing, error);
   }
   if (code == cudaErrorInsufficientDriver || code == cudaErrorInitializationError) {
     return fail_with_driver(error);
   }
   if (is_lost(code)) {
-    return SHT_FAIL(
-        error, SHT_UNAVAILABLE,
-        "%s: the card stopped working (%s, %s); look at it with `nvidia-smi`, then `shatter resume` goes on "
-        "from the last checkpoint",
-        doing, cudaGetErrorName(code), cudaGetErrorString(code));
+    return SHT_FAIL(error, SHT_UNAVAILABLE,
+                    "%s: the card stopped working (%s, %s); look at it with `nvidia-smi`, then begin again (`shatter "
+                    "resume` goes on with a training run from its last checkpoint)",
+                    doing, cudaGetErrorName(code), cudaGetErrorString(code));
   }
   return fail_device(code, doing, error);
 }
 
-sht_status cuda_check_cudnn(cudnnStatus_t code, const char *doing, sht_error *error) {
-  if (code == CUDNN_STATUS_SUCCESS) {
-    return SHT_OK;
-  }
-  char detail[256] = "";
-  cudnnGetLastErrorString(detail, sizeof detail);
-  if (code == CUDNN_STATUS_ALLOC_FAILED) {
-    return fail_memory(doing, error);
-  }
-  return SHT_FAIL(error, SHT_UNAVAILABLE,
-                  "%s: cuDNN %zu says %s (%s); a complete cuDNN 9 must be installed, its libraries in one folder",
-                  doing, cudnnGetVersion(), cudnnGetErrorString(code), detail);
-}
-
-sht_status cuda_check_cublas(cublasStatus_t code, const char *doing, sht_error *error) {
-  if (code == CUBLAS_STATUS_SUCCESS) {
-    return SHT_OK;
-  }
-  if (code == CUBLAS_STATUS_ALLOC_FAILED) {
-    return fail_memory(doing, error);
-  }
-  return SHT_FAIL(error, SHT_UNAVAILABLE, "%s: cuBLASLt %zu says %s; a complete cuBLAS %d must be installed", doing,
-                  cublasLtGetVersion(), cublasLtGetStatusString(code), CUBLAS_VER_MAJOR);
-}
-
-// Launches a kernel that does nothing: fails where there is no code for the card.
-static sht_status try_kernel(sht_error *error) {
-  cuda_run_round(NULL, NULL, 0, NULL);
-  SHT_TRY(cuda_check(cudaGetLastError(), "first launch", error));
-  return cuda_check(cudaDeviceSynchronize(), "first launch", error);
-}
-
-sht_status cuda_device_open(cuda_device *out, sht_error *error) {
+sht_status cuda_device_open(void (*launch)(void), cuda_device *out, sht_error *error) {
   struct cudaDeviceProp properties;
   int count = 0;
   *out = (cuda_device){0};
@@ -153,7 +118,9 @@ sht_status cuda_device_open(cuda_device *out, sht_error *error) {
   out->major = properties.major;
   out->minor = properties.minor;
   out->processors = properties.multiProcessorCount;
-  return try_kernel(error);
+  launch();  // fails where there is no code for the card
+  SHT_TRY(cuda_check(cudaGetLastError(), "first launch", error));
+  return cuda_check(cudaDeviceSynchronize(), "first launch", error);
 }
 
 sht_status cuda_copy(cudaStream_t stream, void *to, const void *from, uint64_t bytes, enum cudaMemcpyKind kind,

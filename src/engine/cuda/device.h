@@ -2,9 +2,7 @@
 #ifndef SHT_ENGINE_CUDA_DEVICE_H
 #define SHT_ENGINE_CUDA_DEVICE_H
 
-#include <cublasLt.h>
 #include <cuda_runtime_api.h>
-#include <cudnn.h>
 #include <stdint.h>
 
 #include "shatter/error.h"
@@ -17,8 +15,9 @@ typedef struct cuda_device {
   int driver, runtime;  // 13000: CUDA 13.0
 } cuda_device;
 
-// The present card, after a check that this program's kernels run on it. Errors: SHT_UNAVAILABLE.
-sht_status cuda_device_open(cuda_device *out, sht_error *error);
+// The present card, after a check that the plugin's kernels run on it: `launch` launches one that does nothing, on the
+// default stream. Errors: SHT_UNAVAILABLE.
+sht_status cuda_device_open(void (*launch)(void), cuda_device *out, sht_error *error);
 
 // What cannot be done without a driver that is new enough: driver is cudaDriverGetVersion's (0: none is installed).
 sht_status cuda_fail_driver(int driver, int runtime, sht_error *error);
@@ -26,8 +25,8 @@ sht_status cuda_fail_driver(int driver, int runtime, sht_error *error);
 // A sentence for an error of the CUDA runtime: what was being done, why it failed, what to do next. cudaSuccess:
 // SHT_OK.
 sht_status cuda_check(cudaError_t code, const char *doing, sht_error *error);
-sht_status cuda_check_cudnn(cudnnStatus_t code, const char *doing, sht_error *error);
-sht_status cuda_check_cublas(cublasStatus_t code, const char *doing, sht_error *error);
+// SHT_MEMORY: what was being done, and how much of the card's memory is free.
+sht_status cuda_fail_memory(const char *doing, sht_error *error);
 
 // Copies on the stream and waits. (cudaMemcpy alone may still be on its way when it returns, and other streams than the
 // default one do not wait for it.)

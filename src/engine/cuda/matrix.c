@@ -4,7 +4,7 @@
 // operand (n x k) and our a as its second (k x m). A bias along our columns is then one along its rows, as it wants it.
 #include "engine/cuda/matrix.h"
 
-#include "engine/cuda/device.h"
+#include "engine/cuda/libraries.h"
 
 static cublasStatus_t make_layout(uint64_t rows, uint64_t columns, cudaDataType_t type, cublasLtMatrixLayout_t *out) {
   return cublasLtMatrixLayoutCreate(out, type, rows, columns, (int64_t)rows);

@@ -1,0 +1,144 @@
+// The plugin's seam: opening, the features' way to the card, closing. See kernel/card.h and state.h.
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "base/work.h"
+#include "kernel/cuda/state.h"
+
+sht_status card_check(cublasStatus_t code, const char *doing, sht_error *error) {
+  if (code == CUBLAS_STATUS_SUCCESS) {
+    return SHT_OK;
+  }
+  if (code == CUBLAS_STATUS_ALLOC_FAILED) {
+    return cuda_fail_memory(doing, error);
+  }
+  SHT_TRY(cuda_check(cudaGetLastError(), doing, error));  // the card's own word, where it has one
+  return SHT_FAIL(error, SHT_UNAVAILABLE, "%s: cuBLAS says %s; a complete cuBLAS %d must be installed", doing,
+                  cublasGetStatusString(code), CUBLAS_VER_MAJOR);
+}
+
+sht_status card_wait(const card_state *s, const char *doing, sht_error *error) {
+  SHT_TRY(cuda_check(cudaGetLastError(), doing, error));
+  return cuda_check(cudaStreamSynchronize(s->stream), doing, error);
+}
+
+sht_status card_tell(const card_state *s, const char *phase, double done, double total, sht_error *error) {
+  SHT_TRY(card_wait(s, phase, error));
+  return sht__work_tell(s->gram->work, phase, done, total) ? SHT_FAIL(error, SHT_STOPPED, "stopped in: %s", phase)
+                                                           : SHT_OK;
+}
+
+static card_function function_of(const sht__kernel_function *f) {
+  const double width = f->sigma;
+  switch (f->kind) {
+    case SHT_KERNEL_GAUSSIAN:
+      return (card_function){.form = CARD_OF_SQUARE, .factor = -0.5 / (width * width)};
+    case SHT_KERNEL_LAPLACIAN:
+      return (card_function){.form = CARD_OF_DISTANCE, .factor = -1 / width};
+    case SHT_KERNEL_POLYNOMIAL:
+      return (card_function){
+          .form = CARD_POWER, .factor = 1 / (width * width), .offset = f->offset, .degree = f->degree};
+    default:
+      return (card_function){.form = CARD_LINEAR};
+  }
+}
+
+static void launch_nothing(void) { card_run_unpack(NULL, 1, 0, NULL, NULL); }
+
+static sht_status find(sht_kernel_card *out, sht_error *error) {
+  cuda_device device;
+  size_t free_bytes = 0, bytes = 0;
+  SHT_TRY(cuda_device_open(launch_nothing, &device, error));
+  SHT_TRY(cuda_check(cudaMemGetInfo(&free_bytes, &bytes), "looking for a card", error));
+  *out = (sht_kernel_card){.bytes = bytes, .free_bytes = free_bytes};
+  (void)snprintf(out->name, sizeof out->name, "%s", device.name);
+  return SHT_OK;
+}
+
+#define TAKE(pointer, count, what) \
+  SHT_TRY(cuda_memory_take(&s->memory, (void **)(pointer), (count) * sizeof **(pointer), what, error))
+
+static sht_status take_side(card_state *s, const sht__side *side, card_side *out, sht_error *error) {
+  out->n = side->n;
+  TAKE(&out->features, side->n * s->width, "features");
+  TAKE(&out->squares, side->n, "squared lengths");
+  return SHT_OK;
+}
+
+// A panel of 32 examples after the other: the copies of one wait for the kernel of the one before.
+static sht_status copy_side(card_state *s, const sht__side *side, const card_side *to, sht_error *error) {
+  static const char *const doing = "copying features to the card";
+  const uint64_t bytes = s->width * SHT_LANES * sizeof *s->panel;
+  for (uint64_t i = 0; i < side->n; i += SHT_LANES) {
+    const uint64_t count = side->n - i < SHT_LANES ? side->n - i : SHT_LANES;
+    const float *panel = sht__panel_at(&side->panels, i / SHT_LANES);
+    SHT_TRY(cuda_check(cudaMemcpyAsync(s->panel, panel, bytes, cudaMemcpyHostToDevice, s->stream), doing, error));
+    card_run_unpack(s->panel, s->width, (uint32_t)count, to->features + i * s->width, s->stream);
+  }
+  SHT_TRY(card_wait(s, doing, error));
+  return cuda_copy(s->stream, to->squares, side->squares, side->n * sizeof *to->squares, cudaMemcpyHostToDevice, doing,
+                   error);
+}
+
+static sht_status take_memory(card_state *s, const sht__side *test, uint64_t columns, sht_error *error) {
+  const uint64_t longest = test != NULL && test->n > s->n ? test->n : s->n;
+  TAKE(&s->factor, s->n * s->n, "kernel matrix");
+  TAKE(&s->leading, s->leading_columns * s->n, "leading columns of the factor");
+  TAKE(&s->stripe, SHT__CARD_BLOCK * longest, "columns of the kernel matrix");
+  TAKE(&s->v, columns * s->n, "right-hand sides");
+  TAKE(&s->out, columns * longest, "products");
+  TAKE(&s->x, s->n * SHT_LANES, "right-hand sides");
+  TAKE(&s->y, s->n * SHT_LANES, "right-hand sides");
+  TAKE(&s->diagonal, s->n, "diagonal of the kernel matrix");
+  TAKE(&s->panel, s->width * SHT_LANES, "features on their way");
+  TAKE(&s->pivots, 1, "pivots");
+  SHT_TRY(take_side(s, &s->gram->train, &s->train, error));
+  return test != NULL ? take_side(s, test, &s->test, error) : SHT_OK;
+}
+
+// Products in fp32 are exact products: TF32 is not asked for.
+static sht_status start(card_state *s, sht_error *error) {
+  SHT_TRY(cuda_device_open(launch_nothing, &s->device, error));
+  SHT_TRY(cuda_check(cudaStreamCreateWithFlags(&s->stream, cudaStreamNonBlocking), "starting the card", error));
+  SHT_TRY(card_check(cublasCreate(&s->cublas), "starting cuBLAS", error));
+  SHT_TRY(card_check(cublasSetMathMode(s->cublas, CUBLAS_DEFAULT_MATH), "starting cuBLAS", error));
+  return card_check(cublasSetStream(s->cublas, s->stream), "starting cuBLAS", error);
+}
+
+static sht_status open_state(const sht__gram *gram, const sht__side *test, uint64_t columns, void **state,
+                             sht_error *error) {
+  card_state *s = NULL;
+  SHT_TRY(SHT_ALLOC(&s, 1, "a card's problem", error));
+  *state = s;
+  *s = (card_state){.gram = gram, .function = function_of(&gram->function), .n = gram->train.n};
+  s->width = gram->train.panels.width;
+  s->leading_columns = card_block_from(0, s->n);
+  SHT_TRY(start(s, error));
+  SHT_TRY(take_memory(s, test, columns, error));
+  SHT_TRY(copy_side(s, &gram->train, &s->train, error));
+  return test != NULL ? copy_side(s, test, &s->test, error) : SHT_OK;
+}
+
+static void close_state(void *state) {
+  card_state *s = state;
+  cuda_memory_close(&s->memory);
+  if (s->cublas != NULL) {
+    (void)cublasDestroy(s->cublas);
+  }
+  if (s->stream != NULL) {
+    (void)cudaStreamDestroy(s->stream);
+  }
+  sht_free(s);
+}
+
+const sht__card_functions sht_kernel_card_cuda = {
+    .version = SHT__CARD_VERSION,
+    .find = find,
+    .open = open_state,
+    .close = close_state,
+    .fill = card_fill,
+    .factor = card_factorize,
+    .solve = card_solve,
+    .product = card_product,
+    .multiply = card_multiply,
+};
