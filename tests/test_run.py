@@ -110,8 +110,7 @@ def check_kills(page, folder, whole, seconds):
     lost = []
     broken = []
     while kills < KILLS:
-        store = os.path.join(folder, f"killed-{kills}")
-        os.makedirs(store)
+        store = tempfile.mkdtemp(dir=folder)  # another each time: a grid may end before it was killed
         code = None
         before = {}
         while code != 0:
