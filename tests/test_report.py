@@ -354,6 +354,22 @@ def check_lengths(folder):
           "[1] soon" in text and not re.search(r"(\\\\|rule)\s*[\[*]", text), text)
 
 
+def check_seeds(folder):
+    """Seeds that end in different epochs: the line ends at the mean of their ends, as the table has it; of a run that goes
+    on nothing is made up."""
+    page = folder / "page.yaml"
+    page.write_text("title: Seeds\noptions: {data: cifar10, epochs: 40, model: mlp-1x512}\ngrid: {seed: [1, 2]}\n"
+                    "figures:\n  loss: {x: epochs, y: train_loss}\n")
+    for name, complete, wanted in (("ended", True, 0.15), ("going-on", False, 0.2)):
+        runs = [write_run(folder / f"{name}-1", epochs=40, seed=1, losses=[2, 0.1], complete=complete),
+                write_run(folder / f"{name}-2", epochs=40, seed=2, losses=[2, 1, 0.4, 0.2])]
+        out = folder / name
+        draw(out, page, [""], runs)
+        rows = rows_of(out / "loss.csv")
+        check(f"{name}: the end of a line over seeds", abs(float(rows[-1]["train_loss"]) - wanted) < 1e-12 and
+              ("stands on" in (out / "index.html").read_text()) == complete, rows)
+
+
 def check_ratio(folder):
     """How much longer random labels take is said beside a run that differs in nothing else."""
     def verdict(name, **true_options):
@@ -436,7 +452,7 @@ def check_values(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as name:
-        for part in (check_plain, check_scaled, check_changed, check_lengths, check_ratio, check_converter,
+        for part in (check_plain, check_scaled, check_changed, check_lengths, check_seeds, check_ratio, check_converter,
                      check_hostile, check_pictures, check_dynamics, check_values):
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)
