@@ -292,7 +292,7 @@ def check_scaled(folder):
         tests = [json.loads((out.parent / "runssmall" / f"{labels}-{seed}" / "result.json").read_text())["test_accuracy"]
                  for seed in (1, 2, 3)]
         means[labels] = 100 * statistics.mean(tests)
-    told = (f"All 2 rows fitted their training set; test accuracy {means['true']:.1f} % with true labels, "
+    told = (f"Both rows fitted their training set; test accuracy {means['true']:.1f} % with true labels, "
             f"{means['random']:.1f} % with random labels")
     check("the table's title tells what came out", told in shown, (told, shown[:3000]))
 

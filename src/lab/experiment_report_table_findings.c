@@ -37,13 +37,24 @@ static comparison compare(const sht__sheet *sheet) {
   return out;
 }
 
+// "Both", "All 6" into out; returns out.
+static const char *all_of(size_t count, char out[SHT__TEXT_SIZE]) {
+  if (count == 2) {
+    (void)snprintf(out, SHT__TEXT_SIZE, "Both");
+  } else {
+    (void)snprintf(out, SHT__TEXT_SIZE, "All %zu", count);
+  }
+  return out;
+}
+
 static void tell_comparison(sht__sheet *sheet, const comparison *c) {
   char text[SHT__TEXT_SIZE];
-  char share[2 * SHT__TEXT_SIZE] = "Both";
+  char all[SHT__TEXT_SIZE];
+  char share[2 * SHT__TEXT_SIZE];
   if (c->near_ones < c->compared) {
     (void)snprintf(share, sizeof share, "%zu of %zu", c->near_ones, c->compared);
-  } else if (c->compared != 2) {
-    (void)snprintf(share, sizeof share, "All %zu", c->compared);
+  } else {
+    (void)snprintf(share, sizeof share, "%s", all_of(c->compared, all));
   }
   (void)snprintf(sheet->finding, sizeof sheet->finding,
                  "%s values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", share,
@@ -70,10 +81,11 @@ static void tell_fitted(sht__sheet *sheet) {
   if (complete == 1) {
     (void)snprintf(text, sizeof text, "The %s %s its training set",
                    complete < sheet->row_count ? "finished row" : "row", fitted == 1 ? "fitted" : "did not fit");
-  } else if (fitted == 0 || fitted == complete) {
-    (void)snprintf(text, sizeof text,
-                   fitted == 0 ? "None of %zu %s fitted its training set" : "All %zu %s fitted their training set",
-                   complete, which);
+  } else if (fitted == 0) {
+    (void)snprintf(text, sizeof text, "None of %zu %s fitted its training set", complete, which);
+  } else if (fitted == complete) {
+    char all[SHT__TEXT_SIZE];
+    (void)snprintf(text, sizeof text, "%s %s fitted their training set", all_of(complete, all), which);
   } else {
     (void)snprintf(text, sizeof text, "%zu of %zu %s fitted their training set", fitted, complete, which);
   }

@@ -80,18 +80,23 @@ static sht_status copy_side(card_state *s, const sht__side *side, const card_sid
                    error);
 }
 
-static sht_status take_memory(card_state *s, const sht__side *test, uint64_t columns, sht_error *error) {
-  const uint64_t longest = test != NULL && test->n > s->n ? test->n : s->n;
+static sht_status take_matrices(card_state *s, uint64_t longest, sht_error *error) {
   TAKE(&s->factor, s->n * s->n, "kernel matrix");
   TAKE(&s->leading, s->leading_columns * s->n, "leading columns of the factor");
   TAKE(&s->stripe, SHT__CARD_BLOCK * longest, "columns of the kernel matrix");
+  TAKE(&s->diagonal, s->n, "diagonal of the kernel matrix");
+  TAKE(&s->panel, s->width * SHT_LANES, "features on their way");
+  TAKE(&s->pivots, 1, "pivots");
+  return SHT_OK;
+}
+
+static sht_status take_memory(card_state *s, const sht__side *test, uint64_t columns, sht_error *error) {
+  const uint64_t longest = test != NULL && test->n > s->n ? test->n : s->n;
+  SHT_TRY(take_matrices(s, longest, error));
   TAKE(&s->v, columns * s->n, "right-hand sides");
   TAKE(&s->out, columns * longest, "products");
   TAKE(&s->x, s->n * SHT_LANES, "right-hand sides");
   TAKE(&s->y, s->n * SHT_LANES, "right-hand sides");
-  TAKE(&s->diagonal, s->n, "diagonal of the kernel matrix");
-  TAKE(&s->panel, s->width * SHT_LANES, "features on their way");
-  TAKE(&s->pivots, 1, "pivots");
   SHT_TRY(take_side(s, &s->gram->train, &s->train, error));
   return test != NULL ? take_side(s, test, &s->test, error) : SHT_OK;
 }
