@@ -205,6 +205,21 @@ def check_numbers(out, first, second):
     check("the paper's point", [(row["corruption"], row["test_error"]) for row in papers] == [("0", "0.4949")], papers)
 
 
+def compile_tex(out, name, packages):
+    """A table with what its first lines ask for: pdflatex takes it, and it is not wider than an article's text."""
+    if not shutil.which("pdflatex"):
+        print(f"SKIP: PDFLATEX IS ABSENT, {name}.tex WAS NOT COMPILED (apt-get install texlive-latex-recommended)")
+        return
+    folder = out.parent / f"tex-{name}"
+    folder.mkdir()
+    body = (out / f"{name}.tex").read_text(encoding="utf-8").replace("\u6f22\u5b57", "")
+    (folder / "t.tex").write_text(f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\\end{{document}}\n")
+    answer = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=folder, timeout=250,
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace")
+    check(f"{name}.tex: pdflatex takes it", answer.returncode == 0, answer.stdout[-2000:])
+    return "Overfull" in answer.stdout
+
+
 def check_tex(out):
     text = (out / "accuracy.tex").read_text(encoding="utf-8")
     body = text[text.index("\\begin{table}"):]
@@ -216,14 +231,7 @@ def check_tex(out):
     check("LaTeX: each row has as many cells",
           len({len(re.findall(r"(?<!\\)&", line)) for line in body.splitlines()
                if line.endswith("\\\\") and "multicolumn" not in line}) == 1, body)
-    if shutil.which("pdflatex"):
-        folder = out.parent / "tex"
-        folder.mkdir()
-        (folder / "t.tex").write_text("\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,textcomp}"
-                                      "\\begin{document}" + body.replace("\u6f22\u5b57", "") + "\\end{document}")
-        answer = subprocess.run(["pdflatex", "-interaction=batchmode", "t.tex"], cwd=folder, timeout=250,
-                                stdout=subprocess.PIPE)
-        check("LaTeX: pdflatex takes it", answer.returncode == 0, answer)
+    compile_tex(out, "accuracy", r"\usepackage[T1]{fontenc}\usepackage{booktabs,textcomp}")
 
 
 def check_golden(out):
@@ -262,6 +270,8 @@ def check_plain(folder):
     check_svg(out)
     check_golden(out)
     check_numbers(out, "true", "random")
+    for name in ("accuracy", "untrained"):
+        check(f"{name}.tex fits on the page", not compile_tex(out, name, r"\usepackage{booktabs}"))
     markdown = (out / "untrained.md").read_text(encoding="utf-8")
     check("a row without runs says so", "not measured yet" in markdown, markdown)
 
@@ -282,7 +292,7 @@ def check_scaled(folder):
         tests = [json.loads((out.parent / "runssmall" / f"{labels}-{seed}" / "result.json").read_text())["test_accuracy"]
                  for seed in (1, 2, 3)]
         means[labels] = 100 * statistics.mean(tests)
-    told = (f"All 2 rows fitted their training set; test accuracy {means['true']:.1f} % with true labels, "
+    told = (f"Both rows fitted their training set; test accuracy {means['true']:.1f} % with true labels, "
             f"{means['random']:.1f} % with random labels")
     check("the table's title tells what came out", told in shown, (told, shown[:3000]))
 
@@ -342,6 +352,22 @@ def check_lengths(folder):
     text = (out / "ends.tex").read_text(encoding="utf-8")
     check("LaTeX: a name is no argument of the line before it",
           "[1] soon" in text and not re.search(r"(\\\\|rule)\s*[\[*]", text), text)
+
+
+def check_seeds(folder):
+    """Seeds that end in different epochs: the line ends at the mean of their ends, as the table has it; of a run that goes
+    on nothing is made up."""
+    page = folder / "page.yaml"
+    page.write_text("title: Seeds\noptions: {data: cifar10, epochs: 40, model: mlp-1x512}\ngrid: {seed: [1, 2]}\n"
+                    "figures:\n  loss: {x: epochs, y: train_loss}\n")
+    for name, complete, wanted in (("ended", True, 0.15), ("going-on", False, 0.2)):
+        runs = [write_run(folder / f"{name}-1", epochs=40, seed=1, losses=[2, 0.1], complete=complete),
+                write_run(folder / f"{name}-2", epochs=40, seed=2, losses=[2, 1, 0.4, 0.2])]
+        out = folder / name
+        draw(out, page, [""], runs)
+        rows = rows_of(out / "loss.csv")
+        check(f"{name}: the end of a line over seeds", abs(float(rows[-1]["train_loss"]) - wanted) < 1e-12 and
+              ("stands on" in (out / "index.html").read_text()) == complete, rows)
 
 
 def check_ratio(folder):
@@ -426,7 +452,7 @@ def check_values(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as name:
-        for part in (check_plain, check_scaled, check_changed, check_lengths, check_ratio, check_converter,
+        for part in (check_plain, check_scaled, check_changed, check_lengths, check_seeds, check_ratio, check_converter,
                      check_hostile, check_pictures, check_dynamics, check_values):
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)

@@ -110,8 +110,7 @@ def check_kills(page, folder, whole, seconds):
     lost = []
     broken = []
     while kills < KILLS:
-        store = os.path.join(folder, f"killed-{kills}")
-        os.makedirs(store)
+        store = tempfile.mkdtemp(dir=folder)  # another each time: a grid may end before it was killed
         code = None
         before = {}
         while code != 0:
@@ -479,6 +478,29 @@ grid:
     check("data, augmentation and dropout each have their step", answer.stdout.count(": a step takes") == 8, answer)
 
 
+def plan_of(page, store, core):
+    """The plan as people and as scripts see it, timed on one core."""
+    pinned = {"preexec_fn": lambda: os.sched_setaffinity(0, {core})}
+    return (run(page, store, "--dry-run", **pinned).stdout,
+            json.loads(run(page, store, "--dry-run", "--json", **pinned).stdout))
+
+
+def check_busy(page, folder):
+    """Others at work on the same core: the plan tells, and its estimate is not that many times as long."""
+    store = os.path.join(folder, "busy")
+    core = min(os.sched_getaffinity(0))
+    _, before = plan_of(page, store, core)
+    others = [subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"])
+              for _ in range(7)]
+    text, after = plan_of(page, store, core)
+    for other in others:
+        other.kill()
+        other.wait()
+    shown = (text, before["core_share"], after["core_share"], before["seconds_estimated"], after["seconds_estimated"])
+    check("a busy core: the plan tells", "this machine is busy: " in text and 0 < after["core_share"] < 0.4, shown)
+    check("and estimates from processor time", after["seconds_estimated"] < 2 * before["seconds_estimated"], shown)
+
+
 def check_many(store, folder):
     """Ten thousand runs are filtered, sorted and compared in less than a second of the processor's time."""
     many = os.path.join(folder, "many")
@@ -546,6 +568,7 @@ def main():
         check_records(store, folder)
         check_only(folder)
         check_networks(folder)
+        check_busy(page, folder)
         check_full_disk(page, folder, whole)
         check_slurm(page, folder, whole)
         check_many(store, folder)

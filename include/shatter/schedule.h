@@ -24,6 +24,8 @@ typedef enum sht_slot_state {
   SHT_SLOT_UNASKED,    // not among those that the options' `only` names, and not in the store
 } sht_slot_state;
 
+#define SHT_CORE_SHARE_BUSY 0.75
+
 // A run of the plan on its way.
 typedef struct sht_slot {
   sht_slot_state state;
@@ -55,6 +57,10 @@ typedef struct sht_schedule_network {
                              // measured
   double opening;            // seconds until the first step
   double step_alone;         // with all cores for one
+  // While steps were timed, the least share of a core that a thread got, of what it would have had without other
+  // programs: 1 on an idle machine; 0: not timed. Below SHT_CORE_SHARE_BUSY the steps, and all times made of them, are
+  // those of an idle machine: processor time, not time by the clock.
+  double core_share;
 } sht_schedule_network;
 
 typedef struct sht_schedule {

@@ -136,6 +136,25 @@ static void tell_network(const sht_schedule *schedule, const sht_schedule_networ
   }
 }
 
+double sht__plan_core_share(const sht_schedule *schedule) {
+  double least = NAN;
+  for (uint32_t i = 0; i < schedule->network_count; i++) {
+    double share = schedule->networks[i].core_share;
+    least = share > 0 ? fmin(share, least) : least;
+  }
+  return least;
+}
+
+static void tell_busy(const sht_schedule *schedule, FILE *out) {
+  double share = sht__plan_core_share(schedule);
+  sht_terminal terminal = sht__terminal_of(out);
+  if (share < SHT_CORE_SHARE_BUSY) {
+    (void)fprintf(out,
+                  "        %sthis machine is busy%s: %.0f %% of a core was free; the times are those of an idle one\n",
+                  sht__ink(&terminal, SHT_INK_WARN), sht__ink_end(&terminal), 100 * share);
+  }
+}
+
 static void tell_time(const sht_schedule *schedule, FILE *out) {
   char duration[WORD_BYTES];
   if (isnan(schedule->seconds)) {
@@ -161,6 +180,7 @@ static void tell_time(const sht_schedule *schedule, FILE *out) {
       (void)fprintf(out, "\n");
     }
   }
+  tell_busy(schedule, out);
 }
 
 void sht__plan_tell(const sht_cli *cli, const sht_schedule *schedule, FILE *out) {

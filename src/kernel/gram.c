@@ -41,7 +41,7 @@ static void add_products(const sht__block_kernels *kernels, const sht__panels *p
       const uint32_t *b = sht__panel_pairs_at(panels, j * SHT_TILE_PANELS + q) + first * SHT_LANES;
       for (uint64_t p = i == j ? q : 0; p < SHT_TILE_PANELS; p++) {
         const uint32_t *a = sht__panel_pairs_at(panels, i * SHT_TILE_PANELS + p) + first * SHT_LANES;
-        if (first + 2 * CHUNK <= pairs) {
+        if (first + count + CHUNK <= pairs) {
           prefetch(panels, i, q, first + CHUNK, p);
           prefetch(panels, j, q, first + CHUNK, p);
         }

@@ -63,7 +63,9 @@ static int decimals_of(const sht__plot *plot, double value) {
     return 1;
   }
   int decimals = plot->y.decimals < DECIMALS ? plot->y.decimals : DECIMALS;
-  for (double v = fabs(value); plot->y.decimals > 0 && v > 0 && v < 0.01 && decimals < DECIMALS_MAX; v *= 10) {
+  double rest = plot->y.decimals > 0 ? fabs(value) : 0;
+  while (rest > 0 && rest < 0.01 && decimals < DECIMALS_MAX) {
+    rest *= 10;
     decimals++;
   }
   return decimals;

@@ -127,7 +127,9 @@ static sht_status describe_row(const sht__results *results, const sht_plan_view 
     i++;
   }
   const sht_run planned = {.config = results->experiment->runs[i].config};
-  row->corruption = sht__run_corruption(&planned);
+  sht__report_run named = {.run = &planned};
+  sht__report_name(&named);
+  row->kind = named.kind;
   return sht__command_text(&planned.config, row->command, sizeof row->command, error);
 }
 

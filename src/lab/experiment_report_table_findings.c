@@ -37,13 +37,24 @@ static comparison compare(const sht__sheet *sheet) {
   return out;
 }
 
+// "Both", "All 6" into out; returns out.
+static const char *all_of(size_t count, char out[SHT__TEXT_SIZE]) {
+  if (count == 2) {
+    (void)snprintf(out, SHT__TEXT_SIZE, "Both");
+  } else {
+    (void)snprintf(out, SHT__TEXT_SIZE, "All %zu", count);
+  }
+  return out;
+}
+
 static void tell_comparison(sht__sheet *sheet, const comparison *c) {
   char text[SHT__TEXT_SIZE];
-  char share[2 * SHT__TEXT_SIZE] = "Both";
+  char all[SHT__TEXT_SIZE];
+  char share[2 * SHT__TEXT_SIZE];
   if (c->near_ones < c->compared) {
     (void)snprintf(share, sizeof share, "%zu of %zu", c->near_ones, c->compared);
-  } else if (c->compared != 2) {
-    (void)snprintf(share, sizeof share, "All %zu", c->compared);
+  } else {
+    (void)snprintf(share, sizeof share, "%s", all_of(c->compared, all));
   }
   (void)snprintf(sheet->finding, sizeof sheet->finding,
                  "%s values lie within 1 point of the paper's; furthest: %s points (%.200s, %s)", share,
@@ -70,26 +81,27 @@ static void tell_fitted(sht__sheet *sheet) {
   if (complete == 1) {
     (void)snprintf(text, sizeof text, "The %s %s its training set",
                    complete < sheet->row_count ? "finished row" : "row", fitted == 1 ? "fitted" : "did not fit");
-  } else if (fitted == 0 || fitted == complete) {
-    (void)snprintf(text, sizeof text,
-                   fitted == 0 ? "None of %zu %s fitted its training set" : "All %zu %s fitted their training set",
-                   complete, which);
+  } else if (fitted == 0) {
+    (void)snprintf(text, sizeof text, "None of %zu %s fitted its training set", complete, which);
+  } else if (fitted == complete) {
+    char all[SHT__TEXT_SIZE];
+    (void)snprintf(text, sizeof text, "%s %s fitted their training set", all_of(complete, all), which);
   } else {
     (void)snprintf(text, sizeof text, "%zu of %zu %s fitted their training set", fitted, complete, which);
   }
   say(sheet, text);
 }
 
-// "test accuracy 45.1 to 61.3 % on true labels" of the rows with this share of random labels; nothing where there are
-// none. separator: what comes before.
-static bool tell_span(sht__sheet *sheet, size_t column, double corruption, const char *labels, const char *separator) {
+// "test accuracy 45.1 to 61.3 % with true labels" of the rows of this kind; nothing where there are none. separator:
+// what comes before.
+static bool tell_span(sht__sheet *sheet, size_t column, sht__kind kind, const char *labels, const char *separator) {
   const sht__quantity *quantity = &sheet->columns[column];
   char low[SHT__TEXT_SIZE], high[SHT__TEXT_SIZE], text[SHT__PLOT_NAME];
   double least = INFINITY;
   double most = -INFINITY;
   for (size_t r = 0; r < sheet->row_count; r++) {
     double value = sht__sheet_cell(sheet, r, column)->value;
-    if (sheet->rows[r].corruption == corruption && isfinite(value)) {
+    if (sheet->rows[r].kind == kind && isfinite(value)) {
       least = fmin(least, value);
       most = fmax(most, value);
     }
@@ -110,8 +122,8 @@ static void tell_outcome(sht__sheet *sheet) {
   tell_fitted(sheet);
   for (size_t c = 0; c < sheet->column_count; c++) {
     if (strcmp(sheet->columns[c].name, "test_accuracy") == 0) {
-      bool some = tell_span(sheet, c, 0, "with true labels", "; test accuracy ");
-      (void)tell_span(sheet, c, 1, "with random labels", some ? ", " : "; test accuracy ");
+      bool some = tell_span(sheet, c, SHT__KIND_TRUE, "with true labels", "; test accuracy ");
+      (void)tell_span(sheet, c, SHT__KIND_RANDOM_LABELS, "with random labels", some ? ", " : "; test accuracy ");
       break;
     }
   }

@@ -8,6 +8,7 @@ typedef struct sht__run_curve {
   double *x;  // [count], owned, with y in one block
   double *y;  // [count]
   uint64_t count;
+  bool settled;  // the run has ended, and not by diverging: beside longer ones its last value stands on. Set by callers
 } sht__run_curve;
 
 // epochs: [count]. Training losses over steps have ten points an epoch where all epochs have recorded them.

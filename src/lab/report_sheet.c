@@ -36,11 +36,24 @@ sht__cell *sht__sheet_cell(const sht__sheet *sheet, size_t row, size_t column) {
 
 void sht__sheet_finish(sht__sheet *sheet) {
   for (size_t c = 0; c < sheet->column_count; c++) {
-    sheet->has_paper[c] = false;
+    sheet->has_paper[c] = sheet->has_difference[c] = false;
     for (size_t r = 0; r < sheet->row_count; r++) {
       sheet->has_paper[c] = sheet->has_paper[c] || isfinite(sht__sheet_cell(sheet, r, c)->paper);
+      sheet->has_difference[c] = sheet->has_difference[c] || isfinite(sht__sheet_difference(sheet, r, c));
     }
   }
+}
+
+bool sht__sheet_has_paper(const sht__sheet *sheet) {
+  bool some = false;
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    some = some || sheet->has_paper[c];
+  }
+  return some;
+}
+
+int sht__sheet_width(const sht__sheet *sheet, size_t column) {
+  return 1 + sheet->has_paper[column] + sheet->has_difference[column];
 }
 
 double sht__sheet_difference(const sht__sheet *sheet, size_t row, size_t column) {

@@ -19,7 +19,7 @@ typedef struct sht__sheet_row {
   char label[SHT__LABEL_SIZE];
   char remark[128];              // "not measured yet", "after 12 of 100 epochs", "not fitted"; ""
   uint32_t complete, fitted;     // runs that have ended; of these those that fitted their training set
-  double corruption;             // share of the labels that is randomised
+  sht__kind kind;                // of the data
   bool comparable;               // finished and of the paper's size, so that a difference to the paper can be formed
   char command[SHT__PLOT_TEXT];  // that makes it
 } sht__sheet_row;
@@ -32,6 +32,7 @@ typedef struct sht__sheet {
   sht__variant variant;
   sht__quantity columns[SHT__SHEET_COLUMNS];
   bool has_paper[SHT__SHEET_COLUMNS];
+  bool has_difference[SHT__SHEET_COLUMNS];  // in some row
   size_t column_count;
   sht__sheet_row *rows;  // [row_count], owned
   sht__cell *cells;      // [row_count][column_count], owned
@@ -42,8 +43,12 @@ typedef struct sht__sheet {
 sht_status sht__sheet_open(sht__sheet *sheet, size_t rows, sht_error *error);
 void sht__sheet_close(sht__sheet *sheet);
 sht__cell *sht__sheet_cell(const sht__sheet *sheet, size_t row, size_t column);
-// Sets has_paper from the cells.
+// Sets has_paper and has_difference from the cells.
 void sht__sheet_finish(sht__sheet *sheet);
+// Whether any column has values of the paper's.
+bool sht__sheet_has_paper(const sht__sheet *sheet);
+// Where a column is shown: ours, and of the paper's and the difference what there is. 1 to 3.
+int sht__sheet_width(const sht__sheet *sheet, size_t column);
 
 // Ours less the paper's; NaN where they cannot be compared.
 double sht__sheet_difference(const sht__sheet *sheet, size_t row, size_t column);

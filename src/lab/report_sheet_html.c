@@ -18,27 +18,39 @@ static void write_title(FILE *out, const sht__sheet *sheet) {
   (void)fputs("</h3></figcaption>\n", out);
 }
 
+// The second row of the head: whose values a column has.
+static void write_sources(FILE *out, const sht__sheet *sheet) {
+  (void)fputs("<tr>", out);
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    (void)fputs(sheet->has_paper[c] ? "<th scope=\"col\" class=\"number paper-number\">paper</th>" : "", out);
+    (void)fputs("<th scope=\"col\" class=\"number\">ours</th>", out);
+    (void)fputs(sheet->has_difference[c] ? "<th scope=\"col\" class=\"number\">difference</th>" : "", out);
+  }
+  (void)fputs("</tr>", out);
+}
+
 static void write_head(FILE *out, const sht__sheet *sheet) {
   char axis[SHT__PLOT_NAME];
-  (void)fputs("<thead><tr><th scope=\"col\" rowspan=\"2\">run</th>", out);
-  (void)fputs(sht__sheet_has_spread(sheet) ? "<th scope=\"col\" rowspan=\"2\" class=\"number\">n</th>" : "", out);
+  bool paper = sht__sheet_has_paper(sheet);
+  int rows = paper ? 2 : 1;
+  (void)fprintf(out, "<thead><tr><th scope=\"col\" rowspan=\"%d\">run</th>", rows);
+  if (sht__sheet_has_spread(sheet)) {
+    (void)fprintf(out, "<th scope=\"col\" rowspan=\"%d\" class=\"number\">n</th>", rows);
+  }
   for (size_t c = 0; c < sheet->column_count; c++) {
-    (void)fprintf(out, "<th scope=\"colgroup\" class=\"number\" colspan=\"%d\">", sheet->has_paper[c] ? 3 : 1);
+    (void)fprintf(out, "<th scope=\"%s\" class=\"number\" colspan=\"%d\">", paper ? "colgroup" : "col",
+                  sht__sheet_width(sheet, c));
     sht__xml_text(out, sht__quantity_axis(&sheet->columns[c], axis, sizeof axis));
     (void)fputs("</th>", out);
   }
-  (void)fputs(sht__sheet_has_remarks(sheet) ? "<th scope=\"col\" rowspan=\"2\">remark</th></tr>\n<tr>" : "</tr>\n<tr>",
-              out);
-  for (size_t c = 0; c < sheet->column_count; c++) {
-    if (sheet->has_paper[c]) {
-      (void)fputs("<th scope=\"col\" class=\"number paper-number\">paper</th>", out);
-    }
-    (void)fputs("<th scope=\"col\" class=\"number\">ours</th>", out);
-    if (sheet->has_paper[c]) {
-      (void)fputs("<th scope=\"col\" class=\"number\">difference</th>", out);
-    }
+  if (sht__sheet_has_remarks(sheet)) {
+    (void)fprintf(out, "<th scope=\"col\" rowspan=\"%d\">remark</th>", rows);
   }
-  (void)fputs("</tr></thead>\n<tbody>\n", out);
+  (void)fputs("</tr>\n", out);
+  if (paper) {
+    write_sources(out, sheet);
+  }
+  (void)fputs("</thead>\n<tbody>\n", out);
 }
 
 // "50.51 ± 0.12" and below it in small print the best value and n.
@@ -63,7 +75,7 @@ static void write_cell(FILE *out, const sht__sheet *sheet, size_t row, size_t co
                   sht__cell_value_text(quantity, cell->paper, text, sizeof text));
   }
   write_ours(out, quantity, cell);
-  if (sheet->has_paper[column]) {
+  if (sheet->has_difference[column]) {
     double difference = sht__sheet_difference(sheet, row, column);
     (void)fprintf(out, "<td class=\"number\">%s</td>",
                   sht__cell_difference_text(quantity, difference, text, sizeof text));
@@ -106,14 +118,6 @@ static sht_status write_csv_link(FILE *out, const sht__sheet *sheet, sht_error *
   return SHT_OK;
 }
 
-static bool sheet_has_paper(const sht__sheet *sheet) {
-  bool some = false;
-  for (size_t c = 0; c < sheet->column_count; c++) {
-    some = some || sheet->has_paper[c];
-  }
-  return some;
-}
-
 static void write_caption(FILE *out, const sht__sheet *sheet) {
   char legend[SHT__PLOT_NAME];
   (void)fprintf(out, "<p class=\"caption\">%s", sht__sheet_legend(sheet, legend, sizeof legend));
@@ -121,7 +125,7 @@ static void write_caption(FILE *out, const sht__sheet *sheet) {
     (void)fputs(" <strong>", out);
     sht__xml_text(out, sheet->variant.note);
     (void)fputs("</strong>", out);
-    (void)fputs(sheet_has_paper(sheet) ? " No difference to the paper is formed." : "", out);
+    (void)fputs(sht__sheet_has_paper(sheet) ? " No difference to the paper is formed." : "", out);
   }
   (void)fputs("</p>\n", out);
 }

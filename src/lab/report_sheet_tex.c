@@ -69,31 +69,47 @@ static void write_label(FILE *out, const char *name) {
   }
 }
 
-static void write_head(FILE *out, const sht__sheet *sheet) {
+// The quantities, and the rules below them.
+static void write_quantities(FILE *out, const sht__sheet *sheet) {
+  char axis[SHT__PLOT_NAME];
   bool spread = sht__sheet_has_spread(sheet);
-  (void)fputs(spread ? "\\begin{tabular}{lr" : "\\begin{tabular}{l", out);
+  int column = spread ? 3 : 2;
+  (void)fputs(spread ? " & " : "", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
-    (void)fputs(sheet->has_paper[c] ? "rrr" : "r", out);
-  }
-  (void)fputs(spread ? "l}\n\\toprule\n & " : "l}\n\\toprule\n", out);
-  for (size_t c = 0; c < sheet->column_count; c++) {
-    char axis[SHT__PLOT_NAME];
-    (void)fprintf(out, " & \\multicolumn{%d}{c}{", sheet->has_paper[c] ? 3 : 1);
+    (void)fprintf(out, " & \\multicolumn{%d}{c}{", sht__sheet_width(sheet, c));
     write_text(out, sht__quantity_axis(&sheet->columns[c], axis, sizeof axis));
     (void)fputs("}", out);
   }
-  (void)fputs(" & \\\\\n", out);
-  int column = spread ? 3 : 2;
+  (void)fputs(sht__sheet_has_remarks(sheet) ? " & \\\\\n" : " \\\\\n", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
-    int width = sheet->has_paper[c] ? 3 : 1;
+    int width = sht__sheet_width(sheet, c);
     (void)fprintf(out, "\\cmidrule(lr){%d-%d}", column, column + width - 1);
     column += width;
   }
-  (void)fputs(spread ? "\nrun & $n$" : "\nrun", out);
+  (void)fputs("\n", out);
+}
+
+// Where nothing stands beside our values one line is enough.
+static void write_head(FILE *out, const sht__sheet *sheet) {
+  char axis[SHT__PLOT_NAME];
+  bool paper = sht__sheet_has_paper(sheet);
+  bool spread = sht__sheet_has_spread(sheet);
+  bool remarks = sht__sheet_has_remarks(sheet);
+  (void)fputs(spread ? "\\begin{tabular}{lr" : "\\begin{tabular}{l", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
-    (void)fputs(sheet->has_paper[c] ? " & paper & ours & diff." : " & ours", out);
+    (void)fprintf(out, "%.*s", sht__sheet_width(sheet, c), "rrr");
   }
-  (void)fputs(" & remark \\\\\n\\midrule\n", out);
+  (void)fputs(remarks ? "l}\n\\toprule\n" : "}\n\\toprule\n", out);
+  if (paper) {
+    write_quantities(out, sheet);
+  }
+  (void)fputs(spread ? "run & $n$" : "run", out);
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    (void)fputs(sheet->has_paper[c] ? " & paper & " : " & ", out);
+    write_text(out, paper ? "ours" : sht__quantity_axis(&sheet->columns[c], axis, sizeof axis));
+    (void)fputs(sheet->has_difference[c] ? " & diff." : "", out);
+  }
+  (void)fputs(remarks ? " & remark \\\\\n\\midrule\n" : " \\\\\n\\midrule\n", out);
 }
 
 static void write_ours(FILE *out, const sht__quantity *quantity, const sht__cell *cell) {
@@ -124,14 +140,16 @@ static void write_row(FILE *out, const sht__sheet *sheet, size_t row) {
       (void)fputs(" & ", out);
     }
     write_ours(out, quantity, cell);
-    if (sheet->has_paper[c]) {
+    if (sheet->has_difference[c]) {
       (void)fputs(" & ", out);
       double difference = sht__sheet_difference(sheet, row, c);
       write_text(out, sht__cell_difference_text(quantity, difference, text, sizeof text));
     }
   }
-  (void)fputs(" & ", out);
-  write_text(out, sheet->rows[row].remark);
+  if (sht__sheet_has_remarks(sheet)) {
+    (void)fputs(" & ", out);
+    write_text(out, sheet->rows[row].remark);
+  }
   (void)fputs(" \\\\\n", out);
 }
 
@@ -140,7 +158,8 @@ void sht__sheet_tex(FILE *out, const sht__sheet *sheet) {
   (void)fputs(
       "% \\usepackage{booktabs} in the preamble; for texts outside ASCII also \\usepackage[utf8]{inputenc},\n"
       "% and \\usepackage{textcomp} and \\usepackage[T1]{fontenc} for quotation marks.\n"
-      "\\begin{table}\n\\centering\n\\caption{",
+      "\\begin{table}\n\\centering\\small\\setlength{\\tabcolsep}{4pt}\n"
+      "\\setlength{\\abovecaptionskip}{0pt}\\setlength{\\belowcaptionskip}{6pt}\n\\caption{",
       out);
   write_text(out, sheet->finding);
   (void)fputs(". ", out);

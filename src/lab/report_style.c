@@ -88,7 +88,7 @@ const char sht__report_style[] =
     "}\n"
     "body{font-size:10.5pt}main,header,footer{max-width:none;padding:0}\n"
     "header{padding-top:0}h1{font-size:18pt}h2{break-after:avoid}figure,tr,article{break-inside:avoid}\n"
-    ".on-narrow,.data,summary{display:none}\n"
+    ".on-narrow,.data,summary,.folded{display:none}small{font-size:.85em}\n"
     // Two beside each other: the drawing made for a narrow screen has letters of the right size.
     ".half .on-wide{display:none}.half .on-narrow{display:block}\n"
     ".wide{overflow:visible}table{font-size:8pt}th,td{padding-right:7px;white-space:normal}pre "

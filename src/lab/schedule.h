@@ -12,7 +12,9 @@ typedef struct sht__told {
   sht_status status;
   uint64_t epochs, steps;
   double loss, accuracy;
-  double seconds;  // of a step
+  double seconds;  // of a step, the median
+  double mean_seconds;
+  double share;    // of a core, that each thread got while it had work; 1 where the kernel does not tell
   double opening;  // seconds to open data, model and engine
   uint64_t parameters;
   char text[1024];  // what went wrong; of TIMED: numerics; of ELSEWHERE: the run's folder
@@ -46,11 +48,21 @@ typedef struct sht__training_work {
 } sht__training_work;
 void sht__train_in_child(void *context, int pipe);
 
+// What the threads of this process did so far: seconds at work, and ready to work while others had the cores. Waiting
+// for one another, for a disk or for a quota of time is neither. All 0 where the kernel keeps no such account.
+typedef struct sht__core_account {
+  double working, waiting;
+} sht__core_account;
+sht__core_account sht__core_account_read(void);
+// The share of a core that was there for each thread between two readings, 0 to 1.
+double sht__core_share(const sht__core_account *before, const sht__core_account *after);
+
 // Marks the runs that are asked for (options' `only`) and counts them; the others become UNASKED unless they are DONE.
 sht_status sht__schedule_ask(sht_schedule *schedule, const char *only, sht_error *error);
 
 // Asks the network's engine for its numerics (and size), and with threads > 0 times its steps: `copies` at once with
-// `threads` each, for about a second. The slowest copy's median goes to *seconds.
+// `threads` each, for about a second. The slowest copy's median goes to *seconds; on a busy machine, less the time in
+// which others had the cores (network->core_share).
 sht_status sht__network_probe(sht_schedule_network *network, const sht_config *config, uint64_t threads,
                               uint64_t copies, double *seconds, sht_error *error);
 

@@ -1,5 +1,6 @@
 // Asking a network's engine what it computes with, and timing its steps, in processes of their own: see schedule.h.
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,33 +18,44 @@ typedef struct probe {
   bool timed;
 } probe;
 
+static uint64_t count_cores(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint64_t)CPU_COUNT(&set) : 1;
+}
+
 static int by_value(const void *a, const void *b) {
   double x = *(const double *)a;
   double y = *(const double *)b;
   return (x > y) - (x < y);
 }
 
-// The median time of a training step, after one to warm up.
-static sht_status time_steps(sht_session *session, double *seconds, sht_error *error) {
+// The median and the mean time of a training step, after one to warm up, and the share of a core that was there.
+static sht_status time_steps(sht_session *session, sht__told *told, sht_error *error) {
   const sht_step_rates rates = {1e-6F, 0, 0};
   double times[WINDOWS_MAX];
   int count = -1;
-  double end = 0;
-  while (count < 1 || (count < WINDOWS_MAX && sht__schedule_clock() < end)) {
+  double first = 0;
+  double last = 0;
+  sht__core_account before = {0};
+  while (count < 1 || (count < WINDOWS_MAX && last < first + timed_seconds)) {
     sht_step_metrics metrics;
     uint64_t done = 0;
     double began = sht__schedule_clock();
     SHT_TRY(sht_engine_train(session->engine, &session->train, 0, 0, 1, &rates, &metrics, &done, error));
-    double now = sht__schedule_clock();
+    last = sht__schedule_clock();
     if (count >= 0) {
-      times[count] = now - began;
+      times[count] = last - began;
     } else {
-      end = now + timed_seconds;
+      before = sht__core_account_read();
+      first = last;
     }
     count++;
   }
+  sht__core_account after = sht__core_account_read();
   qsort(times, (size_t)count, sizeof times[0], by_value);
-  *seconds = times[count / 2];
+  told->seconds = times[count / 2];
+  told->mean_seconds = (last - first) / count;
+  told->share = sht__core_share(&before, &after);
   return SHT_OK;
 }
 
@@ -54,12 +66,14 @@ static void probe_in_child(void *context, int pipe) {
   sht__told told = {.kind = SHT__TOLD_TIMED};
   double began = sht__schedule_clock();
   told.status = sht__session_open(self->config, &session, &error);
-  told.opening = sht__schedule_clock() - began;
+  // Others at work would make thousands of short runs look long.
+  sht__core_account opened = sht__core_account_read();
+  told.opening = (sht__schedule_clock() - began) * sht__core_share(&(sht__core_account){0}, &opened);
   if (told.status == SHT_OK) {
     told.parameters = session.graph->parameter_count;
     (void)snprintf(told.text, sizeof told.text, "%s", session.info.numerics);
     if (self->timed) {
-      told.status = time_steps(&session, &told.seconds, &error);
+      told.status = time_steps(&session, &told, &error);
     }
   }
   if (told.status != SHT_OK) {
@@ -69,7 +83,20 @@ static void probe_in_child(void *context, int pipe) {
   _exit(0);
 }
 
-static sht_status take_answer(sht__child *child, sht_schedule_network *network, double *seconds, sht_error *error) {
+// Of what a thread has on an idle machine, where `wanted` threads share the cores, what it had. On a busy machine the
+// time of a step is the mean, since the median may be a step in which nothing was waited for, less the waiting.
+static void correct(sht__told *told, uint64_t wanted, sht_schedule_network *network) {
+  double fair = fmin(1, (double)count_cores() / (double)wanted);
+  double share = fmin(1, told->share / fair);
+  if (share < SHT_CORE_SHARE_BUSY) {
+    told->seconds = told->mean_seconds * share;
+  }
+  network->core_share = network->core_share > 0 ? fmin(network->core_share, share) : share;
+}
+
+// wanted: threads at work, of all copies.
+static sht_status take_answer(sht__child *child, uint64_t wanted, sht_schedule_network *network, double *seconds,
+                              sht_error *error) {
   sht__told told;
   char how[128] = "";
   int got = sht__child_read(child, &told);
@@ -83,6 +110,9 @@ static sht_status take_answer(sht__child *child, sht_schedule_network *network, 
   (void)snprintf(network->numerics, sizeof network->numerics, "%.*s", (int)sizeof network->numerics - 1, told.text);
   network->parameters = told.parameters;
   network->opening = told.opening;
+  if (told.share > 0) {
+    correct(&told, wanted, network);
+  }
   *seconds = told.seconds > *seconds ? told.seconds : *seconds;
   return SHT_OK;
 }
@@ -100,7 +130,8 @@ sht_status sht__network_probe(sht_schedule_network *network, const sht_config *c
     status = sht__child_start(&children[started], probe_in_child, &work, NULL, 0, error);
   }
   for (uint64_t i = 0; i < started; i++) {
-    sht_status answer = take_answer(&children[i], network, seconds, status == SHT_OK ? error : NULL);
+    sht_status answer =
+        take_answer(&children[i], changed.threads * copies, network, seconds, status == SHT_OK ? error : NULL);
     status = status == SHT_OK ? answer : status;
   }
   return status;

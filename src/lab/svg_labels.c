@@ -8,6 +8,7 @@
 enum { LABEL_SIZE = 256 };
 
 static const double touching = 3;      // pixels; ends nearer than that look like one
+static const double far_end = 6;       // font sizes left of the plot's right side
 static const double row_height = 1.5;  // of the key, in font sizes
 
 // Where a line ends.
@@ -132,7 +133,9 @@ static void write_leader(FILE *out, const sht__frame *f, const line_end *end, do
   int color = sht__svg_color(end->line->style);
   char start[96];
   bool beside = fabs(y - end->y) < 0.3 * f->figure->font && end->x > f->right - 1;
-  if (!beside) {
+  // Across the plot it would look like another line.
+  bool far = end->x < f->right - far_end * f->figure->font;
+  if (!beside && !far) {
     (void)snprintf(start, sizeof start, "<line class=\"c%d\" stroke=\"%s\" stroke-opacity=\"0.5\"", color,
                    sht__svg_stroke_colors[color]);
     sht__svg_segment(out, start, end->x + 4, end->y, x - 2, y);
