@@ -15,6 +15,7 @@ static void read_thread(const char *name, sht__core_account *account) {
   if (file == NULL) {
     return;  // it has ended
   }
+  // NOLINTNEXTLINE(cert-err34-c): the kernel writes these
   if (fscanf(file, "%" SCNu64 " %" SCNu64, &working, &waiting) == 2) {
     account->working += 1e-9 * (double)working;
     account->waiting += 1e-9 * (double)waiting;
