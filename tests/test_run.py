@@ -373,7 +373,7 @@ def check_update(store, folder):
             ("an end that is missing", broken, store, "page.md:3: no line <!-- end --> ends this block"),
             ("an end inside a line", mentioned, store, "page.md:3: no line <!-- end --> ends this block"),
             ("a mistyped store", made, nowhere, "there is no store"),
-            ("an empty store", made, os.path.join(folder, "empty"), "page.md:3: the store")]:
+            ("an empty store", made, os.path.join(folder, "empty"), "page.md:9: the store")]:
         write(page, content)
         answer = update(page, where, cwd=folder)
         with open(page) as file:
@@ -386,6 +386,35 @@ def check_update(store, folder):
     with open(page) as file:
         after = file.read()
     check("numbers go when that is asked for", answer.returncode == 0 and "not measured yet" in after, (answer, after))
+    check_rows(store, folder)
+
+
+def check_rows(store, folder):
+    """A row keeps its numbers, also where another one gains as many."""
+    write(os.path.join(folder, "two.yaml"), PAGE.split("grid:")[0] + """sets:
+  rows: {series: [{name: clean, labels: true}, {name: noise, labels: random}]}
+tables:
+  ends: {set: rows, columns: [train_accuracy]}
+""")
+    page = write(os.path.join(folder, "rows.md"), "<!-- measured: two.yaml ends -->\n<!-- end -->\n")
+    stores = {}
+    for labels in ["true", "random"]:
+        stores[labels] = os.path.join(folder, "only " + labels)
+        os.makedirs(stores[labels])
+        for name in os.listdir(store):
+            if name.startswith(f"tiny-shapes-100-20-{labels}-"):
+                shutil.copytree(os.path.join(store, name), os.path.join(stores[labels], name))
+    first = update(page, stores["random"], cwd=folder)
+    with open(page) as file:
+        made = file.read()
+    answer = update(page, stores["true"], cwd=folder)
+    with open(page) as file:
+        after = file.read()
+    check("a row's numbers are not lost because another's have become known",
+          first.returncode == 0 and answer.returncode == 65 and "rows.md:8: " in answer.stderr and
+          'has 0 of the 1 numbers of "noise" in two.yaml ends' in answer.stderr and after == made, (first, answer, after))
+    answer = update(page, stores["true"], "--lossy", cwd=folder)
+    check("but when that is asked for", answer.returncode == 0, answer)
 
 
 def check_records(store, folder):

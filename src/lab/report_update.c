@@ -221,18 +221,53 @@ static uint64_t count_numbers(const char *text, size_t size) {
   return count;
 }
 
-// An empty or mistyped store would put "not measured" in the place of what was measured.
-static sht_status check_loss(const page *p, const block *what, const char *made, size_t size, sht_error *error) {
-  uint64_t before = count_numbers(what->old, (size_t)(what->end - what->old));
-  uint64_t after = count_numbers(made, size);
-  if (p->lossy || after >= before) {
-    return SHT_OK;
+// A row of a table: its line, and what stands in its first cell.
+typedef struct row {
+  const char *line, *name;
+  size_t size, name_size;
+} row;
+
+// The next row from `from` on; false: there is none before `end`.
+static bool find_row(const char *from, const char *end, row *out) {
+  for (const char *line = from; line < end; line += out->size + 1) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    *out = (row){.line = line, .name = line + 2, .size = (size_t)((newline == NULL ? end : newline) - line)};
+    const char *bar = out->size > 3 && line[0] == '|' ? memchr(line + 3, '|', out->size - 3) : NULL;
+    if (bar != NULL) {
+      out->name_size = (size_t)(bar - 1 - out->name);
+      return true;
+    }
   }
-  return SHT_FAIL(error, SHT_DATA,
-                  "%s:%" PRIu64 ": the store %s has numbers for %" PRIu64 " cells of %s %s, the page has %" PRIu64
-                  "; nothing was changed. Give the --store that they are from, or --lossy to let them go",
-                  p->path, line_number(p, what->old) - 1, sht__store_choose(p->store), after, what->experiment,
-                  what->view, before);
+  return false;
+}
+
+// The numbers of all rows of that name: a line of a figure has several.
+static uint64_t count_of_name(const char *text, const char *end, const row *named) {
+  uint64_t count = 0;
+  row r;
+  for (const char *at = text; find_row(at, end, &r); at = r.line + r.size) {
+    bool same = r.name_size == named->name_size && memcmp(r.name, named->name, r.name_size) == 0;
+    count += same ? count_numbers(r.line, r.size) : 0;
+  }
+  return count;
+}
+
+// An empty or mistyped store would put "not measured" in the place of what was measured, in all rows or in one.
+static sht_status check_loss(const page *p, const block *what, const char *made, size_t size, sht_error *error) {
+  row old;
+  for (const char *at = what->old; !p->lossy && find_row(at, what->end, &old); at = old.line + old.size) {
+    uint64_t before = count_of_name(what->old, what->end, &old);
+    uint64_t after = count_of_name(made, made + size, &old);
+    if (after < before) {
+      return SHT_FAIL(error, SHT_DATA,
+                      "%s:%" PRIu64 ": the store %s has %" PRIu64 " of the %" PRIu64
+                      " numbers of \"%.*s\" in %s %s"
+                      "; nothing was changed. Give the --store that they are from, or --lossy to let them go",
+                      p->path, line_number(p, old.line), sht__store_choose(p->store), after, before, (int)old.name_size,
+                      old.name, what->experiment, what->view);
+    }
+  }
+  return SHT_OK;
 }
 
 static sht_status write_block(FILE *out, const page *p, const block *what, source *s, sht_error *error) {
