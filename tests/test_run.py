@@ -4,6 +4,7 @@ store, a full disk stops with a sentence, failures and divergence leave the rest
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import random
@@ -17,6 +18,7 @@ import tempfile
 import time
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NFS_LOCKS = os.path.join(os.path.dirname(os.path.abspath(SHATTER)), "tests", "nfs-locks.so")
 KILLS = int(os.environ.get("SHATTER_TEST_KILLS", "4"))
 FAILURES = []
@@ -373,7 +375,7 @@ def check_update(store, folder):
             ("an end that is missing", broken, store, "page.md:3: no line <!-- end --> ends this block"),
             ("an end inside a line", mentioned, store, "page.md:3: no line <!-- end --> ends this block"),
             ("a mistyped store", made, nowhere, "there is no store"),
-            ("an empty store", made, os.path.join(folder, "empty"), "page.md:3: the store")]:
+            ("an empty store", made, os.path.join(folder, "empty"), "page.md:9: the store")]:
         write(page, content)
         answer = update(page, where, cwd=folder)
         with open(page) as file:
@@ -386,6 +388,35 @@ def check_update(store, folder):
     with open(page) as file:
         after = file.read()
     check("numbers go when that is asked for", answer.returncode == 0 and "not measured yet" in after, (answer, after))
+    check_rows(store, folder)
+
+
+def check_rows(store, folder):
+    """A row keeps its numbers, also where another one gains as many."""
+    write(os.path.join(folder, "two.yaml"), PAGE.split("grid:")[0] + """sets:
+  rows: {series: [{name: clean, labels: true}, {name: noise, labels: random}]}
+tables:
+  ends: {set: rows, columns: [train_accuracy]}
+""")
+    page = write(os.path.join(folder, "rows.md"), "<!-- measured: two.yaml ends -->\n<!-- end -->\n")
+    stores = {}
+    for labels in ["true", "random"]:
+        stores[labels] = os.path.join(folder, "only " + labels)
+        os.makedirs(stores[labels])
+        for name in os.listdir(store):
+            if name.startswith(f"tiny-shapes-100-20-{labels}-"):
+                shutil.copytree(os.path.join(store, name), os.path.join(stores[labels], name))
+    first = update(page, stores["random"], cwd=folder)
+    with open(page) as file:
+        made = file.read()
+    answer = update(page, stores["true"], cwd=folder)
+    with open(page) as file:
+        after = file.read()
+    check("a row's numbers are not lost because another's have become known",
+          first.returncode == 0 and answer.returncode == 65 and "rows.md:8: " in answer.stderr and
+          'has 0 of the 1 numbers of "noise" in two.yaml ends' in answer.stderr and after == made, (first, answer, after))
+    answer = update(page, stores["true"], "--lossy", cwd=folder)
+    check("but when that is asked for", answer.returncode == 0, answer)
 
 
 def check_records(store, folder):
@@ -436,6 +467,72 @@ def check_records(store, folder):
         made = file.read()
     check("runs of another model do not", answer.returncode == 0 and "on cpu" not in made and
           made.count("Not measured yet.") == 2, (answer, made))
+
+
+def check_published():
+    """Nothing but the repository makes its page of the paper, without the data."""
+    home = {name: value for name, value in os.environ.items() if name != "SHATTER_DATA"}
+    with open(os.path.join(ROOT, "docs", "paper.md")) as file:
+        text = file.read()
+    with tempfile.TemporaryDirectory() as folder:
+        page = write(os.path.join(folder, "paper.md"), text)
+        answer = update(page, os.path.join(ROOT, "docs", "results", "runs"), cwd=folder,
+                        env=dict(home, HOME=os.path.join(folder, "nothing")))
+        with open(page) as file:
+            made = file.read()
+        check("docs/paper.md is what docs/results/runs makes of it, without the data",
+              answer.returncode == 0 and made == text, (answer, [line for line in made.split("\n") if line not in text]))
+
+
+def member(path, name, value):
+    with open(path) as file:
+        content = json.load(file)
+    content[name] = value
+    write(path, json.dumps(content))
+
+
+def check_answers(store, folder):
+    """Of the runs that ask the same, the one that is nearest to the plan is shown, of several the newest."""
+    write(os.path.join(folder, "one.yaml"), PAGE.split("grid:")[0] + """sets:
+  rows: {series: [{name: noise, labels: random, data: ./images, augment: "flip,crop"}]}
+tables:
+  ends: {set: rows, columns: [train_accuracy]}
+""")
+    os.makedirs(os.path.join(folder, "images"))
+    answers, page = os.path.join(folder, "answers"), os.path.join(folder, "answers.md")
+    whole = next(run for run in glob.glob(os.path.join(store, "tiny-shapes-100-20-random-*"))
+                 if "\nseed: 1\n" in open(os.path.join(run, "config.yaml")).read())
+    with open(os.path.join(whole, "config.yaml")) as file:
+        config = re.sub("\ndata: .*", f"\ndata: {folder}/images\naugment: crop,flip", file.read())
+    check("what a run asks is written in full", "learning-rate: 0.05" in config and "device: ref" in config, config)
+    # Precision and device of a run that is added, its accuracy, when it was trained; what is shown then.
+    for i, (precision, device, accuracy, created, shown, means) in enumerate([
+            ("bf16", "cpu", 0.11, 9, "11.00", "in bf16, on cpu"), ("bf16", "ref", 0.12, 1, "12.00", "in bf16"),
+            ("fp32", "cpu", 0.13, 1, "13.00", "on cpu"), ("fp32", "ref", 0.14, 1, "14.00", ""),
+            ("fp32", "ref", 0.15, 2, "15.00", ""), ("fp32", "ref", 0.16, 0, "15.00", ""),
+            ("fp32", "ref", None, 9, "15.00", "")]):
+        added = os.path.join(answers, f"run-{i}")
+        shutil.copytree(whole, added)
+        write(os.path.join(added, "config.yaml"),
+              config.replace("precision: fp32", f"precision: {precision}").replace("device: ref", f"device: {device}"))
+        member(os.path.join(added, "env.json"), "created", created)
+        member(os.path.join(added, "result.json"), "train_accuracy", accuracy)
+        if accuracy is None:
+            os.unlink(os.path.join(added, "result.json"))
+        write(page, "<!-- measured: one.yaml ends -->\n<!-- end -->\n")
+        answer = update(page, answers, cwd=folder)
+        with open(page) as file:
+            row = [line for line in file if line.startswith("| noise |")]
+        check(f"a run {accuracy} in {precision} on {device} of time {created}: the page shows {shown}",
+              answer.returncode == 0 and len(row) == 1 and f"| noise | {shown} |" in row[0] and
+              (f"fitted, {means} |" if means else "fitted |") in row[0], (answer, row))
+    with open(os.path.join(folder, "one.yaml")) as file:
+        planned = file.read().replace("labels: random,", "labels: random, precision: bf16, device: cpu,")
+    write(os.path.join(folder, "one.yaml"), planned)
+    answer = update(page, answers, cwd=folder)
+    with open(page) as file:
+        made = file.read()
+    check("where bf16 is planned, bf16 is shown", answer.returncode == 0 and "| noise | 11.00 |" in made, (answer, made))
 
 
 def check_only(folder):
@@ -566,6 +663,8 @@ def main():
         check_converter(page, store, folder)
         check_update(store, folder)
         check_records(store, folder)
+        check_answers(store, folder)
+        check_published()
         check_only(folder)
         check_networks(folder)
         check_busy(page, folder)

@@ -115,6 +115,10 @@ typedef struct sht_graph_options {
 sht_status sht_graph_open(const char *spec, const sht_graph_options *options, sht_graph **out, sht_error *error);
 void sht_graph_close(sht_graph *graph);  // NULL is allowed
 
+// What a model's file says whatever the data: its recipe and its text, which is freed with sht_free. Errors: as
+// sht_graph_open, SHT_CONFIG for faults of the recipe alone.
+sht_status sht_model_read(const char *spec, sht_recipe *recipe, char **text, sht_error *error);
+
 // Names of the shipped models, NULL-terminated, static storage.
 const char *const *sht_model_names(void);
 const char *sht_op_name(sht_op op);

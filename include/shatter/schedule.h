@@ -87,10 +87,6 @@ typedef struct sht_schedule_options {
   // others stay UNASKED, or DONE when the store has them.
   const char *only;
   bool timed;  // false: no step is timed; then jobs 0 means 1 and seconds is NaN
-  // The store is only read, and a run of the plan that it lacks is answered by one that differs in precision, device
-  // and numerics alone (of several a complete one, in fp32, the newest): for pages that show what was measured. What is
-  // not found is not to be trained.
-  bool records;
 } sht_schedule_options;
 
 typedef struct sht_schedule_observer {

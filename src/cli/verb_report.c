@@ -251,7 +251,7 @@ static const sht_cli_option options[] = {
          "JSON results in this folder"},
     {.name = "lossy",
      .type = SHT_OPTION_BOOL,
-     .help = "with --update: also where the store has fewer numbers than the page"},
+     .help = "with --update: also where the store has fewer numbers for a row than the page"},
     {.name = NULL},
 };
 

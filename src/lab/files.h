@@ -41,6 +41,10 @@ void sht__result_add(sht_json *json, const sht_run *run);
 // Fills run->result and run->id from such an object. Errors: SHT_DATA, naming the member.
 sht_status sht__result_take(const json_t *object, const char *where, sht_run *run, sht_error *error);
 
+// Makes the path of a file or folder absolute, as config.yaml has it, so that the run can be resumed from anywhere.
+// What is no path, or not there, stays.
+void sht__path_absolute(char path[SHT_TEXT_MAX]);
+
 // The folder that sht_store_open opens for `path`, which is returned or has static storage.
 const char *sht__store_choose(const char *path);
 

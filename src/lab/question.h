@@ -1,5 +1,5 @@
 // What a run asks, apart from the arithmetic that answers it: all of its identity but precision, device and numerics.
-// Published records are matched by it, so that they serve on any processor.
+// Pages find their runs by it (answers.h), so that published records serve on any processor.
 #ifndef SHT_LAB_QUESTION_H
 #define SHT_LAB_QUESTION_H
 
@@ -7,11 +7,14 @@
 
 enum { SHT__MEANS_SIZE = 48 };
 
-// SHA-256 of the resolved configuration (as in a run's config.yaml, or of a session) and the text of its model.
-sht_status sht__question_hash(const sht_config *config, const char *model_text, char hex[65], sht_error *error);
-
-// The same of a run in a store. Errors: SHT_MISSING, SHT_DISK when its model.yaml cannot be read.
+// SHA-256 of the options and the model's text, as the run's folder has them. Errors: SHT_MISSING, SHT_DISK when its
+// model.yaml cannot be read.
 sht_status sht__question_of_run(const sht_run *run, char hex[65], sht_error *error);
+
+// The same of a run that is planned, without its data: "default" rates are those of the model's file. Values that are
+// written out and that only data and layers show to be the default (train-size, test-size, dropout) make it another
+// question. Errors: those of sht_model_read.
+sht_status sht__question_of_plan(const sht_config *config, char hex[65], sht_error *error);
 
 // "in bf16", "on cuda", "in bf16, on cuda": how the run was computed otherwise than planned; "" when it was not.
 // Returns out.

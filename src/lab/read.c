@@ -187,6 +187,16 @@ sht_status sht_run_json_curves(const sht_run *run, char **out, sht_error *error)
   return status;
 }
 
+void sht__path_absolute(char path[SHT_TEXT_MAX]) {
+  size_t length = strlen(path);
+  bool is_path = strchr(path, '/') != NULL || (length > 5 && strcmp(path + length - 5, ".yaml") == 0);
+  char *absolute = is_path ? realpath(path, NULL) : NULL;
+  if (absolute != NULL && strlen(absolute) < SHT_TEXT_MAX) {
+    memcpy(path, absolute, strlen(absolute) + 1);
+  }
+  free(absolute);
+}
+
 static void add_part(const char *text, char *out, size_t size) {
   size_t at = strlen(out);
   if (at > 0 && at + 1 < size) {

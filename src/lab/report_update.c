@@ -8,10 +8,10 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "lab/answers.h"
 #include "lab/experiment_report.h"
 #include "lab/files.h"
 #include "lab/svg_text.h"
-#include "shatter/schedule.h"
 
 enum { PAGE_SIZE_MAX = 1 << 24, WORD_SIZE = 64 };
 
@@ -26,14 +26,14 @@ typedef struct block {
 // What is made anew.
 typedef struct page {
   const char *path, *text, *store;
+  const sht__answers *answers;  // of the store
   bool lossy;
 } page;
 
-// An experiment with its runs. Planning takes seconds, so that it serves for all blocks in a row that show it.
+// An experiment with its runs, for all blocks in a row that show it.
 typedef struct source {
   block what;
   sht_experiment *experiment;
-  sht_schedule *schedule;
   sht_run *runs;
   sht__results results;
 } source;
@@ -127,45 +127,28 @@ static sht_status write_results(FILE *out, const sht__results *results, const bl
   return SHT_OK;
 }
 
-// The runs that the store has.
-static sht_status take_runs(const sht_schedule *schedule, sht_run **out, sht_error *error) {
-  uint64_t count = schedule->experiment->run_count;
-  SHT_TRY(SHT_ALLOC(out, count, "runs of the experiment", error));
-  for (uint64_t i = 0; i < count; i++) {
-    if (schedule->slots[i].state == SHT_SLOT_DONE) {
-      (*out)[i] = schedule->slots[i].run;
-    } else {
-      (*out)[i].config = schedule->experiment->runs[i].config;
-    }
-  }
-  return SHT_OK;
-}
-
 static void close_source(source *s) {
   if (s->results.experiment != NULL) {
     sht__results_close(&s->results);
   }
   sht_free(s->runs);
-  sht_schedule_close(s->schedule);
   sht_experiment_close(s->experiment);
-  *s = (source){.schedule = NULL};
+  *s = (source){.experiment = NULL};
 }
 
-static sht_status open_source(const block *what, const char *store, source *s, sht_error *error) {
-  const sht_schedule_options options = {.store = store, .records = true};
+static sht_status open_source(const block *what, const sht__answers *answers, source *s, sht_error *error) {
   s->what = *what;
   SHT_TRY(sht_experiment_open(what->experiment, what->scale, NULL, &s->experiment, error));
-  SHT_TRY(sht_schedule_open(s->experiment, &options, &s->schedule, error));
-  SHT_TRY(take_runs(s->schedule, &s->runs, error));
+  SHT_TRY(sht__answers_take(answers, s->experiment, &s->runs, error));
   return sht__results_open(s->experiment, s->runs, &s->results, error);
 }
 
-static sht_status make_block(FILE *out, const block *what, const char *store, source *s, sht_error *error) {
+static sht_status make_block(FILE *out, const block *what, const sht__answers *answers, source *s, sht_error *error) {
   bool same = s->experiment != NULL && strcmp(s->what.experiment, what->experiment) == 0 &&
               strcmp(s->what.scale, what->scale) == 0;
   if (!same) {
     close_source(s);
-    SHT_TRY(open_source(what, store, s, error));
+    SHT_TRY(open_source(what, answers, s, error));
   }
   return write_results(out, &s->results, what, error);
 }
@@ -221,18 +204,53 @@ static uint64_t count_numbers(const char *text, size_t size) {
   return count;
 }
 
-// An empty or mistyped store would put "not measured" in the place of what was measured.
-static sht_status check_loss(const page *p, const block *what, const char *made, size_t size, sht_error *error) {
-  uint64_t before = count_numbers(what->old, (size_t)(what->end - what->old));
-  uint64_t after = count_numbers(made, size);
-  if (p->lossy || after >= before) {
-    return SHT_OK;
+// A row of a table: its line, and what stands in its first cell.
+typedef struct row {
+  const char *line, *name;
+  size_t size, name_size;
+} row;
+
+// The next row from `from` on; false: there is none before `end`.
+static bool find_row(const char *from, const char *end, row *out) {
+  for (const char *line = from; line < end; line += out->size + 1) {
+    const char *newline = memchr(line, '\n', (size_t)(end - line));
+    *out = (row){.line = line, .name = line + 2, .size = (size_t)((newline == NULL ? end : newline) - line)};
+    const char *bar = out->size > 3 && line[0] == '|' ? memchr(line + 3, '|', out->size - 3) : NULL;
+    if (bar != NULL) {
+      out->name_size = (size_t)(bar - 1 - out->name);
+      return true;
+    }
   }
-  return SHT_FAIL(error, SHT_DATA,
-                  "%s:%" PRIu64 ": the store %s has numbers for %" PRIu64 " cells of %s %s, the page has %" PRIu64
-                  "; nothing was changed. Give the --store that they are from, or --lossy to let them go",
-                  p->path, line_number(p, what->old) - 1, sht__store_choose(p->store), after, what->experiment,
-                  what->view, before);
+  return false;
+}
+
+// The numbers of all rows of that name: a line of a figure has several.
+static uint64_t count_of_name(const char *text, const char *end, const row *named) {
+  uint64_t count = 0;
+  row r;
+  for (const char *at = text; find_row(at, end, &r); at = r.line + r.size) {
+    bool same = r.name_size == named->name_size && memcmp(r.name, named->name, r.name_size) == 0;
+    count += same ? count_numbers(r.line, r.size) : 0;
+  }
+  return count;
+}
+
+// An empty or mistyped store would put "not measured" in the place of what was measured, in all rows or in one.
+static sht_status check_loss(const page *p, const block *what, const char *made, size_t size, sht_error *error) {
+  row old;
+  for (const char *at = what->old; !p->lossy && find_row(at, what->end, &old); at = old.line + old.size) {
+    uint64_t before = count_of_name(what->old, what->end, &old);
+    uint64_t after = count_of_name(made, made + size, &old);
+    if (after < before) {
+      return SHT_FAIL(error, SHT_DATA,
+                      "%s:%" PRIu64 ": the store %s has %" PRIu64 " of the %" PRIu64
+                      " numbers of \"%.*s\" in %s %s"
+                      "; nothing was changed. Give the --store that they are from, or --lossy to let them go",
+                      p->path, line_number(p, old.line), sht__store_choose(p->store), after, before, (int)old.name_size,
+                      old.name, what->experiment, what->view);
+    }
+  }
+  return SHT_OK;
 }
 
 static sht_status write_block(FILE *out, const page *p, const block *what, source *s, sht_error *error) {
@@ -242,7 +260,7 @@ static sht_status write_block(FILE *out, const page *p, const block *what, sourc
   if (writer == NULL) {
     return SHT_FAIL(error, SHT_MEMORY, "no memory for %s", p->path);
   }
-  sht_status status = make_block(writer, what, p->store, s, error);
+  sht_status status = make_block(writer, what, p->answers, s, error);
   if (fclose(writer) != 0 && status == SHT_OK) {
     status = SHT_FAIL(error, SHT_MEMORY, "no memory for %s", p->path);
   }
@@ -271,34 +289,43 @@ static sht_status write_blocks(FILE *out, const page *p, source *s, uint64_t *bl
 }
 
 static sht_status write_page(FILE *out, const page *p, uint64_t *blocks, sht_error *error) {
-  source s = {.schedule = NULL};
+  source s = {.experiment = NULL};
   sht_status status = write_blocks(out, p, &s, blocks, error);
   close_source(&s);
   return status;
 }
 
-sht_status sht__report_update(const char *path, const char *store, bool lossy, uint64_t *blocks, sht_error *error) {
-  char *text = NULL;
-  char *page_text = NULL;
+// Writes the page anew when all of its blocks could be made.
+static sht_status update_page(const page *p, uint64_t *blocks, sht_error *error) {
+  char *made = NULL;
   size_t length = 0;
-  uint64_t size = 0;
-  *blocks = 0;
-  if (!sht_folder_exists(sht__store_choose(store))) {  // also where the page shows no run
-    return SHT_FAIL(error, SHT_MISSING, "there is no store %s; give the folder of the runs with --store",
-                    sht__store_choose(store));
-  }
-  SHT_TRY(sht_file_read(path, PAGE_SIZE_MAX, &text, &size, error));
-  FILE *out = open_memstream(&page_text, &length);
-  const page p = {.path = path, .text = text, .store = store, .lossy = lossy};
+  FILE *out = open_memstream(&made, &length);
   sht_status status =
-      out == NULL ? SHT_FAIL(error, SHT_MEMORY, "no memory for %s", path) : write_page(out, &p, blocks, error);
+      out == NULL ? SHT_FAIL(error, SHT_MEMORY, "no memory for %s", p->path) : write_page(out, p, blocks, error);
   if (out != NULL && fclose(out) != 0 && status == SHT_OK) {
-    status = SHT_FAIL(error, SHT_MEMORY, "no memory for %s", path);
+    status = SHT_FAIL(error, SHT_MEMORY, "no memory for %s", p->path);
   }
   if (status == SHT_OK) {
-    status = sht_file_write(path, page_text, length, error);
+    status = sht_file_write(p->path, made, length, error);
   }
-  free(page_text);
+  free(made);
+  return status;
+}
+
+sht_status sht__report_update(const char *path, const char *store, bool lossy, uint64_t *blocks, sht_error *error) {
+  char *text = NULL;
+  uint64_t size = 0;
+  sht__answers answers;
+  *blocks = 0;
+  sht_status status = sht__answers_open(store, &answers, error);
+  if (status == SHT_OK) {
+    status = sht_file_read(path, PAGE_SIZE_MAX, &text, &size, error);
+  }
+  if (status == SHT_OK) {
+    const page p = {.path = path, .text = text, .store = store, .answers = &answers, .lossy = lossy};
+    status = update_page(&p, blocks, error);
+  }
   sht_free(text);
+  sht__answers_close(&answers);
   return status;
 }

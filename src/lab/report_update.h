@@ -10,11 +10,10 @@
 
 #include "shatter/error.h"
 
-// Makes all blocks of the page anew. store: as sht_store_open, but a folder that is there. lossy: also where that
-// leaves fewer numbers in a block than it has. *blocks: how many there are. The caller has no other threads and no open
-// store (shatter/schedule.h). After an error the page is as it was. Errors: SHT_DATA with the line of a block that
-// cannot be read, or that the store has fewer numbers for; SHT_MISSING (no such store, experiment or view, or its
-// data), SHT_DISK.
+// Makes all blocks of the page anew from the runs' folders; neither data nor an engine is opened (answers.h). store: as
+// sht_store_open_readable. lossy: also where that leaves fewer numbers in a row than it has. *blocks: how many there
+// are. After an error the page is as it was. Errors: SHT_DATA with the line of a block that cannot be read, or of a row
+// that the store has fewer numbers for; SHT_MISSING (no such store, experiment, view or model), SHT_DISK.
 sht_status sht__report_update(const char *path, const char *store, bool lossy, uint64_t *blocks, sht_error *error);
 
 #endif

@@ -174,17 +174,6 @@ static sht_status continue_shorter(sht_work *work, sht_store *store, sht_error *
   return status;
 }
 
-// Paths become absolute, so that the run can be resumed from anywhere.
-static void make_absolute(char path[SHT_TEXT_MAX]) {
-  size_t length = strlen(path);
-  bool is_path = strchr(path, '/') != NULL || (length > 5 && strcmp(path + length - 5, ".yaml") == 0);
-  char *absolute = is_path ? realpath(path, NULL) : NULL;
-  if (absolute != NULL && strlen(absolute) < SHT_TEXT_MAX) {
-    memcpy(path, absolute, strlen(absolute) + 1);
-  }
-  free(absolute);
-}
-
 static sht_status write_text(const sht_work *work, const char *name, const char *text, sht_error *error) {
   char path[SHT_LAB_PATH];
   SHT_TRY(sht_path_join(path, sizeof path, work->folder, name, error));
@@ -195,8 +184,8 @@ static sht_status write_description(sht_work *work, sht_error *error) {
   const sht_session *session = &work->session;
   sht_config config = session->config;
   char *text = NULL;
-  make_absolute(config.model);
-  make_absolute(config.data);
+  sht__path_absolute(config.model);
+  sht__path_absolute(config.data);
   SHT_TRY(write_text(work, SHT_FILE_MODEL, session->graph->text, error));
   sht_env env = {
       .identity = session->identity,

@@ -7,7 +7,6 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
-#include "lab/question.h"
 #include "lab/schedule.h"
 #include "train/session.h"
 
@@ -27,7 +26,6 @@ typedef struct planner {
   sht_run *runs;  // [run_count] of the store
   uint64_t run_count;
   id_row *ids;            // [run_count], sorted
-  char (*asked)[65];      // [experiment->run_count] what the plan's runs ask; NULL unless for records
   uint64_t *test_counts;  // [experiment->run_count] test examples
   sht_error *error;
 } planner;
@@ -43,8 +41,7 @@ static int id_matches(const void *key, const void *row) { return strcmp(key, ((c
 
 static sht_status read_store(planner *plan) {
   sht_store *store = NULL;
-  SHT_TRY(plan->options->records ? sht_store_open_readable(plan->options->store, &store, plan->error)
-                                 : sht_store_open(plan->options->store, &store, plan->error));
+  SHT_TRY(sht_store_open(plan->options->store, &store, plan->error));
   (void)snprintf(plan->schedule->store, sizeof plan->schedule->store, "%s", sht_store_path(store));
   sht_status status = sht_store_list(store, &plan->runs, &plan->run_count, plan->error);
   sht_store_close(store);
@@ -111,7 +108,7 @@ static sht_status count_networks(const sht_experiment *experiment, uint64_t *out
   return SHT_OK;
 }
 
-static sht_status take_session(planner *plan, uint64_t index, const sht_session *session) {
+static void take_session(planner *plan, uint64_t index, const sht_session *session) {
   sht_slot *slot = &plan->schedule->slots[index];
   const sht_config *config = &plan->schedule->experiment->runs[index].config;
   memcpy(slot->run.id, session->identity, sizeof slot->run.id);
@@ -121,9 +118,6 @@ static sht_status take_session(planner *plan, uint64_t index, const sht_session 
   slot->steps = session->steps_per_epoch * config->epochs;
   slot->same_as = index;
   plan->test_counts[index] = session->data->test.count;
-  return plan->asked == NULL
-             ? SHT_OK
-             : sht__question_hash(&session->config, session->graph->text, plan->asked[index], plan->error);
 }
 
 // Finds every run's identity; the data of one run serve the next when they are the same.
@@ -143,7 +137,7 @@ static sht_status identify(planner *plan) {
       status = sht__session_open_unstarted(config, numerics, before, session, plan->error);
     }
     if (status == SHT_OK) {
-      status = take_session(plan, i, session);
+      take_session(plan, i, session);
     }
     sht__session_close(before);
   }
@@ -196,47 +190,6 @@ static void compare_with_store(planner *plan) {
       schedule->found += first;
     }
   }
-}
-
-// Whether `a` tells more of what was asked than `b`; the store's runs come newest first.
-static bool is_better(const sht_run *a, const sht_run *b) {
-  if (a->complete != b->complete) {
-    return a->complete;
-  }
-  return strcmp(a->config.precision, "fp32") == 0 && strcmp(b->config.precision, "fp32") != 0;
-}
-
-// Answers the plan's runs that the store lacks by runs that ask the same. questions: [plan->run_count].
-static void match_questions(planner *plan, char (*questions)[65]) {
-  sht_schedule *schedule = plan->schedule;
-  for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
-    sht_slot *slot = &schedule->slots[i];
-    const sht_run *best = NULL;
-    for (uint64_t r = 0; r < plan->run_count && slot->state != SHT_SLOT_DONE; r++) {
-      bool same = questions[r][0] != '\0' && strcmp(questions[r], plan->asked[i]) == 0;
-      best = same && (best == NULL || is_better(&plan->runs[r], best)) ? &plan->runs[r] : best;
-    }
-    if (best != NULL && best->complete) {
-      slot->run = *best;
-      slot->state = SHT_SLOT_DONE;
-      slot->found = true;
-      schedule->found += slot->same_as == i;
-    }
-  }
-}
-
-// What each run of the store asks; one whose files cannot be read asks nothing.
-static sht_status answer_from_records(planner *plan) {
-  char(*questions)[65] = NULL;
-  SHT_TRY(SHT_ALLOC(&questions, plan->run_count, "the store's runs", plan->error));
-  for (uint64_t r = 0; r < plan->run_count; r++) {
-    if (plan->runs[r].damaged || sht__question_of_run(&plan->runs[r], questions[r], NULL) != SHT_OK) {
-      questions[r][0] = '\0';
-    }
-  }
-  match_questions(plan, questions);
-  sht_free(questions);
-  return SHT_OK;
 }
 
 static bool is_pending(const sht_schedule *schedule, uint64_t index) {
@@ -376,9 +329,6 @@ static sht_status open_plan(planner *plan) {
   uint64_t networks = 0;
   SHT_TRY(SHT_ALLOC(&schedule->slots, experiment->run_count, "the schedule", plan->error));
   SHT_TRY(SHT_ALLOC(&plan->test_counts, experiment->run_count, "the schedule", plan->error));
-  if (plan->options->records) {
-    SHT_TRY(SHT_ALLOC(&plan->asked, experiment->run_count, "the schedule", plan->error));
-  }
   SHT_TRY(count_networks(experiment, &networks, plan->error));
   return SHT_ALLOC(&schedule->networks, networks, "the experiment's networks", plan->error);
 }
@@ -390,9 +340,6 @@ static sht_status make_plan(planner *plan) {
   SHT_TRY(identify(plan));
   SHT_TRY(join_equal(plan));
   compare_with_store(plan);
-  if (plan->options->records) {
-    return answer_from_records(plan);
-  }
   SHT_TRY(sht__schedule_ask(schedule, plan->options->only, plan->error));
   SHT_TRY(choose_jobs(plan));
   estimate_disk(plan);
@@ -412,7 +359,6 @@ sht_status sht_schedule_open(const sht_experiment *experiment, const sht_schedul
   planner plan = {.schedule = schedule, .options = options, .error = error};
   sht_status status = make_plan(&plan);
   sht_free(plan.test_counts);
-  sht_free(plan.asked);
   sht_free(plan.ids);
   sht_free(plan.runs);
   if (status != SHT_OK) {

@@ -130,17 +130,28 @@ static sht_status check_data(const char *path, const sht_graph_options *options,
   return SHT_OK;
 }
 
-// Reads the text into builder->graph, which has its copy of it.
-static sht_status read_text(sht__builder *builder, uint64_t size) {
+// Opens the text and reads it, or a part of it, into builder->graph.
+static sht_status read_text(sht__builder *builder, const char *text, uint64_t size,
+                            void (*read)(sht__builder *builder, const sht__yaml_node *root)) {
   sht__yaml *yaml = NULL;
   const sht__yaml_node *root = NULL;
-  sht_status status = sht__yaml_open(builder->graph->text, size, builder->faults, &yaml, &root, builder->error);
+  sht_status status = sht__yaml_open(text, size, builder->faults, &yaml, &root, builder->error);
   if (status == SHT_OK && root != NULL) {
-    read_document(builder, root);
+    read(builder, root);
     status = builder->status;
   }
   sht__yaml_close(yaml);
   return status == SHT_OK ? sht__faults_end(builder->faults, SHT_CONFIG, builder->error) : status;
+}
+
+sht_status sht__recipe_read(const char *path, const char *text, uint64_t size, sht_recipe *out, sht_error *error) {
+  sht_graph graph = {.node_count = 0};
+  sht__faults faults;
+  sht__faults_start(&faults, path, text);
+  sht__builder builder = {.graph = &graph, .faults = &faults, .error = error};
+  SHT_TRY(read_text(&builder, text, size, read_recipe));
+  *out = graph.recipe;
+  return SHT_OK;
 }
 
 sht_status sht__graph_read(const char *path, const char *name, const char *text, uint64_t size,
@@ -158,7 +169,7 @@ sht_status sht__graph_read(const char *path, const char *name, const char *text,
     sht__faults faults;
     sht__faults_start(&faults, path, graph->text);
     sht__builder builder = {.graph = graph, .faults = &faults, .error = error};
-    status = read_text(&builder, size);
+    status = read_text(&builder, graph->text, size, read_document);
     sht_free(builder.places);
   }
   if (status == SHT_OK && options->set_dropout) {

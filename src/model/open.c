@@ -39,27 +39,26 @@ static void name_of(const char *path, char name[SHT_NAME_MAX]) {
   (void)snprintf(name, SHT_NAME_MAX, "%.*s", length, start);
 }
 
-static sht_status open_file(const char *path, const sht_graph_options *options, sht_graph **out, sht_error *error) {
-  char *text = NULL;
-  uint64_t size = 0;
-  SHT_TRY(sht_file_read(path, SHT__YAML_SIZE_MAX, &text, &size, error));
-  char name[SHT_NAME_MAX];
-  name_of(path, name);
-  sht_status status = sht__graph_read(path, name, text, size, options, out, error);
-  sht_free(text);
-  return status;
-}
+// A model's file: its text, [size] and a NUL, is the caller's.
+typedef struct source {
+  char path[PATH_SIZE], name[SHT_NAME_MAX];  // path: also of a shipped one, for messages
+  char *text;
+  uint64_t size;
+} source;
 
-static sht_status open_shipped(const sht__builtin_model *model, const sht_graph_options *options, sht_graph **out,
-                               sht_error *error) {
-  char name[SHT_NAME_MAX];
-  (void)snprintf(name, sizeof name, "%s.yaml", model->name);
-  if (options->models_dir == NULL) {
-    return sht__graph_read(name, model->name, model->text, strlen(model->text), options, out, error);
+static sht_status read_shipped(const sht__builtin_model *model, const char *models_dir, source *out, sht_error *error) {
+  (void)snprintf(out->name, sizeof out->name, "%s", model->name);
+  (void)snprintf(out->path, sizeof out->path, "%s.yaml", model->name);
+  if (models_dir != NULL) {
+    char file[SHT_NAME_MAX];
+    (void)snprintf(file, sizeof file, "%s.yaml", model->name);
+    SHT_TRY(sht_path_join(out->path, sizeof out->path, models_dir, file, error));
+    return sht_file_read(out->path, SHT__YAML_SIZE_MAX, &out->text, &out->size, error);
   }
-  char path[PATH_SIZE];
-  SHT_TRY(sht_path_join(path, sizeof path, options->models_dir, name, error));
-  return open_file(path, options, out, error);
+  out->size = strlen(model->text);
+  SHT_TRY(SHT_ALLOC(&out->text, out->size + 1, "model", error));
+  memcpy(out->text, model->text, out->size);
+  return SHT_OK;
 }
 
 static sht_status fail_unknown(const char *spec, sht_error *error) {
@@ -78,13 +77,40 @@ static sht_status fail_unknown(const char *spec, sht_error *error) {
                   list);
 }
 
-sht_status sht_graph_open(const char *spec, const sht_graph_options *options, sht_graph **out, sht_error *error) {
-  *out = NULL;
+static sht_status read_source(const char *spec, const char *models_dir, source *out, sht_error *error) {
   const sht__builtin_model *model = find_builtin(spec);
+  *out = (source){.size = 0};
   if (model != NULL) {
-    return open_shipped(model, options, out, error);
+    return read_shipped(model, models_dir, out, error);
   }
-  return is_path(spec) ? open_file(spec, options, out, error) : fail_unknown(spec, error);
+  if (!is_path(spec)) {
+    return fail_unknown(spec, error);
+  }
+  (void)snprintf(out->path, sizeof out->path, "%s", spec);
+  name_of(spec, out->name);
+  return sht_file_read(spec, SHT__YAML_SIZE_MAX, &out->text, &out->size, error);
+}
+
+sht_status sht_graph_open(const char *spec, const sht_graph_options *options, sht_graph **out, sht_error *error) {
+  source file;
+  *out = NULL;
+  SHT_TRY(read_source(spec, options->models_dir, &file, error));
+  sht_status status = sht__graph_read(file.path, file.name, file.text, file.size, options, out, error);
+  sht_free(file.text);
+  return status;
+}
+
+sht_status sht_model_read(const char *spec, sht_recipe *recipe, char **text, sht_error *error) {
+  source file;
+  *text = NULL;
+  SHT_TRY(read_source(spec, NULL, &file, error));
+  sht_status status = sht__recipe_read(file.path, file.text, file.size, recipe, error);
+  if (status != SHT_OK) {
+    sht_free(file.text);
+    return status;
+  }
+  *text = file.text;
+  return SHT_OK;
 }
 
 void sht_graph_close(sht_graph *graph) {

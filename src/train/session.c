@@ -36,6 +36,13 @@ static sht_status open_data(sht_session *session, sht_error *error) {
 
 static void take_default(double *value, double of_model) { *value = isnan(*value) ? of_model : *value; }
 
+void sht__config_resolve(sht_config *config, const sht_recipe *recipe) {
+  take_default(&config->learning_rate, recipe->learning_rate);
+  take_default(&config->learning_rate_decay, recipe->learning_rate_decay);
+  take_default(&config->momentum, recipe->momentum);
+  take_default(&config->weight_decay, recipe->weight_decay);
+}
+
 static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t width, sht_error *error) {
   sht_graph_options options = {
       .input = {.channels = session->data->train.channels, .height = height, .width = width},
@@ -58,13 +65,9 @@ static sht_status open_graph(sht_session *session, sht_error *error) {
     status = SHT_OK;
   }
   SHT_TRY(status);
-  const sht_recipe *recipe = &session->graph->recipe;
   // The model's own probability, said again, makes no other run.
   session->config.dropout = session->graph->dropout_set ? session->config.dropout : (double)NAN;
-  take_default(&session->config.learning_rate, recipe->learning_rate);
-  take_default(&session->config.learning_rate_decay, recipe->learning_rate_decay);
-  take_default(&session->config.momentum, recipe->momentum);
-  take_default(&session->config.weight_decay, recipe->weight_decay);
+  sht__config_resolve(&session->config, &session->graph->recipe);
   return SHT_OK;
 }
 

@@ -30,6 +30,9 @@ typedef struct sht_session {
   char family[65];
 } sht_session;
 
+// Puts the model's own rates in the place of "default".
+void sht__config_resolve(sht_config *config, const sht_recipe *recipe);
+
 // Opens all of it. On failure nothing is left open.
 sht_status sht__session_open(const sht_config *config, sht_session *session, sht_error *error);
 // Opens what the run's identity needs and no more: no engine (`numerics` says what it would compute with), pixels as
