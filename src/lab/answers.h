@@ -11,8 +11,8 @@ typedef struct sht__answers {
   uint64_t count;
 } sht__answers;
 
-// store: as sht_store_open_readable. Close also after an error.
-sht_status sht__answers_open(const char *store, sht__answers *out, sht_error *error);
+// path: as sht_store_open_readable. Close also after an error.
+sht_status sht__answers_open(const char *path, sht__answers *out, sht_error *error);
 void sht__answers_close(sht__answers *answers);
 
 // The run for each that the experiment plans, [experiment->run_count], freed with sht_free. Of several that ask the
