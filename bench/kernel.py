@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """shatter kernel against SciPy: time and memory of an exact kernel machine, both measured in one run on one idle machine.
 
-MNIST's first images (from $SHATTER_DATA/mnist), Gaussian kernel, sigma 5, one-hot targets, no ridge: Gram matrix,
-factorisation and solution. Each solver is a process of its own, which tells its peak of resident memory. SciPy's fp64
+MNIST's first images (from $SHATTER_DATA/mnist), levels 0 to 255, Gaussian kernel, sigma 5 * 255, one-hot targets, no
+ridge: Gram matrix, factorisation and solution. Each solver is a process of its own, which tells its peak of resident memory. SciPy's fp64
 Cholesky, and its fp32 one refined to the same residual as shatter's, in double. Settings that slow a library down
 (OPENBLAS_CORETYPE, OPENBLAS_L2_SIZE and the like) are taken out of the environment first, and which kernels OpenBLAS
 chose is printed. The same problem was solved only if the norms of the solutions agree, which is checked.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from compare import HERE, environment, refuse_busy, run_json
 
-SIGMA, RESIDUAL, CLASSES = 5, 1e-10, 10
+SIGMA, RESIDUAL, CLASSES = 5 * 255, 1e-10, 10
 
 
 def read_idx(path):
@@ -37,7 +37,7 @@ def write_problem(folder, examples):
     if None in found.values():
         sys.exit("MNIST is not here: shatter data fetch mnist, and set SHATTER_DATA to the folder that holds it")
     x, y = read_idx(found["images"])[:examples], read_idx(found["labels"])[:examples]
-    numpy.save(folder / "x.npy", (x.reshape(len(x), -1) / numpy.float32(255)).astype(numpy.float32))
+    numpy.save(folder / "x.npy", x.reshape(len(x), -1).astype(numpy.float32))
     numpy.save(folder / "y.npy", numpy.eye(CLASSES)[y])
     return len(x)
 

@@ -429,6 +429,34 @@ static void check_bf16(const sht__block_kernels *kernels) {
   }
 }
 
+static int32_t byte_of(const uint32_t *words, int column, int row, bool sign) {
+  const uint32_t byte = words[column / 4 * SHT_LANES + row] >> column % 4 * 8 & 0xff;
+  return sign && byte > 127 ? (int32_t)byte - 256 : (int32_t)byte;
+}
+
+// Products of bytes, among them those of the largest, are exact.
+static void check_bytes(const sht__block_kernels *kernels) {
+  enum { FOURS = 13, WORDS = FOURS * SHT_LANES };
+  uint32_t words[2][WORDS] __attribute__((aligned(64)));
+  int32_t c[SHT_BLOCK] __attribute__((aligned(64)));
+  sht_rng rng = sht_rng_make(7, SHT_PURPOSE_WEIGHTS);
+  for (int i = 0; i < 2 * WORDS; i++) {
+    const uint32_t extreme = i < WORDS ? 0xffffffff : i % 3 == 0 ? 0x80808080 : 0x7f7f7f7f;
+    words[i / WORDS][i % WORDS] = i % 5 == 0 ? extreme : sht_rng_below(rng, 0, (uint64_t)i, 0, UINT32_MAX);
+  }
+  for (int i = 0; i < SHT_BLOCK; i++) {
+    c[i] = i - 100;
+  }
+  kernels->multiply_bytes(c, words[0], words[1], FOURS);
+  for (int place = 0; place < SHT_BLOCK; place++) {
+    int32_t sum = place - 100;
+    for (int k = 0; k < 4 * FOURS; k++) {
+      sum += byte_of(words[0], k, place % SHT_LANES, false) * byte_of(words[1], k, place / SHT_LANES, true);
+    }
+    assert_int_equal(c[place], sum);
+  }
+}
+
 static void test_blocks(void **state) {
   (void)state;
   for (const sht__block_kernels *const *set = sht__block_all(); *set != NULL; set++) {
@@ -436,6 +464,7 @@ static void test_blocks(void **state) {
       check_exp(*set);
       check_products(*set);
       check_bf16(*set);
+      check_bytes(*set);
     }
   }
 }

@@ -508,6 +508,67 @@ static void test_constant_images(void **state) {
   sht_free(pixels);
 }
 
+// Whole numbers from 0 to 255, which products of bytes take.
+static void make_levels(sample *s) {
+  for (uint64_t i = 0; i < s->train.count * s->train.width; i++) {
+    s->inputs[i] = i % 11 == 0 ? 255 : floorf(256 * s->inputs[i]);
+  }
+  for (uint64_t i = 0; i < s->test.count * s->test.width; i++) {
+    s->test_inputs[i] = i % 7 == 0 ? 255 : floorf(256 * s->test_inputs[i]);
+  }
+}
+
+static sht_split split_of(const float *levels, uint64_t count, uint32_t width, uint16_t *labels) {
+  uint8_t *pixels = take(count * width, 1);
+  for (uint64_t i = 0; i < count * width; i++) {
+    pixels[i] = (uint8_t)levels[i];
+  }
+  return (sht_split){.count = count, .height = 1, .width = width, .channels = 1, .pixels = pixels, .labels = labels};
+}
+
+// Images are the same levels, 255 times smaller.
+static void check_images(const sample *s, const sht_kernel_options *arrays) {
+  const uint32_t width = (uint32_t)s->train.width;
+  sht_split train = split_of(s->inputs, s->train.count, width, s->labels);
+  sht_split test = split_of(s->test_inputs, s->test.count, width, s->test_labels);
+  sample images = *s;
+  images.train.images = &train;
+  images.test.images = &test;
+  images.train.inputs = images.test.inputs = NULL;
+  sht_kernel_options o = *arrays;
+  o.sigma = arrays->sigma / 255;
+  sht_kernel_result *found = solve(&images, &o), *wanted = solve(s, arrays);
+  for (uint64_t i = 0; i < s->test.count * CLASSES; i++) {
+    assert_true(fabs(found->solutions[0].predictions[i] - wanted->solutions[0].predictions[i]) < 1e-9);
+  }
+  sht_kernel_result_close(found);
+  sht_kernel_result_close(wanted);
+  sht_free(train.pixels);
+  sht_free(test.pixels);
+}
+
+// Levels, with features that do not fill a word, and more than products take at once; and arrays that are nearly such.
+static void test_levels(void **state) {
+  (void)state;
+  const uint64_t widths[] = {9, 602};
+  for (size_t w = 0; w < 2; w++) {
+    sample s = make_sample(300, 40, widths[w], CLASSES);
+    make_levels(&s);
+    sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 40 * sqrt((double)widths[w]), 0);
+    check_kernel(&s, &o);
+    check_images(&s, &o);
+    o = plain_options(SHT_KERNEL_LAPLACIAN, 255, 0.1);
+    check_kernel(&s, &o);
+    o = plain_options(SHT_KERNEL_LINEAR, 1, 30000);
+    check_kernel(&s, &o);
+    s.test_inputs[5] = 0.5F;
+    check_kernel(&s, &o);
+    s.inputs[5] = -1;
+    check_kernel(&s, &o);
+    free_sample(&s);
+  }
+}
+
 static void expect(const sample *s, const sht_kernel_options *o, sht_status status, const char *words) {
   sht_kernel_result *result = NULL;
   sht_error error = {0};
@@ -754,6 +815,7 @@ int main(void) {
       cmocka_unit_test(test_weak_pivots),
       cmocka_unit_test(test_duplicates),
       cmocka_unit_test(test_tiny),
+      cmocka_unit_test(test_levels),
       cmocka_unit_test(test_constant_images),
       cmocka_unit_test(test_not_solvable),
       cmocka_unit_test(test_refusals),

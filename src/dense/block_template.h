@@ -1,7 +1,7 @@
 // The kernels of block.h for one instruction set. The including file defines BLOCK_WIDTH (floats in a vector),
-// BLOCK_ROWS (rows of a register tile), BLOCK_BF16_RATE (block.h), BLOCK_TARGET (the instruction set, as a function
-// attribute), BLOCK_SET (the table's name), `supported`, and fused multiply-adds of vectors, vec_fused and
-// vec_fused_f64, in terms of the vector types of block_vector.h.
+// BLOCK_ROWS (rows of a register tile), BLOCK_BF16_RATE and BLOCK_BYTE_RATE (block.h), BLOCK_TARGET (the instruction
+// set, as a function attribute), BLOCK_SET (the table's name), `supported`, and what vectors do in one instruction
+// (vec_fused, vec_fused_f64, vec_dot2, vec_dot4), in terms of the vector types of block_vector.h.
 #ifndef SHT_DENSE_BLOCK_TEMPLATE_H
 #define SHT_DENSE_BLOCK_TEMPLATE_H
 
@@ -88,6 +88,32 @@ BLOCK_LOOP void respond_bf16(float *plus, float *minus, const uint32_t *a, const
         add_threshold(plus + place, acc[r / 2][r % 2], bias);
         add_threshold(minus + place, -acc[r / 2][r % 2], bias);
       }
+    }
+  }
+}
+
+BLOCK_INLINE void multiply_stripe_bytes(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours) {
+  vec_ints acc[BLOCK_ROWS][2] = {0};
+  for (size_t step = 0; step < fours; step++, a += SHT_LANES, b += SHT_LANES) {
+    vec_words a0 = *(const vec_words *)a, a1 = *(const vec_words *)(a + BLOCK_WIDTH);
+    BLOCK_UNROLL
+    for (int r = 0; r < BLOCK_ROWS; r++) {
+      vec_words x = vec_splat(b[r]);
+      acc[r][0] = vec_dot4(a0, x, acc[r][0]);
+      acc[r][1] = vec_dot4(a1, x, acc[r][1]);
+    }
+  }
+  BLOCK_UNROLL
+  for (int r = 0; r < BLOCK_ROWS; r++, c += SHT_LANES) {
+    *(vec_ints *)c += acc[r][0];
+    *(vec_ints *)(c + BLOCK_WIDTH) += acc[r][1];
+  }
+}
+
+BLOCK_LOOP void multiply_bytes(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours) {
+  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
+    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
+      multiply_stripe_bytes(c + j * SHT_LANES + i, a + i, b + j, fours);
     }
   }
 }
@@ -262,8 +288,10 @@ const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
     .name = BLOCK_STRING(BLOCK_SET),
     .supported = supported,
     .bf16_rate = BLOCK_BF16_RATE,
+    .byte_rate = BLOCK_BYTE_RATE,
     .multiply = multiply,
     .multiply_f64 = multiply_f64,
+    .multiply_bytes = multiply_bytes,
     .widen = widen,
     .multiply_bf16 = multiply_bf16,
     .respond_bf16 = respond_bf16,

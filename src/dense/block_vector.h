@@ -10,10 +10,14 @@ typedef float vec __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
 typedef double vec_f64 __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
 
 typedef uint32_t vec_words __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
+typedef int32_t vec_ints __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
 
 BLOCK_INLINE vec vec_set(float value) { return value - (vec){0}; }
 BLOCK_INLINE vec_f64 vec_set_f64(double value) { return value - (vec_f64){0}; }
 BLOCK_INLINE vec_words vec_splat(uint32_t word) { return word - (vec_words){0}; }
+
+// c + the four products of an unsigned byte of a with the signed byte of b in the same place: what vpdpbusd gives.
+BLOCK_INLINE vec_ints vec_dot4(vec_words a, vec_words b, vec_ints c);
 
 // The two values of each pair.
 BLOCK_INLINE vec vec_first(vec_words pairs) { return (vec)(pairs << 16); }

@@ -18,8 +18,9 @@
 // direction, K direction, last residual, best); for each output (coefficients, outputs, what is turned); of 32 fp32
 // right-hand sides.
 enum { OF_COLUMN = 9, OF_OUTPUT = 3, OF_SIDES = 16, TEXT_BYTES = 32, KIB = 1024 };
-// Operations in fp32 that take the time of one in double.
-enum { F64 = 2 };
+// Operations in fp32 that take the time of one in double; and features whose products take the time of what else there
+// is to do with an element of K: its exponential, and its use for the right-hand sides.
+enum { F64 = 2, OF_ELEMENT = 96 };
 
 // Sum of products that stays at its largest value instead of overflowing.
 static void add(uint64_t *sum, uint64_t a, uint64_t b) {
@@ -36,6 +37,10 @@ static bool keeps_copy(const sht_kernel_options *options, const sht__feature_map
   return map->blocks > 1 && options->ridge_count > 1 && options->folder == NULL && !sht__card_is_asked(options);
 }
 
+static uint64_t bytes_of_feature(const sht__feature_map *map) {
+  return map->levels ? sizeof(uint8_t) : map->blocks > 1 ? sizeof(uint16_t) : sizeof(float);
+}
+
 // Bytes for n training examples; what does not grow with n is small beside it.
 static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
                           const sht_kernel_options *options, const sht__feature_map *map) {
@@ -50,7 +55,7 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
     add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
   }
   if (!streamed || !sht__card_is_asked(options)) {
-    add(&sum, rows + test_rows, map->block * (streamed ? sizeof(uint16_t) : sizeof(float)));
+    add(&sum, rows + test_rows, map->block * bytes_of_feature(map));
     add(&sum, streamed ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
   }
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
@@ -78,6 +83,12 @@ uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges) {
   return ((uint64_t)ridges + (streamed ? 2 : 0)) * sht__tiles_bytes(n);
 }
 
+// Operations in fp32 that take the time of the triangle's inner products and of `others` in double.
+static double stored_flops(uint64_t n, const sht__feature_map *map, double others) {
+  const double products = sht__gram_flops(n, map->width);
+  return F64 * others + (map->levels ? products / sht__block_choose()->byte_rate : F64 * products);
+}
+
 static uint64_t kept_bytes(const sht_kernel_examples *train, const sht_kernel_examples *test,
                            const sht__feature_map *map) {
   return sht__feature_file_bytes(train->count, map) + (test != NULL ? sht__feature_file_bytes(test->count, map) : 0);
@@ -86,7 +97,7 @@ static uint64_t kept_bytes(const sht_kernel_examples *train, const sht_kernel_ex
 sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_kernel_examples *test,
                                     const sht_kernel_options *options, sht_kernel_estimate *out, sht_error *error) {
   sht__feature_map map;
-  SHT_TRY(sht__problem_describe(train, options, &map, error));
+  SHT_TRY(sht__problem_describe(train, test, options, &map, error));
   const double n = (double)train->count, width = (double)map.width, ridges = options->ridge_count;
   const double test_count = test != NULL ? (double)test->count : 0;
   *out = (sht_kernel_estimate){.bytes = bytes_for(train->count, train, test, options, &map),
@@ -96,11 +107,13 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
   out->kept_bytes = streamed && options->folder != NULL ? kept_bytes(train, test, &map) : 0;
   const double rate = streamed ? sht__block_choose()->bf16_rate : 1;
   out->feature_flops = (n + test_count) * map.flops / rate;
-  out->gram_flops = streamed ? n * n * width / rate : F64 * ridges * sht__lead_flops(train->count, map.width);
+  out->gram_flops =
+      streamed ? n * n * width / rate : ridges * stored_flops(train->count, &map, sht__lead_flops(train->count, 0));
   out->factor_flops = ridges * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
   const double made_anew = out->kept_bytes > 0 ? 0 : n * map.flops / rate;
-  out->product_flops = streamed ? made_anew + F64 * 4 * n * width * (double)train->outputs : F64 * n * n * width;
+  out->product_flops = streamed ? made_anew + F64 * 4 * n * width * (double)train->outputs
+                                : stored_flops(train->count, &map, n * n * OF_ELEMENT);
   if (options->sigma_rule == SHT_SIGMA_SEARCH && options->kind != SHT_KERNEL_LINEAR) {
     uint64_t part = options->search_examples > 0 && options->search_examples < train->count ? options->search_examples
                                                                                             : train->count;
@@ -163,7 +176,7 @@ sht_status sht__estimate_check_memory(const sht_kernel_examples *train, const sh
                                       const sht_kernel_options *options, const sht_kernel_card *card,
                                       sht_error *error) {
   sht__feature_map map;
-  SHT_TRY(sht__problem_describe(train, options, &map, error));
+  SHT_TRY(sht__problem_describe(train, test, options, &map, error));
   SHT_TRY(check_card(train, test, options, &map, card, error));
   const sht_cluster_info cluster = sht_cluster_describe(options->cluster);
   uint64_t have = options->memory_max > 0 ? options->memory_max : free_memory() / (uint64_t)cluster.local_ranks;

@@ -145,6 +145,11 @@ static void measure_panel(void *context, size_t panel, int worker) {
 
 sht_status sht__side_measure(sht__side *side, sht_pool *pool, sht_error *error) {
   SHT_TRY(open_squares(side, error));
+  if (side->panels.fours != NULL) {
+    SHT_TRY(SHT_ALLOC(&side->lacks, sht__tile_rows(side->n) * SHT_TILE, "sums of levels", error));
+    sht__levels_measure(&side->panels, side->squares, side->lacks);
+    return SHT_OK;
+  }
   sht_pool_run(pool, (size_t)(sht__tile_rows(side->n) * SHT_TILE_PANELS), measure_panel, side);
   return SHT_OK;
 }
@@ -163,5 +168,6 @@ void sht__side_close(sht__side *side) {
   sht__panels_close(&side->panels);
   sht__feature_file_close(side->made);
   sht_free(side->squares);
+  sht_free(side->lacks);
   *side = (sht__side){0};
 }

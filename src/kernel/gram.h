@@ -8,10 +8,13 @@
 
 #include "kernel/feature_file.h"
 #include "kernel/function.h"
+#include "kernel/levels.h"
 #include "kernel/panels.h"
 
 // Features that products in double take at once: sums are taken over so many.
-enum { SHT__CHUNK_F64 = 64, SHT__TILE_F64_SCRATCH = 2 * SHT_TILE_PANELS * SHT__CHUNK_F64 * SHT_LANES };
+enum { SHT__CHUNK_F64 = 64 };
+// What a tile in double is made with, in doubles: enough for two sides widened, and for levels.
+enum { SHT__TILE_F64_SCRATCH = SHT__LEVELS_SCRATCH };
 
 // One side of a kernel matrix: the examples along it.
 typedef struct sht__side {
@@ -20,6 +23,7 @@ typedef struct sht__side {
   sht__panels panels;       // stored features; streamed: empty
   sht__feature_file *made;  // streamed: what was made before; NULL: nothing is kept
   double *squares;          // [n padded to tiles] |x|^2 as products of panels give it
+  double *lacks;            // [n padded to tiles] of levels: see levels.h; NULL else
 } sht__side;
 
 typedef struct sht__gram {

@@ -41,8 +41,9 @@ static void widen_chunk(const sht__block_kernels *kernels, const sht__panels *pa
   }
 }
 
-void sht__gram_tile_f64(const sht__gram *gram, const sht__side *side, uint64_t i, uint64_t j, double *tile,
-                        double *scratch) {
+// Inner products of features in fp32.
+static void multiply_features(const sht__gram *gram, const sht__side *side, uint64_t i, uint64_t j, double *tile,
+                              double *scratch) {
   const sht__panels *rows = &side->panels, *columns = &gram->train.panels;
   double *a = scratch, *b = scratch + SHT__TILE_F64_SCRATCH / 2;
   memset(tile, 0, SHT_TILE_SIZE * sizeof *tile);
@@ -56,6 +57,15 @@ void sht__gram_tile_f64(const sht__gram *gram, const sht__side *side, uint64_t i
                                     b + q * count * SHT_LANES, count, SHT_LANES);
       }
     }
+  }
+}
+
+void sht__gram_tile_f64(const sht__gram *gram, const sht__side *side, uint64_t i, uint64_t j, double *tile,
+                        double *scratch) {
+  if (side->panels.fours != NULL) {
+    sht__levels_tile(gram->kernels, &side->panels, side->lacks, i, &gram->train.panels, j, tile, scratch);
+  } else {
+    multiply_features(gram, side, i, j, tile, scratch);
   }
   for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
     sht__kernel_apply(&gram->function, gram->kernels, tile + p * SHT_PANEL,

@@ -36,9 +36,15 @@ sht_status sht__panels_open_pairs(uint64_t n, uint64_t width, sht__panels *out, 
   return SHT_ALLOC(&out->pairs, sht__panels_size(n, width / 2), "features", error);
 }
 
+sht_status sht__panels_open_fours(uint64_t n, uint64_t width, double scale, sht__panels *out, sht_error *error) {
+  *out = (sht__panels){.n = n, .width = width, .scale = scale};
+  return SHT_ALLOC(&out->fours, sht__panels_size(n, sht__panel_fours(out)), "features", error);
+}
+
 void sht__panels_close(sht__panels *panels) {
   sht_free(panels->data);
   sht_free(panels->pairs);
+  sht_free(panels->fours);
   *panels = (sht__panels){0};
 }
 
@@ -84,4 +90,34 @@ void sht__panels_copy(sht__panels *panels, const float *inputs) {
       panel[f * SHT_LANES] = inputs[i * panels->width + f];
     }
   }
+}
+
+double sht__panels_value(const sht__panels *panels, uint64_t i, uint64_t f) {
+  const uint64_t panel = i / SHT_LANES, lane = i % SHT_LANES;
+  if (panels->fours != NULL) {
+    const uint32_t word = sht__panel_fours_at(panels, panel)[f / 4 * SHT_LANES + lane];
+    return panels->scale * (double)(word >> f % 4 * 8 & 0xff);
+  }
+  return (double)sht__panel_at(panels, panel)[f * SHT_LANES + lane];
+}
+
+// Words of 32 bits a panel has of one example.
+static uint64_t words_of(const sht__panels *panels) {
+  return panels->fours != NULL ? sht__panel_fours(panels) : panels->width;
+}
+
+sht_status sht__panels_select(const sht__panels *from, const uint32_t *order, uint64_t count, sht__panels *out,
+                              sht_error *error) {
+  SHT_TRY(from->fours != NULL ? sht__panels_open_fours(count, from->width, from->scale, out, error)
+                              : sht__panels_open(count, from->width, out, error));
+  const uint64_t words = words_of(from);
+  const uint32_t *source = from->fours != NULL ? from->fours : (const uint32_t *)from->data;
+  uint32_t *target = from->fours != NULL ? out->fours : (uint32_t *)out->data;
+  for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t w = 0; w < words; w++) {
+      target[(i / SHT_LANES * words + w) * SHT_LANES + i % SHT_LANES] =
+          source[(order[i] / SHT_LANES * words + w) * SHT_LANES + order[i] % SHT_LANES];
+    }
+  }
+  return SHT_OK;
 }

@@ -91,7 +91,7 @@ sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel
     SHT_TRY(check_examples(test, "test", error));
   }
   sht__feature_map map;
-  SHT_TRY(sht__problem_describe(train, options, &map, error));
+  SHT_TRY(sht__problem_describe(train, test, options, &map, error));
   if (map.blocks > 1 && options->kind != SHT_KERNEL_LINEAR) {
     return SHT_FAIL(error, SHT_CONFIG,
                     "features %s are streamed, which goes with the linear kernel alone; use --kernel linear",
@@ -100,24 +100,36 @@ sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel
   return sht__card_check_options(options, error);
 }
 
-sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_kernel_options *options,
-                                 sht__feature_map *out, sht_error *error) {
+static bool are_made(const sht_kernel_options *options) {
+  return options->features != NULL && strcmp(options->features, "none") != 0;
+}
+
+// Features that products of bytes can take. A card has its own way.
+static bool are_levels(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                       const sht_kernel_options *options) {
+  return !are_made(options) && !sht__card_is_asked(options) && sht__levels_are(train) &&
+         (test == NULL || sht__levels_are(test));
+}
+
+sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                                 const sht_kernel_options *options, sht__feature_map *out, sht_error *error) {
+  sht__feature_map shape = {.width = train->width, .block = train->width, .blocks = 1};
+  *out = shape;
   if (train->images != NULL) {
     sht_status status = sht__features_describe(options->features, train->images, out, error);
-    sht__feature_map shape = *out;
+    shape = *out;
     sht__features_close(out);
-    *out = (sht__feature_map){.width = shape.width,
-                              .block = shape.block,
-                              .blocks = shape.blocks,
-                              .flops = shape.flops,
-                              .scratch = shape.scratch};
-    return status;
-  }
-  *out = (sht__feature_map){.width = train->width, .block = train->width, .blocks = 1};
-  if (options->features != NULL && strcmp(options->features, "none") != 0) {
+    SHT_TRY(status);
+  } else if (are_made(options)) {
     return SHT_FAIL(error, SHT_CONFIG, "features %s are made from images; arrays are taken as they are",
                     options->features);
   }
+  *out = (sht__feature_map){.width = shape.width,
+                            .block = shape.block,
+                            .blocks = shape.blocks,
+                            .flops = shape.flops,
+                            .levels = are_levels(train, test, options),
+                            .scratch = shape.scratch};
   return SHT_OK;
 }
 
@@ -131,6 +143,16 @@ static sht_status open_file(const sht__problem *problem, sht__side *side, sht_er
   return sht__feature_file_open(problem->options->folder, side->n, map, reserve, &side->made, error);
 }
 
+static sht_status open_features_in_f32(const sht__gram *gram, const sht_kernel_examples *examples, sht__side *side,
+                                       sht_error *error) {
+  SHT_TRY(sht__panels_open(side->n, gram->map.width, &side->panels, error));
+  if (examples->images != NULL) {
+    return sht__spread_fill(gram, side, 0, &side->panels, error);
+  }
+  sht__panels_copy(&side->panels, examples->inputs);
+  return SHT_OK;
+}
+
 static sht_status open_side(sht__problem *problem, const sht_kernel_examples *examples, sht__side *side,
                             sht_error *error) {
   const sht__gram *gram = &problem->gram;
@@ -139,12 +161,8 @@ static sht_status open_side(sht__problem *problem, const sht_kernel_examples *ex
   if (gram->streamed) {
     return problem->options->folder != NULL ? open_file(problem, side, error) : SHT_OK;
   }
-  SHT_TRY(sht__panels_open(side->n, gram->map.width, &side->panels, error));
-  if (examples->images != NULL) {
-    SHT_TRY(sht__spread_fill(gram, side, 0, &side->panels, error));
-  } else {
-    sht__panels_copy(&side->panels, examples->inputs);
-  }
+  SHT_TRY(gram->map.levels ? sht__levels_open(examples, &side->panels, error)
+                           : open_features_in_f32(gram, examples, side, error));
   return sht__side_measure(side, gram->pool, error);
 }
 
@@ -176,7 +194,8 @@ static sht_status open_features(sht__problem *problem, sht_error *error) {
   const sht_kernel_options *options = problem->options;
   sht__gram *gram = &problem->gram;
   SHT_TRY(train->images != NULL ? sht__features_open(options->features, train->images, options->seed, &gram->map, error)
-                                : sht__problem_describe(train, options, &gram->map, error));
+                                : sht__problem_describe(train, test, options, &gram->map, error));
+  gram->map.levels = are_levels(train, test, options);
   gram->streamed = gram->map.blocks > 1;
   SHT_TRY(sht__spread_check_problem(problem, error));
   SHT_TRY(open_side(problem, train, &gram->train, error));

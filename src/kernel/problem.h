@@ -27,9 +27,9 @@ void sht__problem_close(sht__problem *problem);
 // What stands in options and examples alone: SHT_CONFIG, SHT_DATA.
 sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel_examples *test,
                               const sht_kernel_options *options, sht_error *error);
-// Features of an example, without making them: for estimates.
-sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_kernel_options *options,
-                                 sht__feature_map *out, sht_error *error);
+// Features of an example, without making them: for estimates. test: NULL: none.
+sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                                 const sht_kernel_options *options, sht__feature_map *out, sht_error *error);
 
 // Two training examples that are equal but are to have different targets cannot be interpolated: SHT_DATA, naming them.
 sht_status sht__problem_check_duplicates(const sht_kernel_examples *train, sht_error *error);

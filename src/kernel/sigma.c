@@ -28,7 +28,7 @@ static sht_status draw_order(uint64_t seed, uint64_t n, uint32_t *order, sht_err
 static double squared_distance(const sht__panels *panels, uint64_t a, uint64_t b) {
   double sum = 0;
   for (uint64_t f = 0; f < panels->width; f++) {
-    double off = (double)sht__panels_value(panels, a, f) - (double)sht__panels_value(panels, b, f);
+    double off = sht__panels_value(panels, a, f) - sht__panels_value(panels, b, f);
     sum += off * off;
   }
   return sum;
@@ -71,17 +71,13 @@ static sht_status open_part(const sht__problem *whole, const uint32_t *order, ui
   part->columns = whole->columns;
   part->gram = whole->gram;
   part->gram.cluster = NULL;  // small: every rank solves it by itself
-  part->gram.map = (sht__feature_map){.width = whole->gram.map.width, .blocks = 1};
+  part->gram.map = (sht__feature_map){.width = whole->gram.map.width, .blocks = 1, .levels = whole->gram.map.levels};
   part->gram.train = (sht__side){.n = count};
   part->gram.work = &part->work;
-  SHT_TRY(sht__panels_open(count, whole->gram.map.width, &part->gram.train.panels, error));
+  SHT_TRY(sht__panels_select(&whole->gram.train.panels, order, count, &part->gram.train.panels, error));
   SHT_TRY(SHT_ALLOC(&part->y, part->columns * count, "targets", error));
   SHT_TRY(SHT_ALLOC(&part->mean, part->outputs, "means of targets", error));
   for (uint64_t i = 0; i < count; i++) {
-    float *to = sht__panel_at(&part->gram.train.panels, i / SHT_LANES) + i % SHT_LANES;
-    for (uint64_t f = 0; f < part->gram.train.panels.width; f++) {
-      to[f * SHT_LANES] = sht__panels_value(&whole->gram.train.panels, order[i], f);
-    }
     for (uint64_t c = 0; c < part->columns; c++) {
       part->y[c * count + i] = whole->y[c * n + order[i]];
     }
