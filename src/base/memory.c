@@ -56,10 +56,16 @@ sht_status sht_alloc(void **out, uint64_t count, uint64_t size, const char *what
     return SHT_FAIL(error, SHT_MEMORY, "%s: no memory for %s; use fewer examples, a smaller batch or a larger machine",
                     what, sht_text_bytes(bytes, text, sizeof text));
   }
+  // A large block's pages are given back, so that each is zero again when it is first touched, by the thread that needs
+  // it: to clear gigabytes here would keep one core busy for seconds.
+  bool clear = false;
   if (alignment == ALIGN_HUGE) {
     (void)madvise(block, rounded, MADV_HUGEPAGE);  // speed only: a refusal does not matter
+    clear = madvise(block, rounded, MADV_DONTNEED) == 0;
   }
-  memset(block, 0, bytes);
+  if (!clear) {
+    memset(block, 0, bytes);
+  }
   *out = block;
   return SHT_OK;
 }

@@ -9,8 +9,9 @@
 #include "dense/lanczos.h"
 #include "dense/vector.h"
 
-// Steps that gain nothing after which it is over: rounding errors are all that is left. Steps of Lanczos for the norm.
-enum { PATIENCE = 12, NORM_STEPS = 8 };
+// Steps that gain nothing after which it is over: rounding errors are all that is left. Steps of Lanczos for the norm,
+// which products with K make better.
+enum { PATIENCE = 12, NORM_STEPS = 3 };
 // Standard deviations of rounding that a residual may consist of, and the share of |y| that it may be at most.
 static const double ROUNDING_STEPS = 4, ROUNDING_MAX = 1e-6;
 
