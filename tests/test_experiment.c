@@ -115,12 +115,73 @@ static void series_are_named(void **state) {
       "  f: {x: corruption, y: [test_error, relative_time]}\n",
       NULL, NULL);
   assert_int_equal(experiment->run_count, 16);
-  assert_string_equal(experiment->runs[0].series, "A, batch 32");
-  assert_string_equal(experiment->runs[15].series, "M, batch 64");
+  assert_string_equal(experiment->runs[0].series, "A, true labels, batch 32");
+  assert_string_equal(experiment->runs[15].series, "M, random labels, batch 64");
   assert_int_equal(experiment->view_count, 1);
+  assert_string_equal(experiment->views[0].series[0], "A, batch 32");
+  assert_string_equal(experiment->views[0].series[15], "M, batch 64");
   assert_int_equal(experiment->views[0].kind, SHT_VIEW_SWEEP);
   assert_int_equal(experiment->views[0].y_count, 2);
   sht_experiment_close(experiment);
+}
+
+// How many lines or rows a view has.
+static uint64_t count_series(const sht_experiment *experiment, const sht_plan_view *view) {
+  uint64_t count = 0;
+  for (uint64_t i = 0; i < experiment->sets[view->set].count; i++) {
+    bool known = false;
+    for (uint64_t k = 0; k < i; k++) {
+      known = known || strcmp(view->series[k], view->series[i]) == 0;
+    }
+    count += !known;
+  }
+  return count;
+}
+
+// A list is left out of names in the figure that has it along x, and nowhere else: 5 kinds of labels x 3 alternatives.
+static void names_are_a_figures_own(void **state) {
+  (void)state;
+  sht_experiment *experiment = open_page(
+      "title: t\n"
+      "grid: {labels: [true, corrupt:(0.2..0.6 step 0.2), random], batch: [32, 64], seed: 1..2}\n"
+      "series: [{name: A, model: alexnet}, {name: M, model: mlp-1x512}]\n"
+      "figures:\n"
+      "  noise: {x: corruption, y: test_error}\n"
+      "  batch: {x: batch, y: test_error}\n"
+      "  curves: {x: epochs, y: train_loss}\n"
+      "  both: {x: train_error, y: test_error}\n"
+      "tables:\n"
+      "  ends: {columns: test_error, paper: [{series: \"M, corrupt:0.4 labels, batch 64\", test_error: 1}]}\n",
+      NULL, NULL);
+  static const uint64_t wanted[] = {2 * 2, 5 * 2, 5 * 2 * 2, 5 * 2 * 2, 5 * 2 * 2};
+  static const char *const last[] = {"M, batch 64", "M, random labels", "M, random labels, batch 64",
+                                     "M, random labels, batch 64", "M, random labels, batch 64"};
+  assert_int_equal(experiment->run_count, 5 * 2 * 2 * 2);
+  for (uint64_t i = 0; i < experiment->view_count; i++) {
+    assert_int_equal(count_series(experiment, &experiment->views[i]), wanted[i]);
+    assert_string_equal(experiment->views[i].series[experiment->run_count - 1], last[i]);
+  }
+  sht_experiment_close(experiment);
+}
+
+// What a series or the command line says of a list's option makes its values one: they name nothing.
+static void overruled_lists_name_nothing(void **state) {
+  (void)state;
+  static const char page[] =
+      "title: t\n"
+      "grid: {labels: [true, random], batch: [32, 64]}\n"
+      "series: [{name: a}, {name: b, labels: corrupt:0.5}]\n"
+      "figures: {f: {x: corruption, y: test_error}}\n"
+      "scales: {small: {note: n, options: {batch: 16}}}\n";
+  sht_experiment *plain = open_page(page, NULL, NULL);
+  assert_int_equal(plain->run_count, 4 + 2);
+  assert_string_equal(plain->runs[5].series, "b, batch 64");
+  sht_experiment_close(plain);
+  const sht_setting above[] = {{"labels", "true"}, {NULL, NULL}};
+  sht_experiment *told = open_page(page, "small", above);
+  assert_int_equal(told->run_count, 2);
+  assert_string_equal(told->runs[0].series, "a");
+  sht_experiment_close(told);
 }
 
 static void what_stands_above_wins(void **state) {
@@ -291,6 +352,12 @@ static void mistakes(void **state) {
       {"title: t\ntables: {a: {columns: [test_error, labels]}}\n", "page.yaml:2:36: the values of labels are no"},
       {"title: t\ngrid: {weight-decay: [0, default]}\nfigures: {a: {x: weight-decay, y: test_error}}\n",
        "page.yaml:3:18: a: a run has weight-decay \"default\""},
+      {"title: t\nseries: [{name: a}, {name: a, batch: 8}]\ntables:\n  e: {columns: test_error}\n",
+       "page.yaml:4:3: e: \"a\" would show runs that differ in batch (128, 8) as seeds of one series"},
+      {"title: t\ngrid: {labels: [corrupt:0.5, wrong:0.5]}\nfigures:\n  f: {x: corruption, y: test_error}\n",
+       "page.yaml:4:3: f: \"runs\" would show runs that differ in labels (corrupt:0.5, wrong:0.5)"},
+      {"title: t\noptions: {labels: file:a.npy}\nfigures: {f: {x: corruption, y: test_error}}\n",
+       "page.yaml:3:18: f: a run has labels \"file:a.npy\""},
       {"title: t\ngrid: {seed: []}\n", "the list is empty"},
       {"title: t\ngrid: {labels: corrupt:(0..x)}\n", "\"0..x\" is not a range"},
       {"title: t\noptions: {seed: 1..3}\n", "seed is one value here, not 3"},
@@ -303,7 +370,7 @@ static void mistakes(void **state) {
       {"title: t\ntables: {a: {columns: train_loss}}\nfigures: {a: {x: steps, y: train_loss}}\n", "names two"},
       {"title: t\nfigures: {a: {x: steps, y: relative_time}}\n", "\"relative_time\" is no quantity of an epoch"},
       {"title: t\ntables: {a: {columns: test_error, paper: [{series: runz, test_error: 1}]}}\n",
-       "the set runs has no series \"runz\""},
+       "a has no series \"runz\""},
       {"title: t\ntables: {a: {columns: test_error, paper: [{series: runs, test_eror: 1}]}}\n",
        "a does not show \"test_eror\""},
       {"title: t\ntables: {a: {columns: test_error, paper: [{series: runs, test_error: 10%}]}}\n",
@@ -419,6 +486,8 @@ int main(void) {
       cmocka_unit_test(a_grid_is_the_product_of_its_lists),
       cmocka_unit_test(ranges),
       cmocka_unit_test(series_are_named),
+      cmocka_unit_test(names_are_a_figures_own),
+      cmocka_unit_test(overruled_lists_name_nothing),
       cmocka_unit_test(what_stands_above_wins),
       cmocka_unit_test(changes_are_told),
       cmocka_unit_test(work_is_measured),

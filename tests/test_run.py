@@ -193,7 +193,7 @@ grid:"""))
     told = json.loads(answer.stdout)
     states = {item["series"]: item["state"] for item in told["runs"]}
     check("divergence is an outcome, exit 3, the rest is done",
-          answer.returncode == 3 and told["done"] == 12 and states["wild"] == "diverged" and states["calm"] != "diverged",
+          answer.returncode == 3 and told["done"] == 12 and states["wild, random labels"] == "diverged" and states["calm, random labels"] != "diverged",
           answer)
     write(os.path.join(folder, "mixed", [n for n in os.listdir(store) if "random" in n][0], "result.json"), "{")
     again = json.loads(run(page, store, "--json", "--quiet").stdout)
@@ -341,7 +341,7 @@ def check_converter(page, store, folder):
     how = dict(os.environ, PATH=tools + ":" + os.environ["PATH"])
     answer = run(page, store, "--quiet", env=how)
     check("a converter that fails does not hide the summary: exit 70 and a sentence",
-          answer.returncode == 70 and "random, seed 2" in answer.stdout and "could not be made" in answer.stderr, answer)
+          answer.returncode == 70 and "random labels, seed 2" in answer.stdout and "could not be made" in answer.stderr, answer)
     answer = run(page, store, "--quiet", "--json", env=how)
     check("nor the answer for scripts", answer.returncode == 70 and json.loads(answer.stdout)["done"] == 6, answer)
     answer = subprocess.run([SHATTER, "report", "--store", store, "--format", "html,pdf", "-o",
@@ -455,7 +455,7 @@ def check_records(store, folder):
     with open(page) as file:
         made = file.read()
     check("runs of another device answer, and the page says so",
-          answer.returncode == 0 and made.count("6 not fitted, on cpu |") == 1 and
+          answer.returncode == 0 and made.count("2 not fitted, on cpu |") == 3 and
           made.count("runs: 6 runs on cpu.") == 1, (answer, made))
     for name in names:
         path = os.path.join(records, name, "model.yaml")
@@ -556,6 +556,14 @@ tables:
           "3 asked for, of 4, 2 of them done" in plan.stdout and plan.stdout.count("not asked for") == 0, plan)
     told = json.loads(run(where, store, "--json", "--quiet").stdout)
     check("without it the rest is trained", told["asked"] == told["done"] == 4 and told["found"] == 3, told)
+    two = write(os.path.join(folder, "two.yaml"), PAGE.replace("grid:", "series: [{name: a}, {name: b, batch: 8}]\ngrid:"))
+    asked = {}
+    for only in ("b", "b, random*"):
+        told = json.loads(run(two, os.path.join(folder, "none"), "--only", only, "--dry-run", "--json", "--quiet").stdout)
+        asked[only] = [item["series"] for item in told["runs"] if item["state"] != "not asked for"]
+    check("a name in tables asks for its row, one in a figure for all along its x",
+          asked == {"b": ["b, true labels"] * 2 + ["b, corrupt:0.5 labels"] * 2 + ["b, random labels"] * 2,
+                    "b, random*": ["b, random labels"] * 2}, asked)
     answer = run(where, store, "--only", "a, randon")
     check("a name that is not there: exit 2 and the nearest", answer.returncode == 2 and
           'did you mean "a, random"' in answer.stderr and '"again"' in answer.stderr, answer)

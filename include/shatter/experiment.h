@@ -25,8 +25,9 @@ enum { SHT_LABEL_MAX = 128 };
 // One run of the plan.
 typedef struct sht_plan_run {
   sht_config config;
-  char series[SHT_LABEL_MAX];  // its line or row: "random labels"; runs that differ only in their seed share it
-  uint32_t set;                // index into sets
+  // Its row in tables and its line in curves: "one layer, random labels". Runs that differ only in their seed share it.
+  char series[SHT_LABEL_MAX];
+  uint32_t set;  // index into sets
 } sht_plan_run;
 
 typedef struct sht_plan_set {
@@ -54,6 +55,8 @@ typedef struct sht_plan_view {
   char name[SHT_LABEL_MAX];  // "1a": also the name of its files
   char title[SHT_TEXT_MAX];  // what it shows
   uint32_t set;              // index into sets
+  // [its set's count] the line or row of each run of the set: in a sweep without what is along x, "one layer".
+  char (*series)[SHT_LABEL_MAX];
   char x[SHT_LABEL_MAX];     // quantity; "" in tables
   char y[8][SHT_LABEL_MAX];  // quantity, or a table's columns
   uint32_t y_count;          // 1 .. 8

@@ -83,8 +83,8 @@ typedef struct sht_schedule_options {
   uint64_t jobs;      // 0: chosen by measurement
   uint64_t threads;   // of each run; 0: the cores divided by the jobs
   bool leave;         // ends without awaiting runs that other processes train; their slots stay ELSEWHERE
-  // Shell patterns with | between them: only runs whose series or set is like one of them are trained; NULL: all. The
-  // others stay UNASKED, or DONE when the store has them.
+  // Shell patterns with | between them: only runs whose series (in tables, or in a figure) or set is like one of them
+  // are trained; NULL: all. The others stay UNASKED, or DONE when the store has them.
   const char *only;
   bool timed;  // false: no step is timed; then jobs 0 means 1 and seconds is NaN
 } sht_schedule_options;

@@ -191,8 +191,8 @@ static const sht_cli_option options[] = {
     {.name = "only",
      .type = SHT_OPTION_TEXT,
      .value_name = "PATTERN",
-     .help = "train only runs whose name, that of their line or row or of their set, is like this; * stands for "
-             "anything, | between several"},
+     .help = "train only runs whose name, that of their row in tables, of their line in a figure or of their set, is "
+             "like this; * stands for anything, | between several"},
     {.name = "leave",
      .type = SHT_OPTION_BOOL,
      .help = "end without awaiting runs that other processes on the store train"},

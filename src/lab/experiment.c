@@ -18,6 +18,7 @@ void sht_experiment_close(sht_experiment *experiment) {
     return;
   }
   for (uint64_t i = 0; i < experiment->view_count; i++) {
+    sht_free(experiment->views[i].series);
     sht_free(experiment->views[i].paper);
   }
   sht_free(experiment->views);
@@ -120,6 +121,7 @@ static sht_status read_text(sht__page *page, const char *path, const char *text,
   if (status == SHT_OK && page->root != NULL) {
     status = read_root(page, scale);
   }
+  sht__page_close_sets(page);
   sht__yaml_close(yaml);
   return status == SHT_OK ? sht__faults_end(&faults, SHT_CONFIG, page->error) : status;
 }

@@ -6,7 +6,35 @@
 #include "config/yaml.h"
 #include "shatter/experiment.h"
 
-enum { SHT__RUNS_MAX = 10000, SHT__VALUES_MAX = 10000, SHT__OPTIONS_MAX = 64 };
+enum { SHT__RUNS_MAX = 10000, SHT__VALUES_MAX = 10000, SHT__OPTIONS_MAX = 64, SHT__AXES_MAX = 16 };
+
+// A list of texts: what a value stands for.
+typedef struct sht__values {
+  char **texts;  // [count], owned
+  sht__place *at;
+  uint64_t count, room;
+} sht__values;
+
+// A list of values that the runs of a set take one by one.
+typedef struct sht__grid_axis {
+  const sht_option *option;
+  sht__values values;
+} sht__grid_axis;
+
+// A set as the page writes it.
+typedef struct sht__grid {
+  const char *name;
+  const sht__yaml_node *map;    // of the page
+  const sht__yaml_node *scale;  // of the chosen scale for this set; NULL: none
+  sht__grid_axis axes[SHT__AXES_MAX];
+  int axis_count;
+} sht__grid;
+
+// Where a run of the plan stands in its set.
+typedef struct sht__origin {
+  const sht__yaml_node *series;    // its alternative; NULL: the set has none
+  uint64_t places[SHT__AXES_MAX];  // its value on each axis
+} sht__origin;
 
 typedef struct sht__page {
   sht_experiment *experiment;  // being filled
@@ -16,17 +44,12 @@ typedef struct sht__page {
   const sht_setting *above;        // ended by a NULL name; NULL: none
   bool changed[SHT__OPTIONS_MAX];  // by the option's row in the table: `above` changes it in a run
   const char *folder;              // of the page's file; "": a shipped page
+  sht__grid *grids;                // beside experiment->sets, owned
+  sht__origin *origins;            // beside experiment->runs, owned
   uint64_t run_room;
   sht_error *error;
   sht_status status;  // SHT_MEMORY when that was the end
 } sht__page;
-
-// A list of texts: what a value stands for.
-typedef struct sht__values {
-  char **texts;  // [count], owned
-  sht__place *at;
-  uint64_t count, room;
-} sht__values;
 
 // Adds what a value stands for: itself, a list, "1..3", "0..1 step 0.25", "corrupt:(0.1..0.9 step 0.1)",
 // "rotate:(5, 15, 25)". `option` decides what may stand there. False at a fault, which is then reported.
@@ -55,10 +78,19 @@ bool sht__page_text(sht__page *page, const sht__yaml_node *map, const char *key,
 
 // Reads the sets and expands them into runs.
 void sht__page_read_sets(sht__page *page);
+void sht__page_close_sets(sht__page *page);
+
+// Names a run by its alternative and by its values on all axes with several, but for seeds and for the axis that a
+// figure has along x ("": none), whose places are not other lines. Returns the name's length, which may be more than
+// out holds.
+size_t sht__grid_name(const sht__page *page, const sht__grid *grid, const sht__origin *origin, const char *x,
+                      char out[SHT_LABEL_MAX]);
 
 // Reads figures and tables; after the sets.
 void sht__page_read_views(sht__page *page);
-// Whether a figure draws the runs of this set along x = `quantity`, so that it does not tell its series apart.
-bool sht__page_has_sweep(const sht__page *page, const char *set, const char *quantity);
+// Where the run stands along the x of a sweep; false: that is not known before it is trained, or it has no place.
+bool sht__plan_place(const sht_plan_view *view, const sht_plan_run *run, double *out);
+// Reports runs of a view, `map` on the page, that would pass for seeds of one series and are not.
+void sht__page_check_pools(sht__page *page, const sht__yaml_node *map, const sht_plan_view *view);
 
 #endif

@@ -26,8 +26,10 @@ bool sht__result_is_there(const sht__results *results, uint64_t index);
 // A quantity of a run; NaN for final values of a run that goes on.
 double sht__result_value(const sht__results *results, const sht__quantity *quantity, uint64_t index);
 
-// The names of a set's series in their order; names: [the set's count]. Returns how many.
-size_t sht__set_series(const sht_experiment *experiment, uint32_t set, const char **names);
+// The names of a view's series in their order; names: [its set's count]. Returns how many.
+size_t sht__view_series(const sht_experiment *experiment, const sht_plan_view *view, const char **names);
+// Whether a run of the view's set, by its index in the plan, belongs to the series.
+bool sht__view_has(const sht__results *results, const sht_plan_view *view, uint64_t run, const char *name);
 
 // The quantities on one vertical axis.
 typedef struct sht__axis {

@@ -7,8 +7,8 @@
 #include "lab/report_curve.h"
 #include "lab/report_moments.h"
 
-static bool belongs(const sht__results *results, uint64_t run, const char *series) {
-  return strcmp(results->experiment->runs[run].series, series) == 0 && sht__result_is_there(results, run);
+static bool belongs(const sht__results *results, const sht_plan_view *view, uint64_t run, const char *series) {
+  return sht__view_has(results, view, run, series) && sht__result_is_there(results, run);
 }
 
 // The curve of each run of the series. curves: [the set's count].
@@ -18,7 +18,7 @@ static sht_status open_curves(const sht__results *results, const sht_plan_view *
   const sht_plan_set *set = &results->experiment->sets[view->set];
   *count = 0;
   for (uint64_t i = set->first; i < set->first + set->count; i++) {
-    if (belongs(results, i, name)) {
+    if (belongs(results, view, i, name)) {
       SHT_TRY(sht__run_curve_open(&plot->x, y, results->epochs[i], results->epoch_counts[i], &curves[*count], error));
       curves[*count].settled = results->runs[i].complete && results->runs[i].result.outcome != SHT_OUTCOME_DIVERGED;
       (*count)++;
@@ -31,7 +31,7 @@ static bool all_diverged(const sht__results *results, const sht_plan_view *view,
   const sht_plan_set *set = &results->experiment->sets[view->set];
   bool all = true;
   for (uint64_t i = set->first; i < set->first + set->count; i++) {
-    all = all && (!belongs(results, i, name) || results->runs[i].result.outcome == SHT_OUTCOME_DIVERGED);
+    all = all && (!belongs(results, view, i, name) || results->runs[i].result.outcome == SHT_OUTCOME_DIVERGED);
   }
   return all;
 }
@@ -116,7 +116,7 @@ static sht_status add_line(const sht__results *results, const sht_plan_view *vie
 
 static sht_status add_lines(const sht__results *results, const sht_plan_view *view, const sht__axis *axis,
                             const char **names, sht__run_curve *curves, sht__plot *plot, sht_error *error) {
-  size_t count = sht__set_series(results->experiment, view->set, names);
+  size_t count = sht__view_series(results->experiment, view, names);
   SHT_TRY(SHT_ALLOC(&plot->series, count * axis->count, "lines of a figure", error));
   for (size_t i = 0; i < count; i++) {
     for (uint32_t y = 0; y < axis->count; y++) {

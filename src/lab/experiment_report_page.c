@@ -40,7 +40,7 @@ static bool same_but_seed(const sht_run *a, const sht_run *b) {
 // Partly random labels are what figures show best.
 static bool is_spoken_of(const sht_run *run) {
   double corruption = sht__run_corruption(run);
-  return corruption == 0 || corruption == 1;
+  return !(corruption > 0 && corruption < 1);
 }
 
 // The begun runs that the verdict speaks of: each once, as often as the plan shows it, and of several seeds the first.

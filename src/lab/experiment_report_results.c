@@ -116,16 +116,19 @@ double sht__result_value(const sht__results *results, const sht__quantity *quant
   return sht__quantity_of_run(quantity, run, relative && there ? find_base(results, index) : NULL);
 }
 
-size_t sht__set_series(const sht_experiment *experiment, uint32_t set, const char **names) {
-  const sht_plan_set *s = &experiment->sets[set];
+bool sht__view_has(const sht__results *results, const sht_plan_view *view, uint64_t run, const char *name) {
+  return strcmp(view->series[run - results->experiment->sets[view->set].first], name) == 0;
+}
+
+size_t sht__view_series(const sht_experiment *experiment, const sht_plan_view *view, const char **names) {
   size_t count = 0;
-  for (uint64_t i = s->first; i < s->first + s->count; i++) {
+  for (uint64_t i = 0; i < experiment->sets[view->set].count; i++) {
     size_t known = 0;
-    while (known < count && strcmp(names[known], experiment->runs[i].series) != 0) {
+    while (known < count && strcmp(names[known], view->series[i]) != 0) {
       known++;
     }
     if (known == count) {
-      names[count++] = experiment->runs[i].series;
+      names[count++] = view->series[i];
     }
   }
   return count;

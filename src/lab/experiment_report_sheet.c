@@ -29,7 +29,7 @@ static progress count_row(const sht__results *results, const sht_plan_view *view
   progress row = {0};
   for (uint64_t i = set->first; i < set->first + set->count; i++) {
     const sht_run *run = &results->runs[i];
-    if (strcmp(results->experiment->runs[i].series, name) != 0) {
+    if (!sht__view_has(results, view, i, name)) {
       continue;
     }
     row.planned++;
@@ -92,8 +92,7 @@ static double best_of(const sht__results *results, const sht_plan_view *view, co
   const sht_plan_set *set = &results->experiment->sets[view->set];
   sht__moments best = {0};
   for (uint64_t i = set->first; i < set->first + set->count; i++) {
-    if (strcmp(results->experiment->runs[i].series, name) == 0 && sht__result_is_there(results, i) &&
-        results->runs[i].complete) {
+    if (sht__view_has(results, view, i, name) && sht__result_is_there(results, i) && results->runs[i].complete) {
       sht__moments_add(&best, results->runs[i].result.best_test_accuracy);
     }
   }
@@ -105,7 +104,7 @@ static void fill_cell(const sht__results *results, const sht_plan_view *view, co
   const sht_plan_set *set = &results->experiment->sets[view->set];
   sht__moments values = {0};
   for (uint64_t i = set->first; i < set->first + set->count; i++) {
-    if (strcmp(results->experiment->runs[i].series, name) == 0) {
+    if (sht__view_has(results, view, i, name)) {
       sht__moments_add(&values, sht__result_value(results, quantity, i));
     }
   }
@@ -123,7 +122,7 @@ static sht_status describe_row(const sht__results *results, const sht_plan_view 
                                sht__sheet_row *row, sht_error *error) {
   const sht_plan_set *set = &results->experiment->sets[view->set];
   uint64_t i = set->first;
-  while (strcmp(results->experiment->runs[i].series, name) != 0) {
+  while (!sht__view_has(results, view, i, name)) {
     i++;
   }
   const sht_run planned = {.config = results->experiment->runs[i].config};
@@ -163,7 +162,7 @@ sht_status sht__view_sheet(const sht__results *results, uint64_t index, sht__she
     }
   }
   SHT_TRY(SHT_ALLOC(&names, results->experiment->sets[view->set].count, "rows of a table", error));
-  size_t count = sht__set_series(results->experiment, view->set, names);
+  size_t count = sht__view_series(results->experiment, view, names);
   sht_status status = fill_sheet(results, view, names, count, out, error);
   sht_free(names);
   return status;

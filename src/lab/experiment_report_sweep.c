@@ -36,7 +36,7 @@ static size_t collect(const sht__results *results, const sht_plan_view *view, co
   size_t count = 0;
   for (uint64_t i = set->first; i < set->first + set->count; i++) {
     double x = sht__result_value(results, &plot->x, i);
-    if (strcmp(results->experiment->runs[i].series, name) != 0 || !isfinite(x)) {
+    if (!sht__view_has(results, view, i, name) || !isfinite(x)) {
       continue;
     }
     place *p = find_place(places, &count, x);
@@ -68,7 +68,7 @@ static void note_means(const sht__results *results, const sht_plan_view *view, c
   char last[SHT__MEANS_SIZE] = "";
   uint32_t count = 0;
   for (uint64_t i = set->first; i < set->first + set->count; i++) {
-    bool there = strcmp(results->experiment->runs[i].series, name) == 0 && sht__result_is_there(results, i);
+    bool there = sht__view_has(results, view, i, name) && sht__result_is_there(results, i);
     const sht_config *planned = &results->experiment->runs[i].config;
     if (there && sht__question_means(planned, &results->runs[i].config, means, sizeof means)[0] != '\0') {
       memcpy(last, means, sizeof last);
@@ -126,7 +126,7 @@ static sht_status add_line(const sht__results *results, const sht_plan_view *vie
 
 static sht_status add_lines(const sht__results *results, const sht_plan_view *view, const sht__axis *axis,
                             const char **names, place *places, sht__plot *plot, sht_error *error) {
-  size_t count = sht__set_series(results->experiment, view->set, names);
+  size_t count = sht__view_series(results->experiment, view, names);
   SHT_TRY(SHT_ALLOC(&plot->series, count * axis->count, "lines of a figure", error));
   for (size_t i = 0; i < count; i++) {
     for (uint32_t y = 0; y < axis->count; y++) {

@@ -11,30 +11,18 @@
 #include "shatter/data.h"
 #include "shatter/model.h"
 
-enum { AXES_MAX = 16 };
-
-// A list of values that the runs of a set take one by one.
-typedef struct axis {
-  const sht_option *option;
-  sht__values values;
-} axis;
-
 // A set while it is expanded.
 typedef struct set_reader {
   sht__page *page;
-  const char *name;
-  const sht__yaml_node *map;    // of the page
-  const sht__yaml_node *scale;  // of the chosen scale for this set; NULL: none
-  axis axes[AXES_MAX];
-  int axis_count;
+  sht__grid *grid;
   const sht__yaml_node *series;  // the alternative in work; NULL: none
   sht__draft draft;
 } set_reader;
 
-static axis *find_axis(set_reader *set, const sht_option *option) {
-  for (int i = 0; i < set->axis_count; i++) {
-    if (set->axes[i].option == option) {
-      return &set->axes[i];
+static sht__grid_axis *find_axis(set_reader *set, const sht_option *option) {
+  for (int i = 0; i < set->grid->axis_count; i++) {
+    if (set->grid->axes[i].option == option) {
+      return &set->grid->axes[i];
     }
   }
   return NULL;
@@ -43,16 +31,16 @@ static axis *find_axis(set_reader *set, const sht_option *option) {
 // An axis of the page; what a scale says of an axis takes its place.
 static void read_axis(set_reader *set, const sht__yaml_node *entry, bool only_known) {
   const sht_option *option = sht__page_option(set->page, entry);
-  axis *there = option == NULL ? NULL : find_axis(set, option);
+  sht__grid_axis *there = option == NULL ? NULL : find_axis(set, option);
   if (option == NULL || (there == NULL && only_known)) {
     return;
   }
-  if (there == NULL && set->axis_count == AXES_MAX) {
+  if (there == NULL && set->grid->axis_count == SHT__AXES_MAX) {
     sht__fault(set->page->faults, entry->key_at, NULL, "use more than one set", "more than %d lists in a grid",
-               AXES_MAX);
+               SHT__AXES_MAX);
     return;
   }
-  there = there == NULL ? &set->axes[set->axis_count++] : there;
+  there = there == NULL ? &set->grid->axes[set->grid->axis_count++] : there;
   sht__values_close(&there->values);
   there->option = option;
   (void)sht__values_add(set->page, entry, option, &there->values);
@@ -89,7 +77,7 @@ static bool entry_matches(set_reader *set, const sht__yaml_node *entry) {
 }
 
 static bool is_excluded(set_reader *set) {
-  const sht__yaml_node *list = sht__page_list(set->page, set->map, "exclude");
+  const sht__yaml_node *list = sht__page_list(set->page, set->grid->map, "exclude");
   for (const sht__yaml_node *item = list == NULL ? NULL : list->first; item != NULL; item = item->next) {
     if (item->kind != SHT__YAML_MAP || item->count == 0) {
       sht__fault(set->page->faults, item->at, "exclude", NULL, "each item must be OPTION: VALUE lines");
@@ -104,40 +92,6 @@ static bool is_excluded(set_reader *set) {
     }
   }
   return false;
-}
-
-// Of an axis that tells series apart: "random labels", "weight-decay 0.001".
-static void name_value(const axis *from, const char *value, char *out, size_t size) {
-  const char *name = from->option->name;
-  if (strcmp(name, "model") == 0 || strcmp(name, "data") == 0) {
-    (void)snprintf(out, size, "%s", value);
-  } else if (strcmp(name, "labels") == 0 || strcmp(name, "pixels") == 0) {
-    (void)snprintf(out, size, "%s %s", value, name);
-  } else {
-    (void)snprintf(out, size, "%s %s", name, value);
-  }
-}
-
-// The option does not tell series apart: another seed, or another place along a figure's x.
-static bool is_silent(const set_reader *set, const sht_option *option) {
-  return strcmp(option->name, "seed") == 0 || sht__page_has_sweep(set->page, set->name, option->name) ||
-         (strcmp(option->name, "labels") == 0 && sht__page_has_sweep(set->page, set->name, "corruption"));
-}
-
-static void name_run(const set_reader *set, const uint64_t *places, char out[SHT_LABEL_MAX]) {
-  const sht__yaml_node *name = set->series == NULL ? NULL : sht__yaml_get(set->series, "name");
-  size_t length = (size_t)snprintf(out, SHT_LABEL_MAX, "%s", name == NULL ? "" : name->text);
-  for (int i = 0; i < set->axis_count && length < SHT_LABEL_MAX; i++) {
-    char part[SHT_TEXT_MAX + 64];
-    if (set->axes[i].values.count < 2 || is_silent(set, set->axes[i].option)) {
-      continue;
-    }
-    name_value(&set->axes[i], set->axes[i].values.texts[places[i]], part, sizeof part);
-    length += (size_t)snprintf(out + length, SHT_LABEL_MAX - length, "%s%s", length > 0 ? ", " : "", part);
-  }
-  if (length == 0) {
-    (void)snprintf(out, SHT_LABEL_MAX, "%s", set->name);
-  }
 }
 
 // What the scale says for runs of this model: another model's name, or options.
@@ -184,7 +138,7 @@ static void apply_above(set_reader *set) {
 
 static sht__place place_of(const set_reader *set, const char *option) {
   sht__place at = set->draft.at[sht_option_find(option) - sht_options];
-  return at.line > 0 ? at : set->map->at;
+  return at.line > 0 ? at : set->grid->map->at;
 }
 
 // A model that is a file is looked for beside the page first.
@@ -225,8 +179,41 @@ static void check_run(set_reader *set) {
   if (sht_config_check(config, &error) != SHT_OK) {
     static const char opening[] = "configuration: ";
     bool opens = strncmp(error.message, opening, sizeof opening - 1) == 0;
-    sht__fault(set->page->faults, set->series != NULL ? set->series->at : set->map->at, set->name, NULL, "%s",
-               error.message + (opens ? sizeof opening - 1 : 0));
+    sht__fault(set->page->faults, set->series != NULL ? set->series->at : set->grid->map->at, set->grid->name, NULL,
+               "%s", error.message + (opens ? sizeof opening - 1 : 0));
+  }
+}
+
+// Room for one run more, and for where it comes from.
+static sht_status grow(sht__page *page) {
+  sht_experiment *experiment = page->experiment;
+  uint64_t room = 2 * page->run_room + 32;
+  sht_plan_run *runs = NULL;
+  sht__origin *origins = NULL;
+  SHT_TRY(SHT_ALLOC(&runs, room, "the plan's runs", page->error));
+  sht_status status = SHT_ALLOC(&origins, room, "the plan's runs", page->error);
+  if (status != SHT_OK) {
+    sht_free(runs);
+    return status;
+  }
+  if (experiment->run_count > 0) {
+    memcpy(runs, experiment->runs, experiment->run_count * sizeof *runs);
+    memcpy(origins, page->origins, experiment->run_count * sizeof *origins);
+  }
+  sht_free(experiment->runs);
+  sht_free(page->origins);
+  experiment->runs = runs;
+  page->origins = origins;
+  page->run_room = room;
+  return SHT_OK;
+}
+
+// Longer names could not be told apart: their runs would pass for seeds of one series.
+static void name_run(set_reader *set, sht_plan_run *run, const sht__origin *origin) {
+  if (sht__grid_name(set->page, set->grid, origin, "", run->series) >= SHT_LABEL_MAX) {
+    sht__fault(set->page->faults, set->series != NULL ? set->series->at : set->grid->map->at, set->grid->name,
+               "shorten it, or give alternatives names under series",
+               "\"%.48s...\" names a series in more than %d bytes", run->series, SHT_LABEL_MAX - 1);
   }
 }
 
@@ -234,45 +221,40 @@ static void add_run(set_reader *set, const uint64_t *places) {
   sht__page *page = set->page;
   sht_experiment *experiment = page->experiment;
   if (experiment->run_count == page->run_room) {
-    uint64_t room = 2 * page->run_room + 32;
-    sht_plan_run *runs = NULL;
-    page->status = SHT_ALLOC(&runs, room, "the plan's runs", page->error);
+    page->status = grow(page);
     if (page->status != SHT_OK) {
       return;
     }
-    if (experiment->run_count > 0) {
-      memcpy(runs, experiment->runs, experiment->run_count * sizeof *runs);
-    }
-    sht_free(experiment->runs);
-    experiment->runs = runs;
-    page->run_room = room;
   }
+  sht__origin *origin = &page->origins[experiment->run_count];
   sht_plan_run *run = &experiment->runs[experiment->run_count++];
+  origin->series = set->series;
+  memcpy(origin->places, places, sizeof origin->places);
   run->config = set->draft.config;
   run->set = experiment->set_count;
-  name_run(set, places, run->series);
+  name_run(set, run, origin);
 }
 
 // One point of the grid: from the general to the particular, then the scale, then the command line.
 static void expand_point(set_reader *set, const uint64_t *places) {
   sht__page *page = set->page;
-  const sht__yaml_node *own = sht__page_map(page, set->map, "options");
+  const sht__yaml_node *own = sht__page_map(page, set->grid->map, "options");
   sht_config_default(&set->draft.config);
   memset(set->draft.at, 0, sizeof set->draft.at);
-  if (set->map != page->root) {
+  if (set->grid->map != page->root) {
     sht__draft_apply(page, &set->draft, sht__page_map(page, page->root, "options"), NULL);
   }
   sht__draft_apply(page, &set->draft, own, NULL);
-  for (int i = 0; i < set->axis_count; i++) {
-    const sht__values *values = &set->axes[i].values;
-    (void)sht__draft_set(page, &set->draft, set->axes[i].option, values->texts[places[i]], values->at[places[i]]);
+  for (int i = 0; i < set->grid->axis_count; i++) {
+    const sht__values *values = &set->grid->axes[i].values;
+    (void)sht__draft_set(page, &set->draft, set->grid->axes[i].option, values->texts[places[i]], values->at[places[i]]);
   }
   sht__draft_apply(page, &set->draft, set->series, "name");
   if (is_excluded(set)) {
     return;
   }
   sht__draft_apply(page, &set->draft, sht__page_map(page, page->scale, "options"), NULL);
-  sht__draft_apply(page, &set->draft, sht__page_map(page, set->scale, "options"), NULL);
+  sht__draft_apply(page, &set->draft, sht__page_map(page, set->grid->scale, "options"), NULL);
   apply_model_scale(set);
   apply_above(set);
   if (page->status == SHT_OK) {
@@ -285,15 +267,15 @@ static void expand_point(set_reader *set, const uint64_t *places) {
 // values (which was reported).
 static uint64_t count_points(const set_reader *set, uint64_t alternatives) {
   uint64_t points = alternatives;
-  for (int i = 0; i < set->axis_count; i++) {
-    points = sht_size_mul(points, set->axes[i].values.count, &points) ? points : UINT64_MAX;
+  for (int i = 0; i < set->grid->axis_count; i++) {
+    points = sht_size_mul(points, set->grid->axes[i].values.count, &points) ? points : UINT64_MAX;
   }
   return points;
 }
 
 static void fault_size(set_reader *set, uint64_t points) {
   char count[32];
-  sht__fault(set->page->faults, set->map->at, set->name, "make the lists shorter",
+  sht__fault(set->page->faults, set->grid->map->at, set->grid->name, "make the lists shorter",
              "its lists and series stand for %s runs; a page has at most %d",
              sht_text_count(points, count, sizeof count), SHT__RUNS_MAX);
 }
@@ -302,11 +284,11 @@ static void fault_size(set_reader *set, uint64_t points) {
 static void expand_grid(set_reader *set) {
   uint64_t points = count_points(set, 1);
   for (uint64_t point = 0; point < points && set->page->status == SHT_OK; point++) {
-    uint64_t places[AXES_MAX] = {0};
+    uint64_t places[SHT__AXES_MAX] = {0};
     uint64_t rest = point;
-    for (int i = set->axis_count - 1; i >= 0; i--) {
-      places[i] = rest % set->axes[i].values.count;
-      rest /= set->axes[i].values.count;
+    for (int i = set->grid->axis_count - 1; i >= 0; i--) {
+      places[i] = rest % set->grid->axes[i].values.count;
+      rest /= set->grid->axes[i].values.count;
     }
     expand_point(set, places);
     if (set->page->faults->count > SHT__FAULTS_KEPT) {
@@ -329,7 +311,7 @@ static void check_series(set_reader *set, const sht__yaml_node *list) {
 }
 
 static void expand_series(set_reader *set) {
-  const sht__yaml_node *list = sht__page_list(set->page, set->map, "series");
+  const sht__yaml_node *list = sht__page_list(set->page, set->grid->map, "series");
   uint64_t points = count_points(set, list == NULL ? 1 : (uint64_t)list->count);
   if (points > SHT__RUNS_MAX - set->page->experiment->run_count) {
     fault_size(set, points);
@@ -377,7 +359,8 @@ static sht_status key_of(const sht_plan_run *run, uint64_t index, run_key *out, 
 }
 
 // Keeps the first of equal runs, in their order.
-static sht_status drop_repeated(sht_experiment *experiment, uint64_t first, sht_error *error) {
+static sht_status drop_repeated(sht__page *page, uint64_t first, sht_error *error) {
+  sht_experiment *experiment = page->experiment;
   uint64_t count = experiment->run_count - first;
   run_key *keys = NULL;
   bool *repeated = NULL;
@@ -394,7 +377,8 @@ static sht_status drop_repeated(sht_experiment *experiment, uint64_t first, sht_
     uint64_t kept = first;
     for (uint64_t i = 0; i < count; i++) {
       if (!repeated[i]) {
-        experiment->runs[kept++] = experiment->runs[first + i];
+        experiment->runs[kept] = experiment->runs[first + i];
+        page->origins[kept++] = page->origins[first + i];
       }
     }
     experiment->run_count = kept;
@@ -412,28 +396,25 @@ static void read_set(sht__page *page, const sht__yaml_node *map, const char *nam
   if (page->status != SHT_OK) {
     return;
   }
-  *set = (set_reader){.page = page, .name = name, .map = map};
-  set->scale = sht__page_map(page, scaled, name);
+  *set = (set_reader){.page = page, .grid = &page->grids[experiment->set_count]};
+  *set->grid = (sht__grid){.name = name, .map = map, .scale = sht__page_map(page, scaled, name)};
   sht_plan_set *out = &experiment->sets[experiment->set_count];
   (void)snprintf(out->name, sizeof out->name, "%s", name);
   out->first = experiment->run_count;
   read_axes(set, map, false);
   read_axes(set, page->scale, true);
-  read_axes(set, set->scale, false);
+  read_axes(set, set->grid->scale, false);
   if (page->status == SHT_OK) {
     expand_series(set);
   }
   if (page->status == SHT_OK) {
-    page->status = drop_repeated(experiment, out->first, page->error);
+    page->status = drop_repeated(page, out->first, page->error);
   }
   out->count = experiment->run_count - out->first;
   if (out->count == 0 && page->faults->count == 0 && page->status == SHT_OK) {
     sht__fault(page->faults, map->at, name, "exclude less", "no run is left");
   }
   experiment->set_count++;
-  for (int i = 0; i < set->axis_count; i++) {
-    sht__values_close(&set->axes[i].values);
-  }
   sht_free(set);
 }
 
@@ -442,6 +423,9 @@ void sht__page_read_sets(sht__page *page) {
   const sht__yaml_node *sets = sht__page_map(page, page->root, "sets");
   uint64_t count = sets == NULL ? 1 : (uint64_t)sets->count;
   page->status = SHT_ALLOC(&page->experiment->sets, count + 1, "the sets of runs", page->error);
+  if (page->status == SHT_OK) {
+    page->status = SHT_ALLOC(&page->grids, count + 1, "the sets of runs", page->error);
+  }
   if (page->status != SHT_OK) {
     return;
   }
@@ -457,4 +441,14 @@ void sht__page_read_sets(sht__page *page) {
       read_set(page, map, map->key);
     }
   }
+}
+
+void sht__page_close_sets(sht__page *page) {
+  for (uint32_t g = 0; page->grids != NULL && g < page->experiment->set_count; g++) {
+    for (int i = 0; i < page->grids[g].axis_count; i++) {
+      sht__values_close(&page->grids[g].axes[i].values);
+    }
+  }
+  sht_free(page->grids);
+  sht_free(page->origins);
 }

@@ -58,16 +58,36 @@ static bool read_quantity(sht__page *page, const sht__yaml_node *node, bool of_e
   return true;
 }
 
+// The option that decides where along x a run stands; NULL: its training does.
+static const sht_option *placing_option(const sht_plan_view *view) {
+  return sht_option_find(strcmp(view->x, "corruption") == 0 ? "labels" : view->x);
+}
+
+bool sht__plan_place(const sht_plan_view *view, const sht_plan_run *run, double *out) {
+  const sht_option *option = placing_option(view);
+  char text[SHT_TEXT_MAX];
+  if (strcmp(view->x, "corruption") == 0) {
+    const sht_run planned = {.config = run->config};
+    *out = sht__run_corruption(&planned);
+    return isfinite(*out);
+  }
+  if (option == NULL) {
+    return false;
+  }
+  sht_config_get(&run->config, option, text, sizeof text);
+  return sht__scalar_number(text, out);
+}
+
 // Along x every run has its place: the model's own learning rate, say, has none.
 static void check_places(sht__page *page, const sht__yaml_node *x, const sht_plan_view *view) {
   const sht_experiment *experiment = page->experiment;
   const sht_plan_set *set = &experiment->sets[view->set];
-  const sht_option *option = sht_option_find(view->x);
+  const sht_option *option = placing_option(view);
   for (uint64_t i = set->first; option != NULL && i < set->first + set->count; i++) {
-    char text[SHT_TEXT_MAX];
     double number;
-    sht_config_get(&experiment->runs[i].config, option, text, sizeof text);
-    if (!sht__scalar_number(text, &number)) {
+    if (!sht__plan_place(view, &experiment->runs[i], &number)) {
+      char text[SHT_TEXT_MAX];
+      sht_config_get(&experiment->runs[i].config, option, text, sizeof text);
       sht__fault(page->faults, x->at, view->name, "write the number itself", "a run has %s \"%.48s\": no place along x",
                  option->name, text);
       return;
@@ -117,10 +137,19 @@ static bool find_set(sht__page *page, const sht__yaml_node *map, sht_plan_view *
   return false;
 }
 
+// The lines or rows of the view.
+static void name_series(sht__page *page, sht_plan_view *view) {
+  const sht_plan_set *set = &page->experiment->sets[view->set];
+  page->status = SHT_ALLOC(&view->series, set->count, "names of a figure", page->error);
+  for (uint64_t i = 0; i < set->count && page->status == SHT_OK; i++) {
+    (void)sht__grid_name(page, &page->grids[view->set], &page->origins[set->first + i],
+                         view->kind == SHT_VIEW_SWEEP ? view->x : "", view->series[i]);
+  }
+}
+
 static bool has_series(const sht_experiment *experiment, const sht_plan_view *view, const char *series) {
-  const sht_plan_set *set = &experiment->sets[view->set];
-  for (uint64_t i = 0; i < set->count; i++) {
-    if (strcmp(experiment->runs[set->first + i].series, series) == 0) {
+  for (uint64_t i = 0; i < experiment->sets[view->set].count; i++) {
+    if (strcmp(view->series[i], series) == 0) {
       return true;
     }
   }
@@ -132,14 +161,13 @@ static void fault_series(sht__page *page, const sht_plan_view *view, const sht__
   const char *names[NAMES_MAX] = {0};
   size_t count = 0;
   for (uint64_t i = 0; i < set->count && count + 1 < NAMES_MAX; i++) {
-    const char *name = page->experiment->runs[set->first + i].series;
-    if (!is_among(name, names)) {
-      names[count++] = name;
+    if (!is_among(view->series[i], names)) {
+      names[count++] = view->series[i];
     }
   }
   char advice[SHT__FAULT_TEXT];
   sht__fault(page->faults, node->at, "paper", sht__advise(advice, sizeof advice, "series", node->text, names),
-             "the set %s has no series \"%.100s\"", set->name, node->text);
+             "%s has no series \"%.100s\"", view->name, node->text);
 }
 
 static bool read_number(sht__page *page, const sht__yaml_node *node, double *out) {
@@ -258,10 +286,16 @@ static void read_view(sht__page *page, const sht__yaml_node *map, bool is_table)
   }
   read_columns(page, map, is_table ? "columns" : "y", view);
   if (find_set(page, map, view) && page->faults->count == 0) {
+    name_series(page, view);
     if (view->kind == SHT_VIEW_SWEEP) {
       check_places(page, x, view);
     }
-    read_paper(page, map, view);
+    if (page->status == SHT_OK) {
+      sht__page_check_pools(page, map, view);
+    }
+    if (page->status == SHT_OK) {
+      read_paper(page, map, view);
+    }
   }
 }
 
@@ -280,18 +314,4 @@ void sht__page_read_views(sht__page *page) {
        map = map->next) {
     read_view(page, map, true);
   }
-}
-
-bool sht__page_has_sweep(const sht__page *page, const char *set, const char *quantity) {
-  const sht__yaml_node *figures = sht__yaml_get(page->root, "figures");
-  for (const sht__yaml_node *map = figures == NULL || figures->kind != SHT__YAML_MAP ? NULL : figures->first;
-       map != NULL; map = map->next) {
-    const sht__yaml_node *x = sht__yaml_get(map, "x");
-    const sht__yaml_node *drawn = sht__yaml_get(map, "set");
-    bool same_set = drawn == NULL || (drawn->kind == SHT__YAML_SCALAR && strcmp(drawn->text, set) == 0);
-    if (same_set && x != NULL && x->kind == SHT__YAML_SCALAR && strcmp(x->text, quantity) == 0) {
-      return true;
-    }
-  }
-  return false;
 }

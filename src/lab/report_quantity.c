@@ -89,7 +89,7 @@ double sht__quantity_of_epoch(const sht__quantity *quantity, const sht_epoch *ep
 double sht__run_corruption(const sht_run *run) {
   sht__report_run named = {.run = run};
   sht__report_name(&named);
-  return named.noise;
+  return named.kind == SHT__KIND_OTHER && named.noise == 0 ? NAN : named.noise;
 }
 
 bool sht__run_is_base(const sht_run *base, const sht_run *run) {

@@ -23,9 +23,16 @@ static bool is_like(const char *patterns, const char *name) {
   return false;
 }
 
+// By its name in a figure, where that has one list along x, all of the list is asked for.
 static bool is_asked(const sht_experiment *experiment, uint64_t index, const char *only) {
   const sht_plan_run *run = &experiment->runs[index];
-  return only == NULL || is_like(only, run->series) || is_like(only, experiment->sets[run->set].name);
+  const sht_plan_set *set = &experiment->sets[run->set];
+  bool asked = only == NULL || is_like(only, run->series) || is_like(only, set->name);
+  for (uint64_t i = 0; i < experiment->view_count && !asked; i++) {
+    const sht_plan_view *view = &experiment->views[i];
+    asked = view->set == run->set && is_like(only, view->series[index - set->first]);
+  }
+  return asked;
 }
 
 // The names of all series, each once, ended by NULL. names: [run_count + 1].
