@@ -19,7 +19,7 @@ static int set_up(void **state) {
   sht_error error;
   fixture_folder(folder);
   sht_config config = fixture_config(folder);
-  fixture_ok(sht__session_open(&config, &session, &error), &error);
+  fixture_ok(sht__session_open(&config, NULL, &session, &error), &error);
   assert_int_equal(session.graph->parameter_count, PARAMETERS);
   assert_int_equal(session.graph->statistic_count, STATISTICS);
   return 0;

@@ -29,7 +29,7 @@ static sht_config watching(const char *labels, const char *dynamics) {
 
 static void open_session(const sht_config *config, sht_session *session) {
   sht_error error;
-  fixture_ok(sht__session_open(config, session, &error), &error);
+  fixture_ok(sht__session_open(config, NULL, session, &error), &error);
 }
 
 static void the_option_is_read(void **state) {

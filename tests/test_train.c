@@ -114,7 +114,7 @@ static void the_loop_is_its_steps_one_by_one(void **state) {
   double accuracy[3];
   char hash[65];
   sht_train_result result = train(&config, NULL, &watch);
-  fixture_ok(sht__session_open(&config, &session, &error), &error);
+  fixture_ok(sht__session_open(&config, NULL, &session, &error), &error);
   assert_int_equal(session.steps_per_epoch, FIXTURE_STEPS);
   take_steps(&session, loss, accuracy, &error);
   fixture_ok(sht__session_hash_weights(&session, hash, &error), &error);
@@ -189,7 +189,7 @@ static void examples_agree_with_the_record(void **state) {
   sht_error error;
   sht_train_result result;
   (void)snprintf(config.save, sizeof config.save, "all");
-  fixture_ok(sht__session_open(&config, &session, &error), &error);
+  fixture_ok(sht__session_open(&config, NULL, &session, &error), &error);
   seen_examples seen = {.session = &session};
   sht_observer observer = {.context = &seen, .examples_done = examples_done};
   fixture_ok(sht__session_run(&session, NULL, &observer, &result, &error), &error);
@@ -286,7 +286,7 @@ static bool device_is_there(const char *device) {
   sht_session session;
   sht_error error;
   (void)snprintf(config.device, sizeof config.device, "%s", device);
-  sht_status status = sht__session_open(&config, &session, &error);
+  sht_status status = sht__session_open(&config, NULL, &session, &error);
   if (status == SHT_UNAVAILABLE) {
     (void)fprintf(stderr, "SKIP: %s\n", error.message);
     return false;

@@ -16,7 +16,7 @@ static sht_config augmented(const char *how) {
 static void open_session(const char *how, sht_session *session) {
   sht_config config = augmented(how);
   sht_error error;
-  fixture_ok(sht__session_open(&config, session, &error), &error);
+  fixture_ok(sht__session_open(&config, NULL, session, &error), &error);
 }
 
 static sht_train_result train(const sht_config *config, const char *where, fixture_watch *watch) {
@@ -129,9 +129,9 @@ static void what_means_nothing_is_refused_before_training(void **state) {
   sht_session session;
   sht_error error;
   (void)snprintf(config.pixels, sizeof config.pixels, "shuffled");
-  assert_int_equal(sht__session_open(&config, &session, &error), SHT_CONFIG);
+  assert_int_equal(sht__session_open(&config, NULL, &session, &error), SHT_CONFIG);
   config = augmented("flop");
-  assert_int_equal(sht__session_open(&config, &session, &error), SHT_CONFIG);
+  assert_int_equal(sht__session_open(&config, NULL, &session, &error), SHT_CONFIG);
   assert_non_null(strstr(error.message, "did you mean flip?"));
 }
 

@@ -30,6 +30,7 @@ typedef struct sht_run {
   sht_config config;
   bool complete;            // result.json is there
   sht_train_result result;  // of the last epoch so far when not complete
+  bool interrupted;         // not complete, and no process trains it: filled where a store's runs are listed or found
   double created;           // seconds since 1970
   bool damaged;             // one of its files cannot be read: the rest of this struct may be empty
   char problem[512];        // then: which, and what to do
@@ -54,12 +55,22 @@ sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht
 // nearest names, SHT_USAGE when several match.
 sht_status sht_store_find(sht_store *store, const char *name, sht_run *out, sht_error *error);
 
+// "fitted", "not fitted", "diverged"; of a run without a result "running" or "interrupted"; "damaged".
+const char *sht_run_outcome(const sht_run *run);
+
 // Trains as configured in a run folder of the store, writing its files; a complete run is not repeated (*reused true),
 // an interrupted one goes on, and a run that has a shorter one of its family in the store goes on from there. `again`
 // starts from nothing in spite of all that. One process owns a run at a time: SHT_UNAVAILABLE when another one trains
 // it. Passes the observer's calls on. `out` is filled as far as known even on SHT_STOPPED.
 sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
                          sht_run *out, bool *reused, sht_error *error);
+
+// Trains the run `of` of the store anew (`again`: from nothing) or further, as sht_lab_train does, with the model that
+// its folder keeps: a file of the user's may have been edited since, of which the observer is told. config: that of the
+// run, but for threads, epochs and the like. Errors besides: SHT_DATA when it cannot be gone on with because its data,
+// the files that it names or the processor's arithmetic are others now.
+sht_status sht_lab_retrain(sht_store *store, const sht_run *of, const sht_config *config, bool again,
+                           const sht_observer *observer, sht_run *out, bool *reused, sht_error *error);
 
 // The records of a run's epochs from metrics.jsonl; free with sht_free.
 sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *count, sht_error *error);

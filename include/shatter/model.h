@@ -108,6 +108,7 @@ typedef struct sht_graph_options {
   // network). 0 takes dropout out.
   bool set_dropout;
   double dropout;
+  const char *text;  // the model's text, kept from when it was read, in the place of the file's; NULL: reads the file
 } sht_graph_options;
 
 // Opens a shipped model by name ("mlp-1x512") or a user's file (a path that exists, or ends in .yaml).

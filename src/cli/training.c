@@ -105,7 +105,9 @@ sht_status sht__train_in_store(const sht_cli *cli, sht_store *store, const sht_c
   sht__progress_open(&progress, cli, config, how->title, how->ink);
   sht_observer observer = sht__progress_observer(&progress);
   *run = (sht_run){0};
-  sht_status status = sht_lab_train(store, config, how->again, &observer, run, reused, error);
+  sht_status status = how->of == NULL
+                          ? sht_lab_train(store, config, how->again, &observer, run, reused, error)
+                          : sht_lab_retrain(store, how->of, config, how->again, &observer, run, reused, error);
   sht__progress_close(&progress);
   if (status == SHT_STOPPED && run->folder[0] != '\0') {
     return tell_how_to_go_on(run, error);
@@ -134,8 +136,8 @@ static void outcome_sentence(const sht_run *run, char *out, size_t size) {
                      what, sht_text_count(result->diverged_step, steps, sizeof steps));
       break;
     default:
-      (void)snprintf(out, size, "Not finished: %s has done %" PRIu32 " of %" PRIu64 " epochs.", what, result->epochs,
-                     run->config.epochs);
+      (void)snprintf(out, size, "%s: %s has done %" PRIu32 " of %" PRIu64 " epochs.",
+                     run->interrupted ? "Interrupted" : "Not finished", what, result->epochs, run->config.epochs);
   }
 }
 

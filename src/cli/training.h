@@ -8,6 +8,7 @@
 typedef struct sht_training {
   const char *title;  // which of several runs this is; "": none
   int ink;            // its colour
+  const sht_run *of;  // the run that is trained anew or further, with its own model; NULL: none
   bool again;         // train anew in spite of an earlier result
 } sht_training;
 

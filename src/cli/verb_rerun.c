@@ -41,7 +41,7 @@ static sht_status rerun(sht_cli *cli, sht_store *store, sht_error *error) {
   SHT_TRY(sht__cli_apply_flags(cli, &config, error));
   sht_run after;
   bool reused = false;
-  sht_training how = {.title = "", .again = true};
+  sht_training how = {.title = "", .of = &before, .again = true};
   SHT_TRY(sht__train_in_store(cli, store, &config, &how, &after, &reused, error));
   return compare(cli, &before, &after, error);
 }
@@ -71,7 +71,9 @@ const sht_verb sht__verb_rerun = {
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "repeat a run from nothing and compare the weights",
-    .description = "Exit code 0: equal bit for bit; 1: different.",
+    .description =
+        "With the model that its folder keeps, also where its file has been edited since. Exit code 0: equal bit "
+        "for bit; 1: different.",
     .examples = examples,
     .config_options = "threads store data-dir checkpoint-seconds dynamics save",
     .options = options,

@@ -6,13 +6,14 @@
 #include "cli/verbs.h"
 
 static sht_status resume(sht_cli *cli, sht_store *store, sht_error *error) {
+  sht_run before;
   sht_run run;
-  SHT_TRY(sht_store_find(store, cli->arguments[0], &run, error));
-  if (run.damaged) {
-    return SHT_FAIL(error, SHT_DATA, "%s: %s", run.folder, run.problem);
+  SHT_TRY(sht_store_find(store, cli->arguments[0], &before, error));
+  if (before.damaged) {
+    return SHT_FAIL(error, SHT_DATA, "%s: %s", before.folder, before.problem);
   }
-  uint64_t done = run.result.epochs;
-  sht_config config = run.config;
+  uint64_t done = before.result.epochs;
+  sht_config config = before.config;
   SHT_TRY(sht__cli_apply_flags(cli, &config, error));
   if (config.epochs < done) {
     return SHT_FAIL(error, SHT_USAGE, "--epochs %" PRIu64 ": the run has done %" PRIu64 " already; ask for more",
@@ -20,7 +21,7 @@ static sht_status resume(sht_cli *cli, sht_store *store, sht_error *error) {
   }
   SHT_TRY(sht_config_check(&config, error));
   bool reused = false;
-  sht_training how = {.title = ""};
+  sht_training how = {.title = "", .of = &before};
   SHT_TRY(sht__train_in_store(cli, store, &config, &how, &run, &reused, error));
   return sht__tell_run(cli, &run, reused, error);
 }
@@ -51,7 +52,9 @@ const sht_verb sht__verb_resume = {
     .arguments_max = 1,
     .summary = "go on with an interrupted run, or train a finished one further",
     .description =
-        "The weights come out bit for bit as if the run had never stopped. RUN is the name or the path of "
+        "The weights come out bit for bit as if the run had never stopped. It has the model that its folder keeps, "
+        "also "
+        "where the model's file has been edited since. RUN is the name or the path of "
         "its folder, the start of its identity, or \"last\".",
     .examples = examples,
     .config_options = "epochs threads store data-dir checkpoint-seconds save",

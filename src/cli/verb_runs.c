@@ -21,10 +21,6 @@ static double train_accuracy(const sht_run *run) {
   return isnan(measured) ? run->result.last.train_accuracy : measured;
 }
 
-static const char *outcome_of(const sht_run *run) {
-  return run->damaged ? "damaged" : sht_outcome_name(run->result.outcome);
-}
-
 // Whether the text begins with what was asked for; not asked: yes.
 static bool passes(const sht_cli *cli, const char *name, const char *text) {
   const char *wanted = sht__cli_text(cli, name);
@@ -34,7 +30,7 @@ static bool passes(const sht_cli *cli, const char *name, const char *text) {
 static bool is_wanted(const sht_cli *cli, const sht_selection *selection, const sht_run *run) {
   return sht__selection_has(selection, &run->config) && passes(cli, "model", run->config.model) &&
          passes(cli, "data", run->config.data) && passes(cli, "labels", run->config.labels) &&
-         passes(cli, "pixels", run->config.pixels) && passes(cli, "outcome", outcome_of(run));
+         passes(cli, "pixels", run->config.pixels) && passes(cli, "outcome", sht_run_outcome(run));
 }
 
 // NaN sorts last.
@@ -100,7 +96,7 @@ static uint64_t filter_runs(const sht_cli *cli, const sht_selection *selection, 
 }
 
 static void add_results(sht_table *table, const sht_run *run) {
-  sht__table_add(table, "%s", outcome_of(run));
+  sht__table_add(table, "%s", sht_run_outcome(run));
   if (run->result.fitted_step > 0) {
     sht__table_add_count(table, run->result.fitted_step);
   } else {
@@ -197,7 +193,7 @@ static sht_status add_run(sht_json_list *list, const sht_run *run, sht_error *er
   sht_json_add_text(&item, "pixels", run->config.pixels);
   sht_json_add_count(&item, "seed", run->config.seed);
   sht_json_add_bool(&item, "complete", run->complete);
-  sht_json_add_text(&item, "outcome", outcome_of(run));
+  sht_json_add_text(&item, "outcome", sht_run_outcome(run));
   sht_json_add_count(&item, "epochs", result->epochs);
   sht_json_add_count(&item, "steps", result->steps);
   sht_json_add_count(&item, "fitted_step", result->fitted_step);
@@ -275,7 +271,8 @@ static const sht_cli_option list_options[] = {
     {.name = "outcome",
      .type = SHT_OPTION_TEXT,
      .value_name = "TEXT",
-     .help = "only runs that came out so: fitted, not fitted, diverged, running, damaged"},
+     .help = "only runs that came out so: fitted, not fitted, diverged, running, "
+             "interrupted, damaged"},
     {.name = "filter",
      .type = SHT_OPTION_TEXT,
      .value_name = "OPTION=VALUE,...",

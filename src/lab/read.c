@@ -117,6 +117,10 @@ void sht__run_read(const char *folder, sht_run *out) {
   }
 }
 
+const char *sht_run_outcome(const sht_run *run) {
+  return run->damaged ? "damaged" : run->interrupted ? "interrupted" : sht_outcome_name(run->result.outcome);
+}
+
 sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *count, sht_error *error) {
   char path[SHT_LAB_PATH];
   *epochs = NULL;

@@ -178,7 +178,7 @@ void sht__result_add(sht_json *json, const sht_run *run) {
   const sht_epoch *last = &result->last;
   bool evaluated = !isnan(last->train_accuracy_eval);
   sht_json_add_text(json, "identity", run->id);
-  sht_json_add_text(json, "outcome", sht_outcome_name(result->outcome));
+  sht_json_add_text(json, "outcome", run->damaged ? sht_outcome_name(result->outcome) : sht_run_outcome(run));
   sht_json_add_count(json, "parameters", result->parameters);
   sht_json_add_count(json, "weights", result->parameters);
   sht_json_add_count(json, "macs", result->macs);

@@ -1,52 +1,23 @@
 // Training in a run folder: the lock, the files, and what is already there. See sht_lab_train.
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "config/yaml.h"
 #include "lab/env.h"
 #include "lab/files.h"
+#include "lab/lock.h"
 #include "lab/work.h"
 #include "train/checkpoint.h"
 
 enum { NAME_DIGITS = 8, IDENTITY_DIGITS = 64 };
-
-// Takes the folder's lock; it falls with the process, however that ends.
-static sht_status lock_folder(sht_work *work, sht_error *error) {
-  char path[SHT_LAB_PATH];
-  char owner[32] = "";
-  SHT_TRY(sht_path_join(path, sizeof path, work->folder, SHT_FILE_LOCK, error));
-  work->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (work->lock < 0) {
-    return SHT_FAIL(error, SHT_DISK, "%s: the lock cannot be made: %s; choose another store", path, strerror(errno));
-  }
-  if (flock(work->lock, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) {
-      return SHT_FAIL(error, SHT_DISK, "%s: cannot be locked: %s; choose a store on another file system", path,
-                      strerror(errno));
-    }
-    ssize_t got = pread(work->lock, owner, sizeof owner - 1, 0);
-    owner[got > 0 ? got : 0] = '\0';
-    owner[strcspn(owner, "\n")] = '\0';
-    return SHT_FAIL(error, SHT_UNAVAILABLE,
-                    "%s is being trained by another process (%s); wait for it to end, or stop it and resume the run",
-                    work->folder, owner[0] != '\0' ? owner : "unknown");
-  }
-  int length = snprintf(owner, sizeof owner, "%d\n", (int)getpid());
-  if (ftruncate(work->lock, 0) != 0 || pwrite(work->lock, owner, (size_t)length, 0) != length) {
-    return SHT_FAIL(error, SHT_DISK, "%s: cannot be written: %s; free some space", path, strerror(errno));
-  }
-  return SHT_OK;
-}
 
 // Chooses the run's folder, makes and locks it. Two runs whose hashes begin alike get longer names.
 static sht_status open_folder(sht_work *work, sht_store *store, sht_error *error) {
@@ -63,7 +34,7 @@ static sht_status open_folder(sht_work *work, sht_store *store, sht_error *error
     }
   }
   SHT_TRY(sht_folder_make(work->folder, error));
-  return lock_folder(work, error);
+  return sht__lock_take(work->folder, &work->lock, error);
 }
 
 static bool has_file(const sht_work *work, const char *name) {
@@ -252,8 +223,43 @@ static sht_status work_on(sht_work *work, sht_store *store, bool again, const sh
   return train(work, observer, error);
 }
 
-sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
-                         sht_run *out, bool *reused, sht_error *error) {
+// Says so when the model's file is no longer what the run keeps of it.
+static void note_edited(const sht_run *of, const char *kept, const sht_observer *observer) {
+  char sentence[SHT_LAB_PATH + 256];
+  sht_recipe recipe;
+  char *text = NULL;
+  bool read = sht_model_read(of->config.model, &recipe, &text, NULL) == SHT_OK;
+  if ((!read || strcmp(text, kept) != 0) && observer != NULL && observer->noted != NULL) {
+    (void)snprintf(sentence, sizeof sentence,
+                   "%.500s is not what it was when the run began: it has the model of its %s/%s", of->config.model,
+                   of->folder, SHT_FILE_MODEL);
+    observer->noted(observer->context, sentence);
+  }
+  sht_free(text);
+}
+
+static sht_status read_model(const sht_run *of, char **text, sht_error *error) {
+  char path[SHT_LAB_PATH];
+  uint64_t size = 0;
+  SHT_TRY(sht_path_join(path, sizeof path, of->folder, SHT_FILE_MODEL, error));
+  return sht_file_read(path, SHT__YAML_SIZE_MAX, text, &size, error);
+}
+
+// A run that is gone on with keeps what its state comes from.
+static sht_status check_family(const sht_run *of, const sht_session *session, sht_error *error) {
+  if (of->family[0] == '\0' || strcmp(of->family, session->family) == 0) {
+    return SHT_OK;
+  }
+  return SHT_FAIL(
+      error, SHT_DATA,
+      "%s cannot be gone on with: its data, a file of labels, or the arithmetic of this processor or version "
+      "are not those that it began with; shatter rerun %s trains it from nothing",
+      of->folder, of->folder);
+}
+
+// of: the run that is trained anew or further; NULL: whichever the configuration is.
+static sht_status train_run(sht_store *store, const sht_run *of, const char *model, const sht_config *config,
+                            bool again, const sht_observer *observer, sht_run *out, bool *reused, sht_error *error) {
   sht_work *work = NULL;
   bool unused = false;
   *out = (sht_run){0};
@@ -261,7 +267,10 @@ sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again,
   *reused = false;
   SHT_TRY(SHT_ALLOC(&work, 1, "run", error));
   work->lock = -1;
-  sht_status status = sht__session_open(config, &work->session, error);
+  sht_status status = sht__session_open(config, model, &work->session, error);
+  if (status == SHT_OK && of != NULL && !again) {
+    status = check_family(of, &work->session, error);
+  }
   if (status == SHT_OK) {
     status = work_on(work, store, again, observer, reused, error);
   }
@@ -273,5 +282,21 @@ sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again,
     (void)close(work->lock);
   }
   sht_free(work);
+  return status;
+}
+
+sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
+                         sht_run *out, bool *reused, sht_error *error) {
+  return train_run(store, NULL, NULL, config, again, observer, out, reused, error);
+}
+
+sht_status sht_lab_retrain(sht_store *store, const sht_run *of, const sht_config *config, bool again,
+                           const sht_observer *observer, sht_run *out, bool *reused, sht_error *error) {
+  char *model = NULL;
+  *out = (sht_run){0};
+  SHT_TRY(read_model(of, &model, error));
+  note_edited(of, model, observer);
+  sht_status status = train_run(store, of, model, config, again, observer, out, reused, error);
+  sht_free(model);
   return status;
 }

@@ -65,7 +65,7 @@ static void probe_in_child(void *context, int pipe) {
   sht_error error = {.message = ""};
   sht__told told = {.kind = SHT__TOLD_TIMED};
   double began = sht__schedule_clock();
-  told.status = sht__session_open(self->config, &session, &error);
+  told.status = sht__session_open(self->config, NULL, &session, &error);
   // Others at work would make thousands of short runs look long.
   sht__core_account opened = sht__core_account_read();
   told.opening = (sht__schedule_clock() - began) * sht__core_share(&(sht__core_account){0}, &opened);

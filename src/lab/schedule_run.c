@@ -7,12 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "lab/files.h"
+#include "lab/lock.h"
 #include "lab/schedule.h"
 
 enum { JOBS_MAX = 1024, POLL_MILLISECONDS = 100 };
@@ -185,32 +184,12 @@ static void hear_all(workshop *shop) {
   }
 }
 
-// Whether nobody holds the lock of a run's folder, which may be gone. Opened for writing, which locks over NFS need.
-static sht_status ask_lock(const sht_slot *slot, bool *is_free, sht_error *error) {
-  char path[SHT_LAB_PATH];
-  SHT_TRY(sht_path_join(path, sizeof path, slot->run.folder, SHT_FILE_LOCK, error));
-  int lock = open(path, O_RDWR | O_CLOEXEC);
-  int fault = lock < 0 ? errno : 0;
-  if (lock >= 0) {
-    fault = flock(lock, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
-    (void)close(lock);
-  }
-  *is_free = fault == 0 || fault == ENOENT;
-  if (*is_free || fault == EWOULDBLOCK || fault == EINTR) {
-    return SHT_OK;
-  }
-  return SHT_FAIL(error, SHT_DISK,
-                  "%s: another process trained this run, and whether it still does cannot be told: %s; when it has "
-                  "ended, run the same command again",
-                  path, strerror(fault));
-}
-
 // Gives a run its turn when the process that had it is gone.
 static void look_again(workshop *shop, uint64_t index) {
   sht_slot *slot = &shop->schedule->slots[index];
   sht_error error = {.message = ""};
   bool is_free = false;
-  if (ask_lock(slot, &is_free, &error) != SHT_OK) {
+  if (sht__lock_ask(slot->run.folder, &is_free, &error) != SHT_OK) {
     fail(shop, index, error.message);
   } else if (is_free) {
     slot->state = SHT_SLOT_WAITING;

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "lab/files.h"
 #include "lab/index.h"
+#include "lab/lock.h"
 
 struct sht_store {
   char path[SHT_TEXT_MAX];
@@ -178,6 +179,15 @@ static void merge(sht_store *store, const sht_names *names, const sht_row *known
   }
 }
 
+// What is asked each time: a process that is gone changes no file. A run whose lock cannot be asked passes for running.
+static void find_interrupted(sht_run *runs, uint64_t count) {
+  for (uint64_t i = 0; i < count; i++) {
+    bool is_free = false;
+    runs[i].interrupted =
+        !runs[i].complete && !runs[i].damaged && sht__lock_ask(runs[i].folder, &is_free, NULL) == SHT_OK && is_free;
+  }
+}
+
 static int newest_first(const void *a, const void *b) {
   const sht_run *left = a;
   const sht_run *right = b;
@@ -205,6 +215,7 @@ sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht
     merge(store, &names, known, known_count, *runs);
     sht__index_end(store->index);
     *count = names.count;
+    find_interrupted(*runs, *count);
     qsort(*runs, *count, sizeof **runs, newest_first);
   }
   sht_free(known);

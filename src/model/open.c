@@ -61,6 +61,21 @@ static sht_status read_shipped(const sht__builtin_model *model, const char *mode
   return SHT_OK;
 }
 
+// A text that was kept, under the name that the file's would have.
+static sht_status take_text(const char *spec, const char *text, source *out, sht_error *error) {
+  const sht__builtin_model *shipped = find_builtin(spec);
+  *out = (source){.size = strlen(text)};
+  (void)snprintf(out->path, sizeof out->path, "%s", spec);
+  if (shipped != NULL) {
+    (void)snprintf(out->name, sizeof out->name, "%s", shipped->name);
+  } else {
+    name_of(spec, out->name);
+  }
+  SHT_TRY(SHT_ALLOC(&out->text, out->size + 1, "model", error));
+  memcpy(out->text, text, out->size);
+  return SHT_OK;
+}
+
 static sht_status fail_unknown(const char *spec, sht_error *error) {
   char advice[SHT__FAULT_TEXT];
   char list[SHT__FAULT_TEXT];
@@ -94,7 +109,8 @@ static sht_status read_source(const char *spec, const char *models_dir, source *
 sht_status sht_graph_open(const char *spec, const sht_graph_options *options, sht_graph **out, sht_error *error) {
   source file;
   *out = NULL;
-  SHT_TRY(read_source(spec, options->models_dir, &file, error));
+  SHT_TRY(options->text != NULL ? take_text(spec, options->text, &file, error)
+                                : read_source(spec, options->models_dir, &file, error));
   sht_status status = sht__graph_read(file.path, file.name, file.text, file.size, options, out, error);
   sht_free(file.text);
   return status;

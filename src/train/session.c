@@ -49,6 +49,7 @@ static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t 
       .classes = session->data->classes,
       .set_dropout = !isnan(session->config.dropout),
       .dropout = session->config.dropout,
+      .text = session->model_text,
   };
   return sht_graph_open(session->config.model, &options, &session->graph, error);
 }
@@ -156,8 +157,8 @@ static sht_status open_all(sht_session *session, sht_error *error) {
   return sht__session_identify(session, error);
 }
 
-sht_status sht__session_open(const sht_config *config, sht_session *session, sht_error *error) {
-  *session = (sht_session){.config = *config};
+sht_status sht__session_open(const sht_config *config, const char *model_text, sht_session *session, sht_error *error) {
+  *session = (sht_session){.config = *config, .model_text = model_text};
   sht_status status = open_all(session, error);
   if (status != SHT_OK) {
     sht__session_close(session);

@@ -10,7 +10,8 @@
 enum { SHT_NUMERICS_VERSION = 1 };
 
 typedef struct sht_session {
-  sht_config config;  // with the model's own rates in the place of "default"
+  sht_config config;       // with the model's own rates in the place of "default"
+  const char *model_text;  // the caller's, in the place of what config.model names; NULL: none
   sht_randomization randomization;
   sht_augmentation augment;
   sht_dataset *data;  // randomised; cropped, unless augmentation reads around the window
@@ -33,8 +34,9 @@ typedef struct sht_session {
 // Puts the model's own rates in the place of "default".
 void sht__config_resolve(sht_config *config, const sht_recipe *recipe);
 
-// Opens all of it. On failure nothing is left open.
-sht_status sht__session_open(const sht_config *config, sht_session *session, sht_error *error);
+// Opens all of it. model_text: of a run's own model.yaml, in the place of the file that config->model names; NULL: that
+// file. On failure nothing is left open.
+sht_status sht__session_open(const sht_config *config, const char *model_text, sht_session *session, sht_error *error);
 // Opens what the run's identity needs and no more: no engine (`numerics` says what it would compute with), pixels as
 // they are. `before` (NULL: none) is such a session whose data are taken over when they are the same.
 sht_status sht__session_open_unstarted(const sht_config *config, const char *numerics, sht_session *before,

@@ -265,7 +265,7 @@ sht_status sht__session_run(sht_session *session, const char *folder, const sht_
 sht_status sht_train(const sht_config *config, const char *folder, const sht_observer *observer,
                      sht_train_result *result, sht_error *error) {
   sht_session session;
-  SHT_TRY(sht__session_open(config, &session, error));
+  SHT_TRY(sht__session_open(config, NULL, &session, error));
   sht_status status = sht__session_run(&session, folder, observer, result, error);
   sht__session_close(&session);
   return status;

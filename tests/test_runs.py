@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""What a store says of its runs and does with them later: models that were edited since, processes that are gone."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+SHATTER = os.environ.get("SHATTER", "build/shatter")
+FAILURES = []
+MODEL = """name: own-net
+recipe: {learning-rate: 0.05, learning-rate-decay: 0.9, momentum: 0.9, weight-decay: 1e-3}
+layers:
+  - linear: {units: 16}
+  - relu
+  - linear: {units: classes}
+"""
+
+
+def run(*words, **more):
+    return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600,
+                          **more)
+
+
+def check(name, good, shown=""):
+    print(f"{'ok' if good else 'FAILED'}: {name}", flush=True)
+    if not good:
+        FAILURES.append(name)
+        print(shown, flush=True)
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def train(store, model, *words):
+    return json.loads(run("train", "--model", model, "--data", "shapes:100,20", "--device", "ref", "--batch", "32",
+                          "--store", store, "--json", "--quiet", *words).stdout)
+
+
+def check_edited(folder):
+    """A run that goes on or is repeated has the model that it began with, whatever became of the file."""
+    model = write(os.path.join(folder, "own.yaml"), MODEL)
+    whole = train(os.path.join(folder, "whole"), model, "--epochs", "4")
+    store = os.path.join(folder, "edited")
+    begun = train(store, model, "--epochs", "2")
+    for what, text in [("edited", MODEL.replace("16", "24")), ("broken", "layers: ["), ("deleted", None)]:
+        os.unlink(model) if text is None else write(model, text)
+        again = run("rerun", begun["run"], "--store", store, "--json")
+        answer = json.loads(again.stdout)
+        check(f"rerun with its file {what}: the same weights, and what happened is told",
+              again.returncode == 0 and answer["same_weights"] and answer["run"] == begun["run"] and
+              "is not what it was when the run began" in again.stderr, again)
+        copy = shutil.copytree(store, os.path.join(folder, "further " + what))
+        further = run("resume", "last", "--store", copy, "--epochs", "4", "--json")
+        check(f"resume with its file {what}: as if it had never stopped",
+              further.returncode == 0 and json.loads(further.stdout)["weights_sha256"] == whole["weights_sha256"] and
+              "is not what it was when the run began" in further.stderr, further)
+    write(model, MODEL)
+    again = run("rerun", begun["run"], "--store", store)
+    check("with the file as it was nothing is told", again.returncode == 0 and "is not what" not in again.stderr, again)
+
+
+def check_other_data(folder):
+    """A run does not go on with other data in the place of its own."""
+    model = write(os.path.join(folder, "own.yaml"), MODEL)
+    store = os.path.join(folder, "other data")
+    begun = train(store, model, "--epochs", "2")
+    path = os.path.join(begun["run"], "env.json")
+    with open(path) as file:
+        env = json.load(file)
+    env["family"] = "0" * 64
+    write(path, json.dumps(env))
+    answer = run("resume", begun["run"], "--store", store, "--epochs", "4")
+    check("a run whose data are others is not gone on with", answer.returncode == 65 and
+          "cannot be gone on with" in answer.stderr and "shatter rerun" in answer.stderr, answer)
+
+
+def outcomes(store, *words):
+    return {os.path.basename(item["run"]): item["outcome"]
+            for item in json.loads(run("runs", "--store", store, "--json", *words).stdout)["runs"]}
+
+
+def check_interrupted(folder):
+    """A run is running while a process trains it, and interrupted when that is gone, however it ended."""
+    model = write(os.path.join(folder, "own.yaml"), MODEL)
+    store = os.path.join(folder, "interrupted")
+    for end in (signal.SIGKILL, signal.SIGINT):
+        process = subprocess.Popen([SHATTER, "train", "--model", model, "--data", "shapes:100,20", "--device", "ref",
+                                    "--batch", "32", "--store", store, "--epochs", "100000", "--seed", str(int(end)),
+                                    "--progress", "plain"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "epoch 3" in line:
+                break
+        during = outcomes(store)
+        process.send_signal(end)
+        process.stderr.read()
+        process.wait(60)
+        after = outcomes(store)
+        check(f"running, and after {end.name} interrupted", list(during.values()).count("running") == 1 and set(after.values()) == {"interrupted"}, (during, after))
+    check("they are found by it", len(outcomes(store, "--outcome", "interrupted")) == 2 and
+          outcomes(store, "--outcome", "running") == {})
+    listed = run("runs", "--store", store)
+    check("and shown so", listed.stdout.count(" interrupted ") == 2, listed)
+    name = next(iter(outcomes(store)))
+    shown = run("runs", "show", name, "--store", store)
+    answer = json.loads(run("runs", "show", name, "--store", store, "--json").stdout)
+    check("one alone, too", shown.stdout.startswith("Interrupted: ") and answer["outcome"] == "interrupted",
+          (shown, answer))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        check_edited(folder)
+        check_other_data(folder)
+        check_interrupted(folder)
+    print(f"{len(FAILURES)} failed")
+    return 1 if FAILURES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
