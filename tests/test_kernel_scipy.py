@@ -134,7 +134,16 @@ def check_mistakes(folder):
             (["--inputs", two, "--targets", os.path.join(folder, "t.npy")], 65, "as many targets"),
             (["--inputs", large, "--targets", two], 65, "value 1 of example 0 is 1e+39"),
             (["--inputs", near, "--targets", two, "--ridge", "1", "--sigma", "1"], 0, "makes examples 0 and 1 equal"),
-            (["--data", "mnits"], 66, "mnist"), (["--memory", "5"], 71, "would fit")]:
+            (["--data", "mnits"], 66, "mnist"), (["--memory", "5"], 71, "would fit"),
+            (["--kernel", "linear", "--sigma", "5"], 2, "--sigma is the width"),
+            (["--features", "randconv:10", "--gamma", "1"], 2, "--gamma is the width"),
+            (["--degree", "4"], 2, "--degree is of the polynomial kernel"),
+            (["--kernel", "laplacian", "--offset", "1"], 2, "--offset is of the polynomial kernel"),
+            (["--search-size", "100"], 2, "--search-size is of a search"),
+            # What is for images and would be ignored beside arrays is refused by its name.
+            *((["--inputs", near, "--targets", two, "--ridge", "1", option, value], 2, f"{option} is of the images")
+              for option, value in [("--data", "shapes"), ("--labels", "random"), ("--pixels", "shuffled"),
+                                    ("--train-size", "1"), ("--test-size", "1"), ("--data-dir", folder)])]:
         answer = run(*words)
         check(" ".join(words) + ": told", answer.returncode == code and wanted in answer.stderr, answer)
 

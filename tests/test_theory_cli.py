@@ -49,6 +49,14 @@ def check_mistakes():
             (["express", "--n", "10", "--depth", "3"], 2, "3 is not covered"),
             (["express", "--n", "10", "--data", "shapes"], 2, "one sample at a time"),
             (["express", "--points", "x.npy"], 2, "go together"),
+            *((["express", "--points", "x.npy", "--targets", "y.npy", option, value], 2, f"{option} is of the images")
+              for option, value in [("--labels", "random"), ("--pixels", "shuffled"), ("--train-size", "5"),
+                                    ("--data-dir", "."), ("--whiten", "")]),
+            (["express", "--n", "10", "--labels", "random"], 2, "--labels is of the images"),
+            (["express", "--n", "10", "--train-size", "5"], 2, "--train-size is of the images"),
+            (["express", "--data", "shapes", "--d", "5"], 2, "--d is of random points"),
+            (["express", "--points", "x.npy", "--targets", "y.npy", "--classes", "5"], 2, "--classes is of random points"),
+            (["express", "--n", "10", "--precision", "tf32"], 2, "fp64 or fp32"),
             (["express", "--n", "10", "--precision", "bf16"], 2, "fp64 or fp32"),
             (["express", "--n", "100000", "--d", "1"], 65, "are equal but have the targets"),
             (["express", "--n", "10", "--engine-points", "0"], 2, "points through the engine"),
@@ -58,7 +66,7 @@ def check_mistakes():
             (["linear", "--data", "shapes", "--train-size", "3000"], 2, "fewer examples than dimensions"),
             (["linear", "--data", "shapes", "--train-size", "50", "--learning-rate", "1"], 2, "too large"),
             (["linear", "--data", "shapes", "--sigma", "-1"], 2, "must be above 0")]:
-        answer = run(*words)
+        answer = run(*(word for word in words if word != ""))
         check(f"{' '.join(words)}: told, exit {code}",
               answer.returncode == code and wanted in answer.stderr and answer.stdout == "", answer)
 
