@@ -166,8 +166,17 @@ def check_unsolved(folder):
     check("no solution: no smallest eigenvalue, no condition",
           result["smallest_eigenvalue"] is None and result["condition"] is None, result)
     text = run(*words).stdout
-    check("no solution: the first line says it", "NOT SOLVED" in text.splitlines()[0] and "--iterations" not in text,
-          text)
+    check("no solution: the first line says it", "NOT SOLVED" in text.splitlines()[0], text)
+    for more in [[], ["--iterations", "3"]]:
+        text = run(*words, *more).stdout
+        check(f"no solution, {more}: what helps and what does not", "A ridge above 0 makes the system solvable" in text
+              and "may do" not in text and "help with those alone" in text and len(text.split("Not solved")) == 2, text)
+    text = run(*words, "--kernel", "gaussian", "--sigma", "30", "--ridge", "1e-14", "--iterations", "2").stdout
+    check("not solved with a ridge: a larger one is named", "larger ridge" in text and "ridge above 0" not in text, text)
+    classes = ["--data", "shapes:1000,10", "--kernel", "linear", "--features", "gabor", "--iterations", "1"]
+    text, norms = run(*classes).stdout, json.loads(run(*classes, "--json").stdout)["norms"]
+    check("a norm that is not known is told as none, not as nan", "nan" not in text and "plus and minus one -" in text
+          and norms["centred"] is None and norms["plus_minus_one"] is None and norms["one_hot"] > 0, (text, norms))
     answer = run(*words, "--ridge", "1")
     check("with a ridge: solved, exit 0", answer.returncode == 0 and "NOT SOLVED" not in answer.stdout, answer)
 

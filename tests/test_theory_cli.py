@@ -39,6 +39,8 @@ def check_express():
     text = run("express", "--n", "100", "--d", "5")
     check("express says so in a sentence", text.stdout.startswith("Represented: a network of depth 2 and width 100 "
                                                                   "with 205 weights"), text)
+    text = run("express", "--n", "100", "--d", "5", "--fraction", "0.5").stdout
+    check("a bound that there is not is no figure", "bound on |w_j| " in text and "inf" not in text, text)
     single = run("express", "--n", "20000", "--d", "5", "--precision", "fp32", "--json")
     check("what is not represented is exit code 1",
           single.returncode == 1 and json.loads(single.stdout)["represented"] is False, single)

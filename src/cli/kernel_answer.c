@@ -215,8 +215,12 @@ static void print_norms(const sht_kernel_task *task, const sht_kernel_norms *nor
   (void)printf("Norm of the solution: %.6g (largest of an output %.6g, mean %.6g)", norms->solution, norms->largest,
                norms->mean);
   if (!is_regression(task)) {
-    (void)printf("; with targets one-hot %.6g, centred %.6g, plus and minus one %.6g, the label's number %.6g",
-                 norms->one_hot, norms->centred, norms->plus_minus, norms->label_number);
+    (void)printf("; with targets one-hot %.6g, the label's number %.6g", norms->one_hot, norms->label_number);
+    if (isnan(norms->centred)) {
+      (void)printf(", centred and plus and minus one - (the system with ones for targets was not solved)");
+    } else {
+      (void)printf(", centred %.6g, plus and minus one %.6g", norms->centred, norms->plus_minus);
+    }
   }
   (void)printf("; of the coefficients %.6g\n", norms->coefficients);
 }

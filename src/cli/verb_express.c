@@ -164,7 +164,7 @@ static sht_status answer(sht_cli *cli, const sht_express_options *options, const
 
 static void add_row(sht_table *table, const char *name, double value, const char *meaning) {
   sht__table_add(table, "%s", name);
-  sht__table_add(table, "%.4g", value);
+  sht__table_add_number(table, value);
   sht__table_add(table, "%s", meaning);
 }
 

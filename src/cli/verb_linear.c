@@ -250,8 +250,8 @@ static sht_status print_interpolants(const sht_linear_result *r, sht_error *erro
     sht__table_add(&table, "%.1e", row->residual);
     sht__table_add_percent(&table, row->train_error);
     sht__table_add_percent(&table, row->test_error);
-    sht__table_add(&table, "%.4g", row->norm);
-    sht__table_add(&table, "%.4g", row->norm_ratio);
+    sht__table_add_number(&table, row->norm);
+    sht__table_add_number(&table, row->norm_ratio);
   }
   return sht__table_print(&table, stdout, &terminal, error);
 }
