@@ -18,7 +18,7 @@ EXPRESS_KEYS = {
     "error_engine", "error_single", "target_largest", "smallest_eigenvalue", "smallest_singular", "iterations", "norm",
     "weight_largest", "weight_bound", "cancellation", "projection_rounding", "seconds_build", "seconds_check", "output"}
 LINEAR_KEYS = {
-    "settled", "examples", "dims", "test_examples", "classes", "largest_eigenvalue", "smallest_eigenvalue",
+    "settled", "examples", "dims", "test_examples", "test_given", "classes", "largest_eigenvalue", "smallest_eigenvalue",
     "learning_rate", "sigma", "hessian", "interpolants", "curve", "output"}
 
 
@@ -84,6 +84,14 @@ def check_linear(folder):
                                                              "minimum-norm.npy"])
 
 
+def check_cut_test_set():
+    """d = 3,072 cut to 2,352: 1,000 examples leave room for 676 test examples of 700."""
+    words = ["linear", "--data", "shapes:1000,700", "--train-size", "1000", "--epochs", "1"]
+    result, text = json.loads(run(*words, "--json").stdout), run(*words).stdout
+    check("a test set that is cut is explained", (result["test_examples"], result["test_given"]) == (676, 700)
+          and "676 test examples" in text and "Of 700 test examples" in text, (result, text))
+
+
 def check_unsettled():
     """Descent of three epochs is no interpolant: marked, and left out of the comparison of Hessians."""
     words = ["linear", "--data", "shapes", "--train-size", "50", "--test-size", "20", "--epochs", "3"]
@@ -120,6 +128,7 @@ check_express()
 check_mistakes()
 check_interrupt()
 check_unsettled()
+check_cut_test_set()
 with tempfile.TemporaryDirectory() as place:
     check_linear(os.path.join(place, "linear"))
     check_shift_elsewhere(place)

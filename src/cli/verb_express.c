@@ -309,7 +309,13 @@ static const sht_cli_option options_table[] = {
      .type = SHT_OPTION_TEXT,
      .value_name = "FOLDER",
      .help = "write model.yaml and weights.safetensors, and check what is read back"},
+    SHT_CLI_PRINT_CONFIG_OPTION,
     SHT_CLI_PROGRESS_OPTION,
+    {.name = NULL},
+};
+
+static const sht_config_note notes[] = {
+    {.name = "precision", .choices = "fp64 fp32", .help = "Arithmetic of projections and weights."},
     {.name = NULL},
 };
 
@@ -324,6 +330,7 @@ const sht_verb sht__verb_express = {
         "tolerance.",
     .examples = examples,
     .config_options = "data labels pixels train-size seed precision threads data-dir",
+    .config_notes = notes,
     .options = options_table,
     .prepare = prepare,
     .run = run,

@@ -225,7 +225,16 @@ static const sht_cli_option options[] = {
     {.name = "arrays",
      .type = SHT_OPTION_BOOL,
      .help = "also write coefficients.npy [n][m] and predictions.npy [test n][m]"},
+    SHT_CLI_PRINT_CONFIG_OPTION,
     SHT_CLI_PROGRESS_OPTION,
+    {.name = NULL},
+};
+
+static const sht_config_note notes[] = {
+    {.name = "device", .choices = "cpu cuda", .help = "Where the matrix is made, factored and multiplied."},
+    {.name = "seed",
+     .help = "Everything random follows from it: labels, pixels, examples, filters, a search's subsample."},
+    {.name = "checkpoint-seconds", .help = "Longest time between two states saved in the folder of -o."},
     {.name = NULL},
 };
 
@@ -245,6 +254,7 @@ const sht_verb sht__verb_kernel = {
         "(--device cuda) without leave-one-out and saved progress.",
     .examples = examples,
     .config_options = "data labels pixels train-size test-size seed threads device checkpoint-seconds data-dir",
+    .config_notes = notes,
     .options = options,
     .run = run,
 };
