@@ -120,6 +120,11 @@ def check_train(store):
     check("a run that is done is not repeated", again["weights_sha256"] == result["weights_sha256"], again)
     listing = json.loads(run("runs", "--store", store, "--json").stdout)
     check("runs lists it", len(listing["runs"]) == 1, listing)
+    shown = json.loads(run("runs", "show", "last", "--store", store, "--json").stdout)
+    listed = listing["runs"][0]
+    check("a run has the same keys and values wherever it is told", listed["fitted_step"] is None and all(
+        listed[key] == shown[key] == result[key] for key in set(listed) & set(shown) & set(result)), (listed, shown))
+    check("its identity is called identity", len(listed["identity"]) == 64 and "id" not in listed, listed)
 
 
 def check_interrupt(store):
