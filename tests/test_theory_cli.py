@@ -46,6 +46,26 @@ def check_express():
           single.returncode == 1 and json.loads(single.stdout)["represented"] is False, single)
 
 
+def check_model_show(folder):
+    """What express writes is shown: its input, its one output, as many parameters as it says that it has."""
+    for name, words, shape in [("points", ["--n", "20", "--d", "5"], (1, 1, 5)),
+                               ("deep", ["--n", "60", "--d", "7", "--depth", "10"], (1, 1, 7)),
+                               ("images", ["--data", "shapes:100,10", "--depth", "4"], (28, 28, 3))]:
+        net = os.path.join(folder, name)
+        made = json.loads(run("express", *words, "-o", net, "--json").stdout)
+        for spec in [net, os.path.join(net, "model.yaml")]:
+            answer = run("model", "show", spec, "--json")
+            shown = json.loads(answer.stdout)
+            first, last = shown.get("layers", [{}])[0], shown.get("layers", [{}])[-1]
+            check(f"model show {os.path.basename(spec)} ({name})", answer.returncode == 0 and shown["classes"] == 1
+                  and shown["parameters"] == made["weights"] and last["channels"] == 1
+                  and (first["height"], first["width"], first["channels"]) == shape, answer)
+    refused = run("model", "show", net, "--classes", "10")
+    check("what --classes says counts", refused.returncode == 2 and "each of the 10 classes" in refused.stderr, refused)
+    refused = run("train", "--model", net, "--data", "shapes:100,10", "--device", "ref", "--store", folder)
+    check("it is not trained on classes", refused.returncode == 2 and "the 10 classes" in refused.stderr, refused)
+
+
 def check_mistakes():
     for words, code, wanted in [
             (["express", "--n", "10", "--depth", "3"], 2, "3 is not covered"),
@@ -132,5 +152,6 @@ check_cut_test_set()
 with tempfile.TemporaryDirectory() as place:
     check_linear(os.path.join(place, "linear"))
     check_shift_elsewhere(place)
+    check_model_show(place)
 print(f"{len(FAILURES)} failures")
 sys.exit(1 if FAILURES else 0)
