@@ -103,6 +103,27 @@ def check_large(folder):
     check("8,000 examples: norm to 1e-6", abs(result["norm"] / norm - 1) < 1e-6, (norm, result["norm"]))
 
 
+def check_path_table(words):
+    """A path of ridges is one table: the numbers of the JSON, the best marked, and what is wrong with the best."""
+    solutions = json.loads(run(*words, "--leave-one-out", "--json").stdout)["solutions"]
+    lines = run(*words, "--leave-one-out").stdout.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("ridge"))
+    rows = lines[start + 1:start + 4]
+    check("a path of ridges is one table", [row.split()[0] for row in rows] == ["0", "1", "10"]
+          and all(f"{100 * solution[key]:.2f} %" in row for row, solution in zip(rows, solutions)
+                  for key in ["train_error", "test_error", "corrupted_test_error", "loo_error"]), lines)
+    for key, what in [("test_error", "test"), ("loo_error", "leave-one-out")]:
+        best = min(solutions, key=lambda solution: solution[key])
+        row = rows[solutions.index(best)]
+        check(f"the smallest {what} error is marked and named", f"{100 * best[key]:.2f} % *" in row
+              and any(f"* Smallest {what} error: ridge {best['ridge']:g}." in line for line in lines), lines)
+    check("two marks, and choosing by the test set is called optimistic",
+          sum(row.count("*") for row in rows) == 2 and "optimistic" in "\n".join(lines), lines)
+    text = run(*words).stdout
+    check("without leave-one-out it is recommended", "--leave-one-out gives" in text and "leave-one-out error" not in text,
+          text)
+
+
 def check_labels():
     words = ["--data", "shapes:600,200", "--sigma", "median"]
     for labels in ["true", "random", "corrupt:0.5"]:
@@ -116,6 +137,7 @@ def check_labels():
           abs(result["norm"] / plain["norm"] - 1) < 1e-6 and result["error"] == plain["error"], (result, plain))
     path = json.loads(run(*words, "--ridge", "0,0.1,10", "--json").stdout)
     norms = [solution["norm"] for solution in path["solutions"]]
+    check_path_table([*words, "--labels", "corrupt:0.3", "--ridge", "0,1,10"])
     check("a path of ridges: the norm falls", norms == sorted(norms, reverse=True) and len(norms) == 3, path)
 
 

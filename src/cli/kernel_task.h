@@ -34,4 +34,10 @@ static inline bool sht__kernel_on_card(const sht_kernel_task *task) {
 sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
                               sht_error *error);
 
+// What came out, for people, on standard output. Errors: SHT_MEMORY.
+sht_status sht__kernel_print(const sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
+                             sht_error *error);
+// Whether every ridge was solved.
+bool sht__kernel_is_solved(const sht_kernel_result *result);
+
 #endif
