@@ -144,6 +144,7 @@ static sht_status make_json(const sht_cli *cli, const sht_kernel_task *task, con
   SHT_TRY(add_solutions(json, task, result, error));
   sht_json_add_number(json, "feature_seconds", result->feature_seconds);
   sht_json_add_number(json, "peak_gflops", task->peak_gflops);
+  sht_json_add_number(json, "core_share", task->core_share);
   sht_json_add_number(json, "seconds", result->seconds);
   sht_json_add_count(json, "peak_bytes", result->peak_bytes);
   return SHT_OK;

@@ -9,6 +9,8 @@
 #include "cli/table.h"
 
 enum { WORD_BYTES = 48 };
+// Below this share of a core times are told to be those of a busy machine.
+static const double CORE_SHARE_BUSY = 0.9;
 
 static bool is_regression(const sht_kernel_task *task) { return task->train.labels == NULL; }
 
@@ -235,6 +237,12 @@ sht_status sht__kernel_print(const sht_cli *cli, const sht_kernel_task *task, co
     print_solution(task, &result->solutions[0]);
   } else {
     SHT_TRY(print_path(task, result, error));
+  }
+  if (task->core_share < CORE_SHARE_BUSY && !sht__kernel_on_card(task)) {
+    (void)printf(
+        "\nThe machine was busy: other work had %.0f %% of the time in which a thread could have worked. Times "
+        "are longer, and shares of the peak smaller, than it gives alone.\n",
+        100 * (1 - task->core_share));
   }
   (void)printf("\n%s in all, %s of memory", sht_text_duration(result->seconds, duration, sizeof duration),
                sht_text_bytes(result->peak_bytes, bytes, sizeof bytes));

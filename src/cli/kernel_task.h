@@ -19,6 +19,7 @@ typedef struct sht_kernel_task {
   sht_pool *pool;
   double peak_gflops;  // fp32 multiply-add peak of the threads of all ranks, measured after the solution;
                        // NaN on a card
+  double core_share;   // of a core, what each thread of this process had during the solution
 } sht_kernel_task;
 
 // Reads data and options. Close in every case. Errors: SHT_USAGE, SHT_CONFIG, those of the data.

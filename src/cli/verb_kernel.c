@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/core_share.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/kernel_task.h"
@@ -88,8 +89,11 @@ static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
   sht_work observer = sht__work_observer(&progress);
   task->options.work = &observer;
   sht_kernel_result *result = NULL;
+  const sht__core_account before = sht__core_account_read();
   sht_status status =
       sht_kernel_solve(&task->train, task->has_test ? &task->test : NULL, &task->options, &result, error);
+  const sht__core_account after = sht__core_account_read();
+  task->core_share = sht__core_share(&before, &after);
   sht__work_close(&progress);
   task->options.work = NULL;  // it ends with this function
   status = sht_cluster_agree(cli->cluster, status == SHT_STOPPED ? fail_stopped(task, error) : status, error);
