@@ -141,6 +141,19 @@ def check_labels():
     check("a path of ridges: the norm falls", norms == sorted(norms, reverse=True) and len(norms) == 3, path)
 
 
+def check_busy():
+    """More threads than cores wait for one another: as on a busy machine, which is told beside the shares of the peak."""
+    words = ["--data", "shapes:3000,10", "--sigma", "5", "--spectrum", "0"]
+    many = str(8 * len(os.sched_getaffinity(0)))
+    answer = subprocess.run([SHATTER, "kernel", *words, "--threads", many], stdout=subprocess.PIPE, text=True, check=False)
+    check("a busy machine is told", "The machine was busy" in answer.stdout, answer)
+    result = json.loads(run("--data", "shapes:300,10", "--sigma", "5", "--json").stdout)
+    shares = [phase["share_of_peak"] - phase["gflops"] / result["peak_gflops"] for phase in result["phases"]
+              if phase["gflops"] is not None]
+    check("shares are of the peak, and there is a core's share", max(map(abs, shares)) < 1e-12
+          and 0 < result["core_share"] <= 1, result)
+
+
 def check_mistakes(folder):
     bad = os.path.join(folder, "bad.npy")
     numpy.save(bad, numpy.array([[1.0, 2], [numpy.nan, 4]]))
@@ -258,6 +271,7 @@ def main():
         if os.environ.get("SHATTER_SLOW") == "1":
             check_large(folder)
         check_labels()
+        check_busy()
         check_mistakes(folder)
         check_unsolved(folder)
         check_ill_conditioned(folder)

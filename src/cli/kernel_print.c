@@ -240,8 +240,9 @@ sht_status sht__kernel_print(const sht_cli *cli, const sht_kernel_task *task, co
   }
   if (task->core_share < CORE_SHARE_BUSY && !sht__kernel_on_card(task)) {
     (void)printf(
-        "\nThe machine was busy: other work had %.0f %% of the time in which a thread could have worked. Times "
-        "are longer, and shares of the peak smaller, than it gives alone.\n",
+        "\nThe machine was busy: for %.0f %% of the time a thread waited for a core that other work had (or "
+        "--threads is above the number of cores). Times are longer, and shares of the peak smaller, than on "
+        "an idle machine.\n",
         100 * (1 - task->core_share));
   }
   (void)printf("\n%s in all, %s of memory", sht_text_duration(result->seconds, duration, sizeof duration),
