@@ -1,5 +1,5 @@
 # The front door. Each target installs what it needs, builds, and does its job; a second run does no set-up work.
-.PHONY: all demo test asan fuzz coverage bundle format layout tidy setup clean help
+.PHONY: all demo install test asan fuzz coverage bundle format layout tidy setup clean help
 JOBS := $(shell nproc)
 
 all: build/shatter            ## build the program as build/shatter
@@ -17,6 +17,11 @@ build/shatter: build/build.ninja
 demo: build/shatter           ## true against random labels and random pixels, in under a minute
 	@build/shatter demo
 
+# PREFIX=/usr/local unless said otherwise; DESTDIR stands in front of it where a package is made.
+PREFIX ?= /usr/local
+install: build/shatter        ## program, library, plugins, headers, manual into PREFIX (/usr/local); DESTDIR is respected
+	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+
 # Tests are configured where cmocka is found: a folder that was configured before it was installed is configured anew.
 build/tests/cmake_install.cmake: build/.setup-test | build/build.ninja
 	@bash scripts/configure.sh release build
@@ -28,7 +33,7 @@ test: build/.setup-test build/build.ninja build/tests/cmake_install.cmake  ## bu
 
 # Whole networks, in double or trained to the end, and programs that are started hundreds of times take many minutes
 # under a sanitizer; there test_engine_compare, test_train and test_kernel run the same code on small cases.
-WHOLE_NETWORKS = test_engine_networks|test_engine_gradients|test_oracle_torch|test_cli|test_run|test_kernel_ranks|test_bundle
+WHOLE_NETWORKS = test_engine_networks|test_engine_gradients|test_oracle_torch|test_cli|test_install|test_run|test_kernel_ranks|test_bundle
 
 asan: build/.setup-build build/.setup-test build/.setup-check  ## the tests under address, undefined and leak sanitizers
 	@bash scripts/configure.sh asan build-asan

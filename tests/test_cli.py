@@ -37,6 +37,59 @@ def check_help():
         check(f"{verb} --help", answer.returncode == 0 and f"shatter {verb}" in answer.stdout, answer)
 
 
+def verbs():
+    return [row["verb"] for row in json.loads(run("help", "--json").stdout)["verbs"]]
+
+
+def options_of(verb):
+    return {row["option"]: row for row in json.loads(run(*verb.split(), "--help", "--json").stdout)["options"]}
+
+
+def check_defaults():
+    """The defaults in a verb's help are those that it uses, as --print-config has them; "default" there is in words."""
+    compared = []
+    for verb in verbs():
+        options = options_of(verb)
+        text = " ".join(run(*verb.split(), "--help").stdout.split())
+        for row in options.values():
+            check(f"{verb} --{row['option']}: text and object say the same", row["meaning"] in text, (row, text))
+        if "print-config" not in options:
+            continue
+        compared.append(verb)
+        used = json.loads(run(*verb.split(), "--print-config", "--json").stdout)
+        told = {name: row["default"] for name, row in options.items() if name in used}
+        check(f"{verb}: help has all of its options", set(told) == set(used), (told, used))
+        for name, value in used.items():
+            wanted = {True: "true", False: "false", "": None}.get(value, str(value))
+            good = told[name] not in (None, "0") if value is None else told[name] == wanted or (
+                isinstance(value, (int, float)) and told[name] is not None and float(told[name]) == value)
+            check(f"{verb} --{name}: {value} is the default told", good, told[name])
+    check("verbs with --print-config", set(compared) >= {"demo", "train", "kernel", "express", "linear"}, compared)
+    # What no configuration tells: where a run or a page decides, and what a verb does not take.
+    check("resume: the run says how many epochs", options_of("resume")["epochs"]["default"] not in ("100", None))
+    defaults = options_of("run")
+    check("run: the page says what is trained", all(
+        defaults[name]["default"] == "as the page says" for name in ["model", "data", "epochs", "batch", "labels"]))
+    check("kernel runs on cpu and cuda", "one of: cpu, cuda (default: cpu)" in options_of("kernel")["device"]["meaning"])
+    check("express computes in fp64 or fp32",
+          "one of: fp64, fp32 (default: fp64)" in options_of("express")["precision"]["meaning"])
+    result = json.loads(run("linear", "--data", "shapes:300,1200", "--epochs", "2", "--json").stdout)
+    linear = options_of("linear")
+    check("linear: as many examples as its help says", (str(result["examples"]), str(result["test_examples"])) == (
+        linear["train-size"]["default"], linear["test-size"]["default"]), (result["examples"], linear["test-size"]))
+
+
+def check_version():
+    wanted = run("version").stdout
+    for words in [["--version"], ["-v"], ["-V"]]:
+        answer = run(*words)
+        check(f"{words[0]} prints the version", answer.returncode == 0 and answer.stdout == wanted != "", answer)
+    check("--version --json", json.loads(run("--version", "--json").stdout)["version"] in wanted)
+    answer = run("--verison")
+    check("--verison: told without a verb that was not asked for", answer.returncode == 2
+          and "did you mean --version" in answer.stderr and "shatter help:" not in answer.stderr, answer)
+
+
 def check_mistakes():
     for words, wanted in [(["trian"], "train"), (["train", "--epohcs", "3"], "epochs"),
                           (["train", "--model", "inceptoin"], "inception"), (["train", "--labels", "rndom"], "random"),
@@ -67,6 +120,11 @@ def check_train(store):
     check("a run that is done is not repeated", again["weights_sha256"] == result["weights_sha256"], again)
     listing = json.loads(run("runs", "--store", store, "--json").stdout)
     check("runs lists it", len(listing["runs"]) == 1, listing)
+    shown = json.loads(run("runs", "show", "last", "--store", store, "--json").stdout)
+    listed = listing["runs"][0]
+    check("a run has the same keys and values wherever it is told", listed["fitted_step"] is None and all(
+        listed[key] == shown[key] == result[key] for key in set(listed) & set(shown) & set(result)), (listed, shown))
+    check("its identity is called identity", len(listed["identity"]) == 64 and "id" not in listed, listed)
 
 
 def check_interrupt(store):
@@ -133,6 +191,8 @@ def check_augmented(store):
 def main():
     with tempfile.TemporaryDirectory() as store:
         check_help()
+        check_defaults()
+        check_version()
         check_mistakes()
         check_counts()
         check_train(store)

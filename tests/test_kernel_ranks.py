@@ -27,7 +27,8 @@ FAILURES = []
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1",
                "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
-DIFFERENT = {"phases", "seconds", "solve_seconds", "feature_seconds", "peak_bytes", "peak_gflops", "ranks", "grid"}
+DIFFERENT = {"phases", "seconds", "solve_seconds", "feature_seconds", "peak_bytes", "peak_gflops", "core_share",
+             "ranks", "grid"}
 
 
 def check(name, good, shown=""):

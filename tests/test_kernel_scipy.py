@@ -103,6 +103,27 @@ def check_large(folder):
     check("8,000 examples: norm to 1e-6", abs(result["norm"] / norm - 1) < 1e-6, (norm, result["norm"]))
 
 
+def check_path_table(words):
+    """A path of ridges is one table: the numbers of the JSON, the best marked, and what is wrong with the best."""
+    solutions = json.loads(run(*words, "--leave-one-out", "--json").stdout)["solutions"]
+    lines = run(*words, "--leave-one-out").stdout.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("ridge"))
+    rows = lines[start + 1:start + 4]
+    check("a path of ridges is one table", [row.split()[0] for row in rows] == ["0", "1", "10"]
+          and all(f"{100 * solution[key]:.2f} %" in row for row, solution in zip(rows, solutions)
+                  for key in ["train_error", "test_error", "corrupted_test_error", "loo_error"]), lines)
+    for key, what in [("test_error", "test"), ("loo_error", "leave-one-out")]:
+        best = min(solutions, key=lambda solution: solution[key])
+        row = rows[solutions.index(best)]
+        check(f"the smallest {what} error is marked and named", f"{100 * best[key]:.2f} % *" in row
+              and any(f"* Smallest {what} error: ridge {best['ridge']:g}." in line for line in lines), lines)
+    check("two marks, and choosing by the test set is called optimistic",
+          sum(row.count("*") for row in rows) == 2 and "optimistic" in "\n".join(lines), lines)
+    text = run(*words).stdout
+    check("without leave-one-out it is recommended", "--leave-one-out gives" in text and "leave-one-out error" not in text,
+          text)
+
+
 def check_labels():
     words = ["--data", "shapes:600,200", "--sigma", "median"]
     for labels in ["true", "random", "corrupt:0.5"]:
@@ -116,7 +137,21 @@ def check_labels():
           abs(result["norm"] / plain["norm"] - 1) < 1e-6 and result["error"] == plain["error"], (result, plain))
     path = json.loads(run(*words, "--ridge", "0,0.1,10", "--json").stdout)
     norms = [solution["norm"] for solution in path["solutions"]]
+    check_path_table([*words, "--labels", "corrupt:0.3", "--ridge", "0,1,10"])
     check("a path of ridges: the norm falls", norms == sorted(norms, reverse=True) and len(norms) == 3, path)
+
+
+def check_busy():
+    """More threads than cores wait for one another: as on a busy machine, which is told beside the shares of the peak."""
+    words = ["--data", "shapes:3000,10", "--sigma", "5", "--spectrum", "0"]
+    many = str(8 * len(os.sched_getaffinity(0)))
+    answer = subprocess.run([SHATTER, "kernel", *words, "--threads", many], stdout=subprocess.PIPE, text=True, check=False)
+    check("a busy machine is told", "The machine was busy" in answer.stdout, answer)
+    result = json.loads(run("--data", "shapes:300,10", "--sigma", "5", "--json").stdout)
+    shares = [phase["share_of_peak"] - phase["gflops"] / result["peak_gflops"] for phase in result["phases"]
+              if phase["gflops"] is not None]
+    check("shares are of the peak, and there is a core's share", max(map(abs, shares)) < 1e-12
+          and 0 < result["core_share"] <= 1, result)
 
 
 def check_mistakes(folder):
@@ -134,7 +169,16 @@ def check_mistakes(folder):
             (["--inputs", two, "--targets", os.path.join(folder, "t.npy")], 65, "as many targets"),
             (["--inputs", large, "--targets", two], 65, "value 1 of example 0 is 1e+39"),
             (["--inputs", near, "--targets", two, "--ridge", "1", "--sigma", "1"], 0, "makes examples 0 and 1 equal"),
-            (["--data", "mnits"], 66, "mnist"), (["--memory", "5"], 71, "would fit")]:
+            (["--data", "mnits"], 66, "mnist"), (["--memory", "5"], 71, "would fit"),
+            (["--kernel", "linear", "--sigma", "5"], 2, "--sigma is the width"),
+            (["--features", "randconv:10", "--gamma", "1"], 2, "--gamma is the width"),
+            (["--degree", "4"], 2, "--degree is of the polynomial kernel"),
+            (["--kernel", "laplacian", "--offset", "1"], 2, "--offset is of the polynomial kernel"),
+            (["--search-size", "100"], 2, "--search-size is of a search"),
+            # What is for images and would be ignored beside arrays is refused by its name.
+            *((["--inputs", near, "--targets", two, "--ridge", "1", option, value], 2, f"{option} is of the images")
+              for option, value in [("--data", "shapes"), ("--labels", "random"), ("--pixels", "shuffled"),
+                                    ("--train-size", "1"), ("--test-size", "1"), ("--data-dir", folder)])]:
         answer = run(*words)
         check(" ".join(words) + ": told", answer.returncode == code and wanted in answer.stderr, answer)
 
@@ -157,8 +201,17 @@ def check_unsolved(folder):
     check("no solution: no smallest eigenvalue, no condition",
           result["smallest_eigenvalue"] is None and result["condition"] is None, result)
     text = run(*words).stdout
-    check("no solution: the first line says it", "NOT SOLVED" in text.splitlines()[0] and "--iterations" not in text,
-          text)
+    check("no solution: the first line says it", "NOT SOLVED" in text.splitlines()[0], text)
+    for more in [[], ["--iterations", "3"]]:
+        text = run(*words, *more).stdout
+        check(f"no solution, {more}: what helps and what does not", "A ridge above 0 makes the system solvable" in text
+              and "may do" not in text and "help with those alone" in text and len(text.split("Not solved")) == 2, text)
+    text = run(*words, "--kernel", "gaussian", "--sigma", "30", "--ridge", "1e-14", "--iterations", "2").stdout
+    check("not solved with a ridge: a larger one is named", "larger ridge" in text and "ridge above 0" not in text, text)
+    classes = ["--data", "shapes:1000,10", "--kernel", "linear", "--features", "gabor", "--iterations", "1"]
+    text, norms = run(*classes).stdout, json.loads(run(*classes, "--json").stdout)["norms"]
+    check("a norm that is not known is told as none, not as nan", "nan" not in text and "plus and minus one -" in text
+          and norms["centred"] is None and norms["plus_minus_one"] is None and norms["one_hot"] > 0, (text, norms))
     answer = run(*words, "--ridge", "1")
     check("with a ridge: solved, exit 0", answer.returncode == 0 and "NOT SOLVED" not in answer.stdout, answer)
 
@@ -218,6 +271,7 @@ def main():
         if os.environ.get("SHATTER_SLOW") == "1":
             check_large(folder)
         check_labels()
+        check_busy()
         check_mistakes(folder)
         check_unsolved(folder)
         check_ill_conditioned(folder)

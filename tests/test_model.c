@@ -412,6 +412,26 @@ static void truncated_models_do_not_crash(void **state) {
   }
 }
 
+// A file that states its input and its number of outputs needs no data to be looked at.
+static void a_file_can_say_what_it_is_for(void **state) {
+  (void)state;
+  static const char text[] =
+      "input: {channels: 5, height: 2, width: 1}\nlayers: [{linear: {units: 3}}, relu, {linear: {units: 1}}]\n";
+  sht_graph_options options = cifar;
+  sht_graph *graph = NULL;
+  sht_error error = {0};
+  assert_int_equal(read_graph(text, &graph, &error), SHT_CONFIG);
+  options.own_input = options.own_classes = true;
+  assert_int_equal(sht__graph_read("m.yaml", "m", text, strlen(text), &options, &graph, &error), SHT_OK);
+  assert_int_equal(graph->input.channels, 5);
+  assert_int_equal(graph->input.height, 2);
+  assert_int_equal(graph->classes, 1);
+  assert_int_equal(graph->parameter_count, 10 * 3 + 3 + 3 + 1);
+  sht_graph_close(graph);
+  static const char huge[] = "input: {height: 2147483647}\nlayers: [{linear: {units: 1}}]\n";
+  assert_int_equal(sht__graph_read("m.yaml", "m", huge, strlen(huge), &options, &graph, &error), SHT_CONFIG);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_are_exact),
@@ -425,6 +445,7 @@ int main(void) {
       cmocka_unit_test(operations_of_branches),
       cmocka_unit_test(models_of_the_manual_open),
       cmocka_unit_test(models_are_found),
+      cmocka_unit_test(a_file_can_say_what_it_is_for),
       cmocka_unit_test(data_must_be_sensible),
       cmocka_unit_test(truncated_models_do_not_crash),
   };

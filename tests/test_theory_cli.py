@@ -18,7 +18,7 @@ EXPRESS_KEYS = {
     "error_engine", "error_single", "target_largest", "smallest_eigenvalue", "smallest_singular", "iterations", "norm",
     "weight_largest", "weight_bound", "cancellation", "projection_rounding", "seconds_build", "seconds_check", "output"}
 LINEAR_KEYS = {
-    "settled", "examples", "dims", "test_examples", "classes", "largest_eigenvalue", "smallest_eigenvalue",
+    "settled", "examples", "dims", "test_examples", "test_given", "classes", "largest_eigenvalue", "smallest_eigenvalue",
     "learning_rate", "sigma", "hessian", "interpolants", "curve", "output"}
 
 
@@ -39,9 +39,31 @@ def check_express():
     text = run("express", "--n", "100", "--d", "5")
     check("express says so in a sentence", text.stdout.startswith("Represented: a network of depth 2 and width 100 "
                                                                   "with 205 weights"), text)
+    text = run("express", "--n", "100", "--d", "5", "--fraction", "0.5").stdout
+    check("a bound that there is not is no figure", "bound on |w_j| " in text and "inf" not in text, text)
     single = run("express", "--n", "20000", "--d", "5", "--precision", "fp32", "--json")
     check("what is not represented is exit code 1",
           single.returncode == 1 and json.loads(single.stdout)["represented"] is False, single)
+
+
+def check_model_show(folder):
+    """What express writes is shown: its input, its one output, as many parameters as it says that it has."""
+    for name, words, shape in [("points", ["--n", "20", "--d", "5"], (1, 1, 5)),
+                               ("deep", ["--n", "60", "--d", "7", "--depth", "10"], (1, 1, 7)),
+                               ("images", ["--data", "shapes:100,10", "--depth", "4"], (28, 28, 3))]:
+        net = os.path.join(folder, name)
+        made = json.loads(run("express", *words, "-o", net, "--json").stdout)
+        for spec in [net, os.path.join(net, "model.yaml")]:
+            answer = run("model", "show", spec, "--json")
+            shown = json.loads(answer.stdout)
+            first, last = shown.get("layers", [{}])[0], shown.get("layers", [{}])[-1]
+            check(f"model show {os.path.basename(spec)} ({name})", answer.returncode == 0 and shown["classes"] == 1
+                  and shown["parameters"] == made["weights"] and last["channels"] == 1
+                  and (first["height"], first["width"], first["channels"]) == shape, answer)
+    refused = run("model", "show", net, "--classes", "10")
+    check("what --classes says counts", refused.returncode == 2 and "each of the 10 classes" in refused.stderr, refused)
+    refused = run("train", "--model", net, "--data", "shapes:100,10", "--device", "ref", "--store", folder)
+    check("it is not trained on classes", refused.returncode == 2 and "the 10 classes" in refused.stderr, refused)
 
 
 def check_mistakes():
@@ -49,6 +71,14 @@ def check_mistakes():
             (["express", "--n", "10", "--depth", "3"], 2, "3 is not covered"),
             (["express", "--n", "10", "--data", "shapes"], 2, "one sample at a time"),
             (["express", "--points", "x.npy"], 2, "go together"),
+            *((["express", "--points", "x.npy", "--targets", "y.npy", option, value], 2, f"{option} is of the images")
+              for option, value in [("--labels", "random"), ("--pixels", "shuffled"), ("--train-size", "5"),
+                                    ("--data-dir", "."), ("--whiten", "")]),
+            (["express", "--n", "10", "--labels", "random"], 2, "--labels is of the images"),
+            (["express", "--n", "10", "--train-size", "5"], 2, "--train-size is of the images"),
+            (["express", "--data", "shapes", "--d", "5"], 2, "--d is of random points"),
+            (["express", "--points", "x.npy", "--targets", "y.npy", "--classes", "5"], 2, "--classes is of random points"),
+            (["express", "--n", "10", "--precision", "tf32"], 2, "fp64 or fp32"),
             (["express", "--n", "10", "--precision", "bf16"], 2, "fp64 or fp32"),
             (["express", "--n", "100000", "--d", "1"], 65, "are equal but have the targets"),
             (["express", "--n", "10", "--engine-points", "0"], 2, "points through the engine"),
@@ -58,7 +88,7 @@ def check_mistakes():
             (["linear", "--data", "shapes", "--train-size", "3000"], 2, "fewer examples than dimensions"),
             (["linear", "--data", "shapes", "--train-size", "50", "--learning-rate", "1"], 2, "too large"),
             (["linear", "--data", "shapes", "--sigma", "-1"], 2, "must be above 0")]:
-        answer = run(*words)
+        answer = run(*(word for word in words if word != ""))
         check(f"{' '.join(words)}: told, exit {code}",
               answer.returncode == code and wanted in answer.stderr and answer.stdout == "", answer)
 
@@ -72,6 +102,14 @@ def check_linear(folder):
     check("the same at any number of threads", same, eight)
     check("files on request", sorted(os.listdir(folder)) == ["curve.csv", "descent.npy", "interpolants.csv",
                                                              "minimum-norm.npy"])
+
+
+def check_cut_test_set():
+    """d = 3,072 cut to 2,352: 1,000 examples leave room for 676 test examples of 700."""
+    words = ["linear", "--data", "shapes:1000,700", "--train-size", "1000", "--epochs", "1"]
+    result, text = json.loads(run(*words, "--json").stdout), run(*words).stdout
+    check("a test set that is cut is explained", (result["test_examples"], result["test_given"]) == (676, 700)
+          and "676 test examples" in text and "Of 700 test examples" in text, (result, text))
 
 
 def check_unsettled():
@@ -110,8 +148,10 @@ check_express()
 check_mistakes()
 check_interrupt()
 check_unsettled()
+check_cut_test_set()
 with tempfile.TemporaryDirectory() as place:
     check_linear(os.path.join(place, "linear"))
     check_shift_elsewhere(place)
+    check_model_show(place)
 print(f"{len(FAILURES)} failures")
 sys.exit(1 if FAILURES else 0)

@@ -100,8 +100,10 @@ typedef struct sht_graph {
 } sht_graph;
 
 typedef struct sht_graph_options {
-  sht_shape input;         // shape of the data after cropping; the model's file may require another
-  uint32_t classes;        // K
+  sht_shape input;   // shape of the data after cropping; the model's file may require another
+  uint32_t classes;  // K
+  // Without data: a shape that the file states stands in for `input`, a number of outputs for `classes`.
+  bool own_input, own_classes;
   const char *models_dir;  // where the shipped models live; NULL: built in
   // Whether `dropout` decides, and not the model's file: the probability of its dropout layers; where it has none, of
   // one put before each linear layer that does not read the images (hidden units, and the features of a convolutional
@@ -111,7 +113,8 @@ typedef struct sht_graph_options {
   const char *text;  // the model's text, kept from when it was read, in the place of the file's; NULL: reads the file
 } sht_graph_options;
 
-// Opens a shipped model by name ("mlp-1x512") or a user's file (a path that exists, or ends in .yaml).
+// Opens a shipped model by name ("mlp-1x512") or a user's file (a path that exists, or ends in .yaml; of a folder, of a
+// run or of `shatter express`, its model.yaml).
 // Errors: SHT_MISSING (with a suggestion), SHT_CONFIG (every fault of the file, each with file:line:column and layer).
 sht_status sht_graph_open(const char *spec, const sht_graph_options *options, sht_graph **out, sht_error *error);
 void sht_graph_close(sht_graph *graph);  // NULL is allowed

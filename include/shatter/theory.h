@@ -148,7 +148,8 @@ typedef struct sht_linear_hessian {
 } sht_linear_hessian;
 
 typedef struct sht_linear_result {
-  uint64_t examples, dims, test_examples;
+  uint64_t examples, dims;
+  uint64_t test_examples, test_given;  // used of those given: at most half of dims - examples
   uint32_t classes;
   double largest_eigenvalue, smallest_eigenvalue;  // of X X'
   double learning_rate;

@@ -81,6 +81,14 @@ void sht_json_add_count(sht_json *json, const char *key, uint64_t value) {
   add_member(json, key, text);
 }
 
+void sht_json_add_place(sht_json *json, const char *key, uint64_t place) {
+  if (place == 0) {
+    sht_json_add_null(json, key);
+  } else {
+    sht_json_add_count(json, key, place);
+  }
+}
+
 void sht_json_add_bool(sht_json *json, const char *key, bool value) { add_member(json, key, value ? "true" : "false"); }
 
 void sht_json_add_null(sht_json *json, const char *key) { add_member(json, key, "null"); }

@@ -22,6 +22,7 @@ typedef struct sht_json {
 void sht_json_add_text(sht_json *json, const char *key, const char *value);  // NULL: null
 void sht_json_add_number(sht_json *json, const char *key, double value);     // NaN, infinity: null
 void sht_json_add_count(sht_json *json, const char *key, uint64_t value);
+void sht_json_add_place(sht_json *json, const char *key, uint64_t place);  // a step or an epoch; 0, never: null
 void sht_json_add_bool(sht_json *json, const char *key, bool value);
 void sht_json_add_null(sht_json *json, const char *key);
 void sht_json_add_raw(sht_json *json, const char *key, const char *value);  // a value that is JSON already

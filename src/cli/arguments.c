@@ -167,14 +167,29 @@ static sht_status no_such_verb(const char *word, const char *group, sht_error *e
   return SHT_FAIL(error, SHT_USAGE, "\"%s\" is not a verb%s\n`shatter help` lists them.", word, suggestion);
 }
 
+// `shatter --version`, as other programs have it: takes the word off the list.
+static bool take_version(int count, char **words) {
+  static const char *const spellings[] = {"--version", "-v", "-V"};
+  for (int i = 0; i < count; i++) {
+    for (size_t s = 0; s < sizeof spellings / sizeof spellings[0]; s++) {
+      if (strcmp(words[i], spellings[s]) == 0) {
+        words[i] = NULL;
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 // Chooses the verb and takes its words off the list (sets them to NULL).
 static sht_status choose_verb(int count, char **words, sht_cli *cli, sht_error *error) {
   int places[2];
   find_verb_words(count, words, places);
   if (places[0] < 0) {
-    cli->verb = sht__verb_find("help");
+    cli->verb = sht__verb_find(take_version(count, words) ? "version" : "help");
     return SHT_OK;
   }
+  cli->verb_named = true;
   const char *first = words[places[0]];
   if (places[1] >= 0) {
     char both[2 * WORD_MAX];
@@ -215,14 +230,20 @@ static sht_status no_such_option(const sht_cli *cli, const option_word *option, 
       candidates[count++] = sht_options[i].name;
     }
   }
+  if (!cli->verb_named && count < CANDIDATES_MAX) {
+    candidates[count++] = "version";
+  }
   candidates[count] = NULL;
   const char *nearest = sht_text_nearest(option->name, candidates);
-  char suggestion[WORD_MAX + 24] = "";
+  char suggestion[WORD_MAX + 24] = "", verb[WORD_MAX] = "";
   if (nearest != NULL) {
     (void)snprintf(suggestion, sizeof suggestion, "; did you mean --%s?", nearest);
   }
-  return SHT_FAIL(error, SHT_USAGE, "%.*s is not an option of `shatter %s`%s\n`shatter %s --help` lists them.",
-                  (int)strcspn(option->spelling, "="), option->spelling, cli->verb->name, suggestion, cli->verb->name);
+  if (cli->verb_named) {
+    (void)snprintf(verb, sizeof verb, " %s", cli->verb->name);
+  }
+  return SHT_FAIL(error, SHT_USAGE, "%.*s is not an option of `shatter%s`%s\n`shatter%s --help` lists them.",
+                  (int)strcspn(option->spelling, "="), option->spelling, verb, suggestion, verb);
 }
 
 static bool is_choice(const char *choices, const char *text) {

@@ -26,6 +26,14 @@ typedef struct sht_cli_option {
   const char *help;          // one sentence
 } sht_cli_option;
 
+// How a verb's help differs from the option table on an option of the run.
+typedef struct sht_config_note {
+  const char *name;          // "epochs"; "*": all that no other note names, ended by a NULL name
+  const char *default_text;  // NULL: what the configuration holds after `prepare`
+  const char *choices;       // NULL: the table's
+  const char *help;          // NULL: the table's
+} sht_config_note;
+
 typedef struct sht_verb {
   const char *name;                     // one word, or group and word: "model show"
   const char *arguments;                // "NAME|FILE"; "": none
@@ -34,6 +42,7 @@ typedef struct sht_verb {
   const char *description;              // what more there is to say; ""
   const char *const *examples;          // pairs of command and what it does, ended by NULL
   const char *config_options;           // names of the run's options that it takes: "seed threads", "*", ""
+  const sht_config_note *config_notes;  // NULL: none
   const sht_cli_option *options;        // its own, ended by a NULL name; NULL: none
   void (*prepare)(sht_config *config);  // sets defaults of its own before file and flags; may be NULL
   sht_status (*run)(sht_cli *cli, sht_error *error);
@@ -61,6 +70,7 @@ struct sht_cli {
   bool json;
   bool quiet;
   bool help;
+  bool verb_named;       // false: no verb stands on the command line, `verb` is help or version
   bool answered;         // the JSON object is out
   sht_cluster *cluster;  // that the verb joined, left at the end of main; NULL: none
 };
@@ -70,13 +80,15 @@ extern const sht_verb *const sht__verbs[];
 // Options that every verb takes, ended by a NULL name.
 extern const sht_cli_option sht__common_options[];
 // Those of the verbs that train; a verb's own table repeats them with this macro.
-#define SHT_CLI_TRAINING_OPTIONS                                                                                       \
-  {.name = "config",                                                                                                   \
-   .type = SHT_OPTION_TEXT,                                                                                            \
-   .value_name = "FILE",                                                                                               \
-   .help = "read options from a YAML file first; flags go above it"},                                                  \
-      {.name = "print-config", .type = SHT_OPTION_BOOL, .help = "print the resolved options as YAML, and do no more"}, \
-      SHT_CLI_PROGRESS_OPTION
+#define SHT_CLI_TRAINING_OPTIONS                                      \
+  {.name = "config",                                                  \
+   .type = SHT_OPTION_TEXT,                                           \
+   .value_name = "FILE",                                              \
+   .help = "read options from a YAML file first; flags go above it"}, \
+      SHT_CLI_PRINT_CONFIG_OPTION, SHT_CLI_PROGRESS_OPTION
+// main answers it for every verb that has it.
+#define SHT_CLI_PRINT_CONFIG_OPTION \
+  { .name = "print-config", .type = SHT_OPTION_BOOL, .help = "print the resolved options as YAML, and do no more" }
 #define SHT_CLI_PROGRESS_OPTION                                                                            \
   {                                                                                                        \
     .name = "progress", .type = SHT_OPTION_CHOICE, .value_name = "HOW", .choices = "auto plain none",      \

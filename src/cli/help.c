@@ -68,11 +68,42 @@ char *sht__help_meaning(const sht_cli_option *option, char *out, size_t size) {
   return out;
 }
 
-char *sht__help_config_meaning(const sht_option *option, char *out, size_t size) {
-  copy_sentence(option->help, out, size);
-  bool is_switch = option->type == SHT_OPTION_BOOL;
-  append_values(option->type == SHT_OPTION_CHOICE ? option->choices : NULL, is_switch ? NULL : option->default_text,
-                option->unit, out, size);
+// What the verb says of an option of the run; NULL: nothing.
+static const sht_config_note *find_note(const sht_verb *verb, const sht_option *option) {
+  const sht_config_note *any = NULL;
+  for (const sht_config_note *note = verb->config_notes; note != NULL && note->name != NULL; note++) {
+    if (strcmp(note->name, option->name) == 0) {
+      return note;
+    }
+    any = strcmp(note->name, "*") == 0 ? note : any;
+  }
+  return any;
+}
+
+char *sht__help_config_default(const sht_verb *verb, const sht_option *option, char *out, size_t size) {
+  const sht_config_note *note = verb != NULL ? find_note(verb, option) : NULL;
+  sht_config config;
+  sht_config_default(&config);
+  if (verb != NULL && verb->prepare != NULL) {
+    verb->prepare(&config);
+  }
+  if (note != NULL && note->default_text != NULL) {
+    (void)snprintf(out, size, "%s", note->default_text);
+  } else {
+    sht_config_get(&config, option, out, size);
+  }
+  return out;
+}
+
+char *sht__help_config_meaning(const sht_verb *verb, const sht_option *option, char *out, size_t size) {
+  const sht_config_note *note = verb != NULL ? find_note(verb, option) : NULL;
+  const char *choices = note != NULL && note->choices != NULL ? note->choices : option->choices;
+  char fallback[SHT_TEXT_MAX];
+  copy_sentence(note != NULL && note->help != NULL ? note->help : option->help, out, size);
+  sht__help_config_default(verb, option, fallback, sizeof fallback);
+  const bool is_number = strspn(fallback, "0123456789") == strlen(fallback);
+  append_values(option->type == SHT_OPTION_CHOICE ? choices : NULL, option->type == SHT_OPTION_BOOL ? NULL : fallback,
+                is_number ? option->unit : NULL, out, size);
   return out;
 }
 
@@ -110,7 +141,7 @@ static void print_options(FILE *out, const sht_terminal *terminal, const sht_ver
         any = true;
       }
       print_row(out, terminal, sht__help_config_spelling(&sht_options[i], left, sizeof left),
-                sht__help_config_meaning(&sht_options[i], right, sizeof right), OPTION_COLUMN);
+                sht__help_config_meaning(verb, &sht_options[i], right, sizeof right), OPTION_COLUMN);
     }
   }
   print_heading(out, terminal, any ? "The program" : "Options");
@@ -172,18 +203,50 @@ void sht__help_overview(FILE *out, const sht_terminal *terminal) {
   (void)fprintf(out, "  shatter demo      true labels against random labels and random pixels, in under a minute\n");
   print_heading(out, terminal, "Verbs");
   print_verb_rows(out, terminal, NULL);
-  (void)fprintf(
-      out, "\n`shatter VERB --help` explains a verb, with examples. --json makes any verb print one JSON object.\n");
+  (void)fprintf(out,
+                "\n`shatter VERB --help` explains a verb, with examples. --json makes any verb print one JSON object.\n"
+                "`shatter --version` says which shatter this is.\n");
 }
 
 static void print_what_was_asked(FILE *out, const sht_terminal *terminal, const sht_cli *cli) {
   if (cli->group != NULL) {
     print_group(out, terminal, cli->group);
-  } else if (strcmp(cli->verb->name, "help") == 0) {
+  } else if (!cli->verb_named) {
     sht__help_overview(out, terminal);
   } else {
     print_verb(out, terminal, cli->verb);
   }
+}
+
+static sht_status add_option(sht_json_list *list, const char *name, const char *fallback, const char *meaning,
+                             sht_error *error) {
+  sht_json item = {0};
+  sht_json_add_text(&item, "option", name);
+  sht_json_add_text(&item, "default", fallback != NULL && fallback[0] != '\0' ? fallback : NULL);
+  sht_json_add_text(&item, "meaning", meaning);
+  return sht__list_add(list, &item, error);
+}
+
+// All options of the verb, those of the run first.
+static sht_status add_options(sht_json *json, const sht_verb *verb, sht_error *error) {
+  char fallback[LINE_MAX_BYTES], meaning[LINE_MAX_BYTES];
+  const sht_cli_option *const tables[] = {verb->options, sht__common_options};
+  sht_json_list list;
+  sht_status status = sht__list_open(&list, error);
+  for (size_t i = 0; i < sht_option_count && status == SHT_OK; i++) {
+    if (sht__verb_takes(verb, &sht_options[i])) {
+      status = add_option(&list, sht_options[i].name,
+                          sht__help_config_default(verb, &sht_options[i], fallback, sizeof fallback),
+                          sht__help_config_meaning(verb, &sht_options[i], meaning, sizeof meaning), error);
+    }
+  }
+  for (int t = 0; t < 2; t++) {
+    for (const sht_cli_option *o = tables[t]; o != NULL && o->name != NULL && status == SHT_OK; o++) {
+      status = add_option(&list, o->name, o->default_text, sht__help_meaning(o, meaning, sizeof meaning), error);
+    }
+  }
+  sht_status closed = sht__list_close(&list, json, "options", error);
+  return status != SHT_OK ? status : closed;
 }
 
 sht_status sht__help_print(sht_cli *cli, sht_error *error) {
@@ -197,5 +260,6 @@ sht_status sht__help_print(sht_cli *cli, sht_error *error) {
   sht_json_add_text(&json, "verb", cli->verb->name);
   sht_json_add_text(&json, "summary", cli->verb->summary);
   sht_json_add_text(&json, "usage", sht__help_usage(cli->verb, usage, sizeof usage));
+  SHT_TRY(add_options(&json, cli->verb, error));
   return sht__answer_print(cli, &json, error);
 }

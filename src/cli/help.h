@@ -18,7 +18,10 @@ char *sht__help_spelling(const sht_cli_option *option, char *out, size_t size);
 char *sht__help_config_spelling(const sht_option *option, char *out, size_t size);
 // What an option does, with its values and its default, into out; returns out.
 char *sht__help_meaning(const sht_cli_option *option, char *out, size_t size);
-char *sht__help_config_meaning(const sht_option *option, char *out, size_t size);
+// The same of an option of the run, in the verb's own words and with its own default. verb NULL: as the table says.
+char *sht__help_config_meaning(const sht_verb *verb, const sht_option *option, char *out, size_t size);
+// The default that an option of the run has for the verb, "" for none; returns out.
+char *sht__help_config_default(const sht_verb *verb, const sht_option *option, char *out, size_t size);
 // "shatter train [options]" into out; returns out.
 char *sht__help_usage(const sht_verb *verb, char *out, size_t size);
 

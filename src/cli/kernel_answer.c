@@ -6,16 +6,12 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/text.h"
 #include "cli/answer.h"
 #include "cli/kernel_task.h"
 #include "cli/ranks.h"
-#include "cli/table.h"
 #include "data/npy.h"
 
 enum { PATH_BYTES = 4096, WORD_BYTES = 48 };
-
-static bool is_regression(const sht_kernel_task *task) { return task->train.labels == NULL; }
 
 static sht_status add_norms(sht_json *json, const sht_kernel_solution *s, uint64_t outputs, sht_error *error) {
   const sht_kernel_norms *norms = &s->norms;
@@ -148,6 +144,7 @@ static sht_status make_json(const sht_cli *cli, const sht_kernel_task *task, con
   SHT_TRY(add_solutions(json, task, result, error));
   sht_json_add_number(json, "feature_seconds", result->feature_seconds);
   sht_json_add_number(json, "peak_gflops", task->peak_gflops);
+  sht_json_add_number(json, "core_share", task->core_share);
   sht_json_add_number(json, "seconds", result->seconds);
   sht_json_add_count(json, "peak_bytes", result->peak_bytes);
   return SHT_OK;
@@ -199,119 +196,12 @@ static sht_status write_folder(const sht_cli *cli, const sht_kernel_task *task, 
   return SHT_OK;
 }
 
-static void print_error(const sht_kernel_task *task, const char *what, double error) {
-  char text[WORD_BYTES];
-  if (isnan(error)) {
-    return;
-  }
-  if (is_regression(task)) {
-    (void)printf("%s %.6g (root mean square)\n", what, error);
-  } else {
-    (void)printf("%s %s\n", what, sht__percent(error, text, sizeof text));
-  }
-}
-
-static void print_norms(const sht_kernel_task *task, const sht_kernel_norms *norms) {
-  (void)printf("Norm of the solution: %.6g (largest of an output %.6g, mean %.6g)", norms->solution, norms->largest,
-               norms->mean);
-  if (!is_regression(task)) {
-    (void)printf("; with targets one-hot %.6g, centred %.6g, plus and minus one %.6g, the label's number %.6g",
-                 norms->one_hot, norms->centred, norms->plus_minus, norms->label_number);
-  }
-  (void)printf("; of the coefficients %.6g\n", norms->coefficients);
-}
-
-static void print_numerics(const sht_kernel_solution *s) {
-  (void)printf("Residual %.2g after %" PRIu32 " products with K in double", s->residual, s->iterations);
-  if (s->jitter > 0) {
-    (void)printf("; fp32 could not factor K, so %.2g was added to the diagonal of its preconditioner", s->jitter);
-  }
-  if (!isnan(s->smallest_eigenvalue)) {
-    (void)printf("; eigenvalues about %.3g to %.3g", s->smallest_eigenvalue, s->largest_eigenvalue);
-  } else if (!isnan(s->largest_eigenvalue) && s->jitter > 0) {
-    (void)printf("; largest eigenvalue about %.3g, the smallest is lost in the jitter (below about %.2g)",
-                 s->largest_eigenvalue, s->jitter);
-  } else if (!isnan(s->largest_eigenvalue)) {
-    (void)printf("; largest eigenvalue about %.3g, the smallest is lost in fp32's rounding (below about %.2g)",
-                 s->largest_eigenvalue, s->eigenvalue_bound);
-  }
-  (void)printf("\n");
-  if (s->remark[0] != '\0') {
-    (void)printf("%s\n", s->remark);
-  }
-}
-
-static void print_phases(const sht_kernel_task *task, const sht_kernel_solution *s) {
-  char duration[WORD_BYTES];
-  (void)printf("Time:");
-  for (uint32_t p = 0; p < s->phase_count; p++) {
-    (void)printf("%s %s %s", p > 0 ? "," : "", s->phases[p].name,
-                 sht_text_duration(s->phases[p].seconds, duration, sizeof duration));
-    if (s->phases[p].gflops > 0) {
-      (void)printf(" (%.0f GFLOP/s", s->phases[p].gflops);
-      if (task->peak_gflops > 0) {
-        (void)printf(", %.0f %% of the fp32 peak", 100 * s->phases[p].gflops / task->peak_gflops);
-      }
-      (void)printf(")");
-    }
-  }
-  (void)printf("\n");
-}
-
-static void print_solution(const sht_kernel_task *task, const sht_kernel_solution *s) {
-  if (!isnan(s->sigma)) {
-    (void)printf("sigma %.6g (gamma %.6g)", s->sigma, 0.5 / (s->sigma * s->sigma));
-  }
-  (void)printf("%sridge %.6g\n", isnan(s->sigma) ? "" : ", ", s->ridge);
-  print_error(task, "Training error", s->train_error);
-  print_error(task, "Test error", s->test_error);
-  print_error(task, "Test error against labels corrupted the same way", s->other_test_error);
-  print_error(task, "Leave-one-out error", s->loo_error);
-  print_norms(task, &s->norms);
-  print_numerics(s);
-  print_phases(task, s);
-}
-
-static bool is_solved(const sht_kernel_result *result) {
-  bool solved = true;
-  for (uint32_t r = 0; r < result->solution_count; r++) {
-    solved = solved && result->solutions[r].converged;
-  }
-  return solved;
-}
-
-static void print_text(const sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result) {
-  char examples[WORD_BYTES], features[WORD_BYTES], bytes[WORD_BYTES], duration[WORD_BYTES];
-  const char *outcome = is_solved(result) ? "solved to the tolerance" : "NOT SOLVED";
-  (void)printf("%s kernel on %s of %s, %s examples of %s features, %s\n", sht_kernel_name(task->options.kind),
-               task->options.features != NULL ? task->options.features : "pixels",
-               task->data != NULL ? cli->config.data : sht__cli_text(cli, "inputs"),
-               sht_text_count(result->examples, examples, sizeof examples),
-               sht_text_count(result->features, features, sizeof features), outcome);
-  for (uint32_t t = 0; t < result->trial_count; t++) {
-    char percent[WORD_BYTES];
-    (void)printf("  sigma %.4g: leave-one-out error %s\n", result->trials[t].sigma,
-                 sht__percent(result->trials[t].loo_error, percent, sizeof percent));
-  }
-  for (uint32_t r = 0; r < result->solution_count; r++) {
-    (void)printf("\n");
-    print_solution(task, &result->solutions[r]);
-  }
-  (void)printf("\n%s in all, %s of memory", sht_text_duration(result->seconds, duration, sizeof duration),
-               sht_text_bytes(result->peak_bytes, bytes, sizeof bytes));
-  if (result->cluster.ranks > 1) {
-    (void)printf(" on the largest of %d ranks (a grid of %d x %d)", result->cluster.ranks, result->cluster.rows,
-                 result->cluster.columns);
-  }
-  (void)printf("\n");
-}
-
 sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
                               sht_error *error) {
   sht_json json = {0};
   char *text = NULL;
   if (!sht__ranks_is_first(cli)) {
-    return is_solved(result) ? SHT_OK : SHT_NO;
+    return sht__kernel_is_solved(result) ? SHT_OK : SHT_NO;
   }
   SHT_TRY(make_json(cli, task, result, &json, error));
   SHT_TRY(sht_json_finish(&json, &text, error));
@@ -320,8 +210,8 @@ sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const s
     (void)printf("%s\n", text);
     cli->answered = true;
   } else if (status == SHT_OK) {
-    print_text(cli, task, result);
+    status = sht__kernel_print(cli, task, result, error);
   }
   sht_free(text);
-  return status == SHT_OK && !is_solved(result) ? SHT_NO : status;
+  return status == SHT_OK && !sht__kernel_is_solved(result) ? SHT_NO : status;
 }

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
+#include "cli/given.h"
 #include "config/scalar.h"
 #include "data/npy.h"
 
@@ -99,6 +100,20 @@ static sht_status take_memory(const sht_cli *cli, sht_kernel_options *options, s
   return SHT_OK;
 }
 
+// Options that would change nothing beside the kernel that was chosen.
+static sht_status check_kernel_options(const sht_cli *cli, const sht_kernel_options *options, sht_error *error) {
+  if (options->kind == SHT_KERNEL_LINEAR) {
+    SHT_TRY(sht__refuse_given(cli, "sigma gamma", "is the width of a kernel, and the linear kernel <x, z> has none",
+                              error));
+  }
+  if (options->kind != SHT_KERNEL_POLYNOMIAL) {
+    SHT_TRY(sht__refuse_given(cli, "degree offset", "is of the polynomial kernel (--kernel polynomial)", error));
+  }
+  return options->sigma_rule == SHT_SIGMA_SEARCH
+             ? SHT_OK
+             : sht__refuse_given(cli, "search-size", "is of a search for the width (--sigma search)", error);
+}
+
 static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {
   sht_kernel_options *options = &task->options;
   const char *kind = sht__cli_text(cli, "kernel");
@@ -109,6 +124,7 @@ static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_er
   options->features = sht__cli_text(cli, "features");
   bool wide = options->features != NULL && strncmp(options->features, "randconv", 8) == 0;
   options->kind = kind != NULL ? kind_of(kind) : wide ? SHT_KERNEL_LINEAR : options->kind;
+  SHT_TRY(check_kernel_options(cli, options, error));
   options->offset = number_of(cli, "offset", options->offset);
   options->degree = (uint32_t)sht__cli_count(cli, "degree", options->degree);
   options->centre = sht__cli_is_set(cli, "centre");
@@ -269,6 +285,11 @@ static sht_status take_all_arrays(const sht_cli *cli, sht_kernel_task *task, sht
     return SHT_FAIL(error, SHT_USAGE,
                     "arrays come in pairs: --inputs with --targets, --test-inputs with --test-targets");
   }
+  SHT_TRY(
+      sht__refuse_given(cli, "data labels pixels train-size test-size data-dir",
+                        "is of the images of a data set; arrays (--inputs, --targets) are taken as they are, whole: "
+                        "change or cut the files beforehand, or leave them out",
+                        error));
   SHT_TRY(take_arrays(cli, inputs, targets, 0, task, &task->train, error));
   task->has_test = test_inputs != NULL;
   return task->has_test ? take_arrays(cli, test_inputs, test_targets, 1, task, &task->test, error) : SHT_OK;

@@ -19,6 +19,7 @@ typedef struct sht_kernel_task {
   sht_pool *pool;
   double peak_gflops;  // fp32 multiply-add peak of the threads of all ranks, measured after the solution;
                        // NaN on a card
+  double core_share;   // of a core, what each thread of this process had during the solution
 } sht_kernel_task;
 
 // Reads data and options. Close in every case. Errors: SHT_USAGE, SHT_CONFIG, those of the data.
@@ -33,5 +34,11 @@ static inline bool sht__kernel_on_card(const sht_kernel_task *task) {
 // Prints what came out, as text or (--json) as the object, and writes the files of --output.
 sht_status sht__kernel_answer(sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
                               sht_error *error);
+
+// What came out, for people, on standard output. Errors: SHT_MEMORY.
+sht_status sht__kernel_print(const sht_cli *cli, const sht_kernel_task *task, const sht_kernel_result *result,
+                             sht_error *error);
+// Whether every ridge was solved.
+bool sht__kernel_is_solved(const sht_kernel_result *result);
 
 #endif

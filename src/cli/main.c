@@ -6,6 +6,7 @@
 #include "cli/answer.h"
 #include "cli/arguments.h"
 #include "cli/help.h"
+#include "cli/print_config.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 
@@ -17,8 +18,9 @@ static int exit_code_of(sht_status status) {
 // The sentence for people; an error that spans lines begins on a line of its own.
 static void tell_failure(const sht_cli *cli, const char *message) {
   sht_terminal terminal = sht__terminal_of(stderr);
-  (void)fprintf(stderr, "%sshatter%s%s:%s %s\n", sht__ink(&terminal, SHT_INK_BAD), cli->verb != NULL ? " " : "",
-                cli->verb != NULL ? cli->verb->name : "", sht__ink_end(&terminal), message);
+  const bool named = cli->verb != NULL && cli->verb_named;
+  (void)fprintf(stderr, "%sshatter%s%s:%s %s\n", sht__ink(&terminal, SHT_INK_BAD), named ? " " : "",
+                named ? cli->verb->name : "", sht__ink_end(&terminal), message);
 }
 
 static void answer_failure(sht_cli *cli, sht_status status, const char *message) {
@@ -33,6 +35,9 @@ static sht_status run(int count, char **words, sht_cli *cli, sht_error *error) {
   SHT_TRY(sht__arguments_parse(count, words, cli, error));
   if (cli->help) {
     return sht__help_print(cli, error);
+  }
+  if (sht__cli_is_set(cli, "print-config")) {
+    return sht__print_config(cli, error);
   }
   return cli->verb->run(cli, error);
 }

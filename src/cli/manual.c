@@ -20,6 +20,25 @@ static void markdown_row(FILE *out, const char *left, const char *right) {
   (void)fputs(" |\n", out);
 }
 
+// "epochs (5000), seed": the options of the run that a verb takes, with defaults where they are not the table's.
+static const char *list_config_options(const sht_verb *verb, char *out, size_t size) {
+  char fallback[SHT_TEXT_MAX], usual[SHT_TEXT_MAX];
+  size_t used = 0;
+  out[0] = '\0';
+  for (size_t i = 0; i < sht_option_count && used < size; i++) {
+    const sht_option *option = &sht_options[i];
+    if (!sht__verb_takes(verb, option)) {
+      continue;
+    }
+    sht__help_config_default(verb, option, fallback, sizeof fallback);
+    sht__help_config_default(NULL, option, usual, sizeof usual);
+    const bool same = strcmp(fallback, usual) == 0;
+    used += (size_t)snprintf(out + used, size - used, "%s%s%s%s%s", used > 0 ? ", " : "", option->name,
+                             same ? "" : " (", same ? "" : fallback, same ? "" : ")");
+  }
+  return out;
+}
+
 static void markdown_options(FILE *out, const sht_verb *verb) {
   char left[TEXT_BYTES], right[TEXT_BYTES];
   bool any = false;
@@ -29,8 +48,7 @@ static void markdown_options(FILE *out, const sht_verb *verb) {
     markdown_row(out, sht__help_spelling(o, left, sizeof left), sht__help_meaning(o, right, sizeof right));
   }
   if (verb->config_options[0] != '\0') {
-    (void)fprintf(out, "\nOptions of the run: %s.\n",
-                  strcmp(verb->config_options, "*") == 0 ? "all" : verb->config_options);
+    (void)fprintf(out, "\nOptions of the run: %s.\n", list_config_options(verb, right, sizeof right));
   }
 }
 
@@ -61,7 +79,7 @@ void sht__help_markdown(FILE *out) {
   (void)fputs("| option | meaning |\n| --- | --- |\n", out);
   for (size_t i = 0; i < sht_option_count; i++) {
     markdown_row(out, sht__help_config_spelling(&sht_options[i], left, sizeof left),
-                 sht__help_config_meaning(&sht_options[i], right, sizeof right));
+                 sht__help_config_meaning(NULL, &sht_options[i], right, sizeof right));
   }
   (void)fputs("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n", out);
 #define MARKDOWN_STATUS(name, code, meaning) (void)fprintf(out, "| %d | %s |\n", code, meaning);
@@ -107,6 +125,9 @@ static void manual_verb(FILE *out, const sht_verb *verb) {
   for (const sht_cli_option *o = verb->options; o != NULL && o->name != NULL; o++) {
     manual_item(out, sht__help_spelling(o, left, sizeof left), sht__help_meaning(o, right, sizeof right));
   }
+  if (verb->config_options[0] != '\0') {
+    manual_item(out, "Options of the run", list_config_options(verb, right, sizeof right));
+  }
   for (int i = 0; verb->examples[i] != NULL; i += 2) {
     manual_item(out, verb->examples[i], verb->examples[i + 1]);
   }
@@ -125,7 +146,7 @@ void sht__help_manual(FILE *out) {
   (void)fputs(".SH OPTIONS OF THE RUN\n", out);
   for (size_t i = 0; i < sht_option_count; i++) {
     manual_item(out, sht__help_config_spelling(&sht_options[i], left, sizeof left),
-                sht__help_config_meaning(&sht_options[i], right, sizeof right));
+                sht__help_config_meaning(NULL, &sht_options[i], right, sizeof right));
   }
   (void)fputs(".SH EXIT STATUS\n", out);
 #define MANUAL_STATUS(name, code, meaning)       \

@@ -43,10 +43,8 @@ static void print_lines(const sht_cli *cli, const char *text) {
     int length = (int)strcspn(text, "\n");
     const sht_option *option = option_of_line(text);
     const char *source = option != NULL ? source_of(cli, option, &defaults) : NULL;
-    if (source != NULL) {
+    if (source != NULL && sht__verb_takes(cli->verb, option)) {
       (void)printf("%-*.*s  # %s\n", COMMENT_COLUMN, length, text, source);
-    } else {
-      (void)printf("%.*s\n", length, text);
     }
     text += length + (text[length] == '\n');
   }
@@ -70,11 +68,14 @@ static void add_value(sht_json *json, const sht_config *config, const sht_option
 }
 
 sht_status sht__print_config(sht_cli *cli, sht_error *error) {
-  SHT_TRY(sht_config_check(&cli->config, error));
+  const bool whole = strcmp(cli->verb->config_options, "*") == 0;
+  SHT_TRY(whole ? sht_config_check(&cli->config, error) : SHT_OK);  // a part is checked by the verb that uses it
   if (cli->json) {
     sht_json json = {0};
     for (size_t i = 0; i < sht_option_count; i++) {
-      add_value(&json, &cli->config, &sht_options[i]);
+      if (sht__verb_takes(cli->verb, &sht_options[i])) {
+        add_value(&json, &cli->config, &sht_options[i]);
+      }
     }
     return sht__answer_print(cli, &json, error);
   }

@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 
-// Prints the configuration as YAML, each line with where its value came from; with --json as an object.
+// Prints the options that the verb takes as YAML, each line with where its value came from; with --json as an object.
 sht_status sht__print_config(sht_cli *cli, sht_error *error);
 
 #endif

@@ -35,6 +35,14 @@ char *sht__percent(double fraction, char *out, size_t size) {
   return out;
 }
 
+void sht__table_add_number(sht_table *table, double number) {
+  if (isfinite(number)) {
+    sht__table_add(table, "%.4g", number);
+  } else {
+    sht__table_add(table, "-");
+  }
+}
+
 void sht__table_add_percent(sht_table *table, double fraction) {
   char text[32];
   sht__table_add(table, "%s", sht__percent(fraction, text, sizeof text));

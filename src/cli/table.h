@@ -22,7 +22,9 @@ typedef struct sht_table {
 sht_status sht__table_open(sht_table *table, const char *alignment, sht_error *error);
 // Adds the next cell, left to right, top to bottom.
 void sht__table_add(sht_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// A fraction as percent ("99.36 %"; NaN: "-"), a count with separators.
+// Four digits ("0.6049"; NaN and infinity, which are no figures: "-"), a fraction as percent ("99.36 %"; NaN: "-"), a
+// count with separators.
+void sht__table_add_number(sht_table *table, double number);
 void sht__table_add_percent(sht_table *table, double fraction);
 void sht__table_add_count(sht_table *table, unsigned long long count);
 // Prints the table, the header in bold, and frees it. Errors: SHT_MEMORY.

@@ -9,19 +9,11 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "cli/given.h"
 #include "cli/signals.h"
 
 enum { WHOLE_SIDE = 32, CROPPED_SIDE = 28, WORD_BYTES = 40 };
 static const double redraw_seconds = 0.1, plain_seconds = 30;
-
-bool sht__theory_has_flag(const sht_cli *cli, const char *name) {
-  for (int i = 0; i < cli->flag_count; i++) {
-    if (strcmp(cli->flags[i].option->name, name) == 0) {
-      return true;
-    }
-  }
-  return false;
-}
 
 static sht_status randomize(const sht_cli *cli, sht_dataset *data, sht_error *error) {
   sht_randomization how;
@@ -42,7 +34,7 @@ static sht_status open_within(const sht_cli *cli, sht_dataset_options *options, 
   static const char *const flags[] = {"test-size", "train-size"};
   sht_status status = sht_dataset_open(cli->config.data, options, out, error);
   for (int i = 0; i < 2 && status == SHT_CONFIG; i++) {
-    if (*limits[i] != 0 && !sht__theory_has_flag(cli, flags[i])) {
+    if (*limits[i] != 0 && !sht__is_given(cli, flags[i])) {
       *limits[i] = 0;
       status = sht_dataset_open(cli->config.data, options, out, error);
     }

@@ -8,8 +8,6 @@
 
 // Opens --data with --labels, --pixels, --train-size and --test-size, cut as for training (32x32 to the centre 28x28).
 sht_status sht__theory_open_data(const sht_cli *cli, sht_dataset **out, sht_error *error);
-// Whether an option of the configuration stands on the command line.
-bool sht__theory_has_flag(const sht_cli *cli, const char *name);
 // A number given as text; fallback when it is not given.
 sht_status sht__theory_number(const sht_cli *cli, const char *name, double fallback, double *out, sht_error *error);
 

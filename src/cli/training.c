@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/answer.h"
+#include "cli/given.h"
 #include "cli/progress.h"
 #include "cli/signals.h"
 #include "cli/table.h"
@@ -20,18 +21,9 @@ const char *sht__cli_run_name(const sht_run *run) {
   return slash != NULL ? slash + 1 : run->folder;
 }
 
-static bool has_flag(const sht_cli *cli, const char *name) {
-  for (int i = 0; i < cli->flag_count; i++) {
-    if (strcmp(cli->flags[i].option->name, name) == 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // The store of --store; without that flag, when `run` is a path, the folder that the run lies in. folder: [size].
 static const char *choose_store(const sht_cli *cli, const char *run, char *folder, size_t size) {
-  if (run == NULL || has_flag(cli, "store") || strchr(run, '/') == NULL || !sht_folder_exists(run)) {
+  if (run == NULL || sht__is_given(cli, "store") || strchr(run, '/') == NULL || !sht_folder_exists(run)) {
     return cli->config.store;
   }
   size_t length = strlen(run);

@@ -165,6 +165,7 @@ static const char *const examples[] = {
 };
 
 static const sht_cli_option options[] = {
+    SHT_CLI_PRINT_CONFIG_OPTION,
     SHT_CLI_PROGRESS_OPTION,
     {.name = "again", .type = SHT_OPTION_BOOL, .help = "train anew, although the store has these runs already"},
     {.name = NULL},

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "cli/answer.h"
+#include "cli/given.h"
 #include "cli/table.h"
 #include "cli/theory.h"
 #include "cli/verbs.h"
@@ -41,17 +42,33 @@ static sht_status open_random(const sht_cli *cli, source *out, sht_error *error)
                            &out->sample, error);
 }
 
+// One sample, and no option that goes with another.
+static sht_status check_source(const sht_cli *cli, bool random, sht_error *error) {
+  const bool arrays = sht__is_given(cli, "points");
+  if (arrays + random + sht__is_given(cli, "data") > 1) {
+    return SHT_FAIL(error, SHT_USAGE, "one sample at a time: --data, or --points with --targets, or --n with --d");
+  }
+  if (arrays != sht__is_given(cli, "targets")) {
+    return SHT_FAIL(error, SHT_USAGE, "--points and --targets go together: an NPY file each");
+  }
+  if (!random) {
+    SHT_TRY(sht__refuse_given(cli, "d classes", "is of random points, which --n asks for", error));
+  }
+  return arrays || random
+             ? sht__refuse_given(cli, "labels pixels train-size data-dir whiten",
+                                 random ? "is of the images of a data set (--data); random points are as --n, --d, "
+                                          "--classes and --seed say"
+                                        : "is of the images of a data set (--data); --points and --targets are taken "
+                                          "as they are, whole: change or cut the files beforehand",
+                                 error)
+             : SHT_OK;
+}
+
 static sht_status open_source(const sht_cli *cli, source *out, sht_error *error) {
   *out = (source){0};
   const char *points = sht__cli_text(cli, "points"), *targets = sht__cli_text(cli, "targets");
-  const bool random = sht__cli_text(cli, "n") != NULL;
-  const bool images = sht__theory_has_flag(cli, "data");
-  if ((points != NULL) + random + images > 1) {
-    return SHT_FAIL(error, SHT_USAGE, "one sample at a time: --data, or --points with --targets, or --n with --d");
-  }
-  if ((points == NULL) != (targets == NULL)) {
-    return SHT_FAIL(error, SHT_USAGE, "--points and --targets go together: an NPY file each");
-  }
+  const bool random = sht__is_given(cli, "n");
+  SHT_TRY(check_source(cli, random, error));
   if (points != NULL) {
     (void)snprintf(out->name, sizeof out->name, "points of %s", points);
     return sht_sample_of_arrays(points, targets, &out->sample, error);
@@ -68,9 +85,9 @@ static void close_source(source *from) {
 
 static sht_status read_options(const sht_cli *cli, sht_express_options *out, sht_error *error) {
   const char *precision = cli->config.precision;
-  if (strcmp(precision, "bf16") == 0) {
-    return SHT_FAIL(error, SHT_CONFIG,
-                    "bf16 has too few digits to tell the points apart; use --precision fp64 or fp32");
+  if (strcmp(precision, "fp64") != 0 && strcmp(precision, "fp32") != 0) {
+    return SHT_FAIL(error, SHT_CONFIG, "%s has too few digits to tell the points apart; use --precision fp64 or fp32",
+                    precision);
   }
   const uint64_t depth = sht__cli_count(cli, "depth", 2), tries = sht__cli_count(cli, "tries", TRIES);
   *out = (sht_express_options){
@@ -147,7 +164,7 @@ static sht_status answer(sht_cli *cli, const sht_express_options *options, const
 
 static void add_row(sht_table *table, const char *name, double value, const char *meaning) {
   sht__table_add(table, "%s", name);
-  sht__table_add(table, "%.4g", value);
+  sht__table_add_number(table, value);
   sht__table_add(table, "%s", meaning);
 }
 
@@ -292,7 +309,13 @@ static const sht_cli_option options_table[] = {
      .type = SHT_OPTION_TEXT,
      .value_name = "FOLDER",
      .help = "write model.yaml and weights.safetensors, and check what is read back"},
+    SHT_CLI_PRINT_CONFIG_OPTION,
     SHT_CLI_PROGRESS_OPTION,
+    {.name = NULL},
+};
+
+static const sht_config_note notes[] = {
+    {.name = "precision", .choices = "fp64 fp32", .help = "Arithmetic of projections and weights."},
     {.name = NULL},
 };
 
@@ -307,6 +330,7 @@ const sht_verb sht__verb_express = {
         "tolerance.",
     .examples = examples,
     .config_options = "data labels pixels train-size seed precision threads data-dir",
+    .config_notes = notes,
     .options = options_table,
     .prepare = prepare,
     .run = run,

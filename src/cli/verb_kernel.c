@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/core_share.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/kernel_task.h"
@@ -88,8 +89,11 @@ static sht_status solve(sht_cli *cli, sht_kernel_task *task, sht_error *error) {
   sht_work observer = sht__work_observer(&progress);
   task->options.work = &observer;
   sht_kernel_result *result = NULL;
+  const sht__core_account before = sht__core_account_read();
   sht_status status =
       sht_kernel_solve(&task->train, task->has_test ? &task->test : NULL, &task->options, &result, error);
+  const sht__core_account after = sht__core_account_read();
+  task->core_share = sht__core_share(&before, &after);
   sht__work_close(&progress);
   task->options.work = NULL;  // it ends with this function
   status = sht_cluster_agree(cli->cluster, status == SHT_STOPPED ? fail_stopped(task, error) : status, error);
@@ -225,7 +229,16 @@ static const sht_cli_option options[] = {
     {.name = "arrays",
      .type = SHT_OPTION_BOOL,
      .help = "also write coefficients.npy [n][m] and predictions.npy [test n][m]"},
+    SHT_CLI_PRINT_CONFIG_OPTION,
     SHT_CLI_PROGRESS_OPTION,
+    {.name = NULL},
+};
+
+static const sht_config_note notes[] = {
+    {.name = "device", .choices = "cpu cuda", .help = "Where the matrix is made, factored and multiplied."},
+    {.name = "seed",
+     .help = "Everything random follows from it: labels, pixels, examples, filters, a search's subsample."},
+    {.name = "checkpoint-seconds", .help = "Longest time between two states saved in the folder of -o."},
     {.name = NULL},
 };
 
@@ -245,6 +258,7 @@ const sht_verb sht__verb_kernel = {
         "(--device cuda) without leave-one-out and saved progress.",
     .examples = examples,
     .config_options = "data labels pixels train-size test-size seed threads device checkpoint-seconds data-dir",
+    .config_notes = notes,
     .options = options,
     .run = run,
 };

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/answer.h"
+#include "cli/given.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
 #include "shatter/model.h"
@@ -121,7 +122,10 @@ static void add_layer_row(sht_table *table, const sht_graph *graph, const sht_no
 static void print_totals(const sht_graph *graph) {
   char parameters[WORD_BYTES], macs[WORD_BYTES], training[WORD_BYTES], weights[WORD_BYTES];
   const sht_recipe *recipe = &graph->recipe;
-  (void)printf("\n%s parameters (%s in fp32), %s multiply-adds an image forward, %s in training.\n",
+  const sht_shape in = graph->input;
+  (void)printf("\nFor images of %" PRIu32 "x%" PRIu32 "x%" PRIu32 " and %" PRIu32 " %s.\n", in.height, in.width,
+               in.channels, graph->classes, graph->classes == 1 ? "output" : "classes");
+  (void)printf("%s parameters (%s in fp32), %s multiply-adds an image forward, %s in training.\n",
                sht_text_count(graph->parameter_count, parameters, sizeof parameters),
                sht_text_bytes(graph->parameter_count * sizeof(float), weights, sizeof weights),
                sht_text_count(graph->macs, macs, sizeof macs),
@@ -190,7 +194,10 @@ static sht_status run_show(sht_cli *cli, sht_error *error) {
   if (classes == 0 || classes > UINT16_MAX) {
     return SHT_FAIL(error, SHT_USAGE, "--classes takes 1 to 65535, not %" PRIu64, classes);
   }
-  sht_graph_options options = {.input = {CHANNELS, SIDE, SIDE}, .classes = (uint32_t)classes};
+  sht_graph_options options = {.input = {CHANNELS, SIDE, SIDE},
+                               .classes = (uint32_t)classes,
+                               .own_input = !sht__is_given(cli, "input"),
+                               .own_classes = !sht__is_given(cli, "classes")};
   const char *input = sht__cli_text(cli, "input");
   if (input != NULL) {
     SHT_TRY(read_shape(input, &options.input, error));
@@ -219,6 +226,8 @@ static const char *const show_examples[] = {
     "every layer of the paper's small Inception",
     "shatter model show ./mine.yaml --input 32x32x3",
     "a model file of one's own",
+    "shatter model show net",
+    "the model.yaml in a folder: of a run, or what `shatter express -o net` wrote",
     NULL,
 };
 
@@ -226,15 +235,19 @@ static const sht_cli_option show_options[] = {
     {.name = "input",
      .type = SHT_OPTION_TEXT,
      .value_name = "HxWxC",
-     .default_text = "28x28x3",
+     .default_text = "as the file says, else 28x28x3",
      .help = "shape of an image: height, width, channels"},
-    {.name = "classes", .type = SHT_OPTION_COUNT, .value_name = "N", .default_text = "10", .help = "number of classes"},
+    {.name = "classes",
+     .type = SHT_OPTION_COUNT,
+     .value_name = "N",
+     .default_text = "as the file says, else 10",
+     .help = "number of classes"},
     {.name = NULL},
 };
 
 const sht_verb sht__verb_model_show = {
     .name = "model show",
-    .arguments = "NAME|FILE",
+    .arguments = "NAME|FILE|FOLDER",
     .arguments_min = 1,
     .arguments_max = 1,
     .summary = "layers, shapes, parameters and multiply-adds of a network",

@@ -45,6 +45,11 @@ static const char *const examples[] = {
 
 static const sht_cli_option options[] = {SHT_CLI_PROGRESS_OPTION, {.name = NULL}};
 
+static const sht_config_note notes[] = {
+    {.name = "epochs", .default_text = "those the run was begun with"},
+    {.name = NULL},
+};
+
 const sht_verb sht__verb_resume = {
     .name = "resume",
     .arguments = "RUN",
@@ -58,6 +63,7 @@ const sht_verb sht__verb_resume = {
         "its folder, the start of its identity, or \"last\".",
     .examples = examples,
     .config_options = "epochs threads store data-dir checkpoint-seconds save",
+    .config_notes = notes,
     .options = options,
     .run = run,
 };

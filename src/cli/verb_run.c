@@ -205,6 +205,15 @@ static const sht_cli_option options[] = {
     {.name = NULL},
 };
 
+static const sht_config_note notes[] = {
+    {.name = "threads"},
+    {.name = "checkpoint-seconds"},
+    {.name = "store"},
+    {.name = "data-dir"},
+    {.name = "*", .default_text = "as the page says"},
+    {.name = NULL},
+};
+
 const sht_verb sht__verb_run = {
     .name = "run",
     .arguments = "[NAME|FILE]",
@@ -217,6 +226,7 @@ const sht_verb sht__verb_run = {
         "that fails or diverges is reported and the rest goes on. Exit code 1: a run has no result; 3: one diverged.",
     .examples = examples,
     .config_options = "*",
+    .config_notes = notes,
     .options = options,
     .run = run,
 };

@@ -21,6 +21,11 @@ static double train_accuracy(const sht_run *run) {
   return isnan(measured) ? run->result.last.train_accuracy : measured;
 }
 
+static double train_loss(const sht_run *run) {
+  double measured = run->result.last.train_loss_eval;
+  return isnan(measured) ? run->result.last.train_loss : measured;
+}
+
 // Whether the text begins with what was asked for; not asked: yes.
 static bool passes(const sht_cli *cli, const char *name, const char *text) {
   const char *wanted = sht__cli_text(cli, name);
@@ -186,7 +191,7 @@ static sht_status add_run(sht_json_list *list, const sht_run *run, sht_error *er
   const sht_train_result *result = &run->result;
   sht_json item = {0};
   sht_json_add_text(&item, "run", run->folder);
-  sht_json_add_text(&item, "id", run->id);
+  sht_json_add_text(&item, "identity", run->id);
   sht_json_add_text(&item, "model", run->config.model);
   sht_json_add_text(&item, "data", run->config.data);
   sht_json_add_text(&item, "labels", run->config.labels);
@@ -196,9 +201,9 @@ static sht_status add_run(sht_json_list *list, const sht_run *run, sht_error *er
   sht_json_add_text(&item, "outcome", sht_run_outcome(run));
   sht_json_add_count(&item, "epochs", result->epochs);
   sht_json_add_count(&item, "steps", result->steps);
-  sht_json_add_count(&item, "fitted_step", result->fitted_step);
+  sht_json_add_place(&item, "fitted_step", result->fitted_step);
   sht_json_add_number(&item, "train_accuracy", result->epochs > 0 ? train_accuracy(run) : NAN);
-  sht_json_add_number(&item, "train_loss", result->epochs > 0 ? result->last.train_loss : NAN);
+  sht_json_add_number(&item, "train_loss", result->epochs > 0 ? train_loss(run) : NAN);
   sht_json_add_number(&item, "test_accuracy", result->epochs > 0 ? result->last.test_accuracy : NAN);
   sht_json_add_number(&item, "seconds", result->seconds);
   sht_json_add_text(&item, "weights_sha256", result->weights_sha256);

@@ -1,5 +1,4 @@
 // shatter train: one network on one data set.
-#include "cli/print_config.h"
 #include "cli/signals.h"
 #include "cli/training.h"
 #include "cli/verbs.h"
@@ -13,9 +12,6 @@ static sht_status train(sht_cli *cli, sht_store *store, sht_error *error) {
 }
 
 static sht_status run(sht_cli *cli, sht_error *error) {
-  if (sht__cli_is_set(cli, "print-config")) {
-    return sht__print_config(cli, error);
-  }
   SHT_TRY(sht_config_check(&cli->config, error));
   sht__signals_install();
   sht_store *store = NULL;

@@ -130,25 +130,41 @@ static void judge(solver *s, double norm) {
   (void)judge_column(s, s->problem->columns - 1, norm, &s->ones_solved);
 }
 
+// Whether K itself has fewer dimensions than there are examples: then only targets that are a linear function of the
+// features have a solution, whatever is done.
+static bool is_narrow(const sht__problem *problem) {
+  return problem->gram.function.kind == SHT_KERNEL_LINEAR && problem->gram.ridge == 0 &&
+         problem->gram.map.width < problem->train->count;
+}
+
+// Why a system was not solved, and what helps.
+static const char *reason_of(const sht__problem *problem, bool exhausted) {
+  if (is_narrow(problem)) {
+    return "there are more examples than features, on which a linear kernel fits no targets but linear functions of "
+           "the features, and more products (--iterations) help with those alone. A ridge above 0 makes the system "
+           "solvable; so do more features or another kernel";
+  }
+  if (exhausted) {
+    return problem->gram.ridge > 0 ? "the products allowed ran out: more of them (--iterations) or a larger ridge help"
+                                   : "the matrix is singular or ill-conditioned, and the products allowed ran out: "
+                                     "more of them (--iterations) may do, a ridge above 0 does";
+  }
+  return problem->gram.ridge > 0
+             ? "the matrix is singular to the precision of double, and steps gain nothing any more. A larger ridge "
+               "makes the system solvable"
+             : "the matrix is singular to the precision of double, and steps gain nothing any more. A ridge above 0 "
+               "makes the system solvable";
+}
+
 static void remark_on_convergence(const solver *s, bool exhausted) {
   sht_kernel_solution *out = s->out;
-  if (out->converged) {
-    return;
+  if (!out->converged) {
+    (void)snprintf(out->remark, sizeof out->remark,
+                   "Not solved: a residual of %.2g is left after %" PRIu32
+                   " products with K, the smallest that was met (%" PRIu64 " examples of %" PRIu64 " features): %s.",
+                   out->residual, out->iterations, s->problem->train->count, s->problem->gram.map.width,
+                   reason_of(s->problem, exhausted));
   }
-  const sht__problem *problem = s->problem;
-  bool narrow = problem->gram.function.kind == SHT_KERNEL_LINEAR && problem->gram.map.width < problem->train->count;
-  char reason[192];
-  (void)snprintf(reason, sizeof reason,
-                 narrow ? "a linear kernel of %" PRIu64 " features has at most that rank, below the number of examples"
-                 : exhausted ? "the matrix is singular or ill-conditioned (%" PRIu64 " features)"
-                             : "the matrix is singular to the precision of double (%" PRIu64 " features)",
-                 problem->gram.map.width);
-  (void)snprintf(out->remark, sizeof out->remark,
-                 "Not solved: a residual of %.2g is left after %" PRIu32
-                 " products with K, the smallest that was met; %s. %s A ridge above 0 makes the system solvable.",
-                 out->residual, out->iterations, reason,
-                 exhausted ? "The products allowed ran out: more of them (--iterations) may do."
-                           : "More products would not help: steps gain nothing any more.");
 }
 
 static sht_status multiply(void *context, const double *v, double *out, uint64_t columns, sht_error *error) {

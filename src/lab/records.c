@@ -164,15 +164,6 @@ sht_status sht__epochs_read(const char *path, sht_epoch **out, uint64_t *count, 
   return SHT_OK;
 }
 
-// 0 stands for never.
-static void add_place(sht_json *json, const char *key, uint64_t place) {
-  if (place == 0) {
-    sht_json_add_null(json, key);
-  } else {
-    sht_json_add_count(json, key, place);
-  }
-}
-
 void sht__result_add(sht_json *json, const sht_run *run) {
   const sht_train_result *result = &run->result;
   const sht_epoch *last = &result->last;
@@ -196,12 +187,12 @@ void sht__result_add(sht_json *json, const sht_run *run) {
                       (evaluated ? last->train_accuracy_eval : NAN) - last->test_accuracy);
   sht_json_add_number(json, "corrupted_test_accuracy", result->corrupted_test_accuracy);
   sht_json_add_number(json, "best_test_accuracy", result->best_test_accuracy);
-  add_place(json, "best_test_epoch", result->best_test_epoch);
-  add_place(json, "fitted_epoch", result->fitted_epoch);
-  add_place(json, "fitted_step", result->fitted_step);
-  add_place(json, "online_fitted_step", result->online_fitted_step);
-  add_place(json, "converged_step", result->converged_step);
-  add_place(json, "diverged_step", result->diverged_step);
+  sht_json_add_place(json, "best_test_epoch", result->best_test_epoch);
+  sht_json_add_place(json, "fitted_epoch", result->fitted_epoch);
+  sht_json_add_place(json, "fitted_step", result->fitted_step);
+  sht_json_add_place(json, "online_fitted_step", result->online_fitted_step);
+  sht_json_add_place(json, "converged_step", result->converged_step);
+  sht_json_add_place(json, "diverged_step", result->diverged_step);
   sht_json_add_number(json, "learning_rate", last->learning_rate);
   sht_json_add_number(json, "online_train_accuracy", last->train_accuracy);
   sht_json_add_number(json, "online_train_loss", last->train_loss);

@@ -48,15 +48,6 @@ typedef struct sht__training_work {
 } sht__training_work;
 void sht__train_in_child(void *context, int pipe);
 
-// What the threads of this process did so far: seconds at work, and ready to work while others had the cores. Waiting
-// for one another, for a disk or for a quota of time is neither. All 0 where the kernel keeps no such account.
-typedef struct sht__core_account {
-  double working, waiting;
-} sht__core_account;
-sht__core_account sht__core_account_read(void);
-// The share of a core that was there for each thread between two readings, 0 to 1.
-double sht__core_share(const sht__core_account *before, const sht__core_account *after);
-
 // Marks the runs that are asked for (options' `only`) and counts them; the others become UNASKED unless they are DONE.
 sht_status sht__schedule_ask(sht_schedule *schedule, const char *only, sht_error *error);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/core_share.h"
 #include "base/memory.h"
 #include "lab/schedule.h"
 #include "train/session.h"

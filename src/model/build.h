@@ -42,6 +42,7 @@ typedef struct sht__builder {
   sht__init_rule init;           // of weights that say nothing else
   const sht__yaml_node *blocks;  // map of block definitions, or NULL
   uint64_t blocks_used;          // bit i: block i
+  bool own_input, own_classes;   // as sht_graph_options
 } sht__builder;
 
 // The values of a block's parameters where it is used.

@@ -36,9 +36,12 @@ static void check_unused_blocks(sht__builder *builder) {
 }
 
 static void check_output(sht__builder *builder) {
-  const sht_graph *graph = builder->graph;
+  sht_graph *graph = builder->graph;
   int last = graph->node_count - 1;
   sht_shape out = graph->nodes[last].out;
+  if (builder->own_classes && out.channels > 0 && out.channels <= UINT16_MAX) {
+    graph->classes = out.channels;
+  }
   if (out.channels != graph->classes || out.height != 1 || out.width != 1) {
     char shape[SHT_NAME_MAX];
     char what[SHT__FAULT_TEXT];

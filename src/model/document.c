@@ -39,7 +39,14 @@ static void read_recipe(sht__builder *builder, const sht__yaml_node *root) {
   (void)sht__layer_number(&layer, "weight-decay", 0, 10, &recipe->weight_decay);
 }
 
-// What the file requires of the data's images.
+// Whether images of this shape can be addressed.
+static bool is_input(sht_shape shape) {
+  uint64_t values = 0;
+  return sht_size_mul(shape.channels, shape.height, &values) && sht_size_mul(values, shape.width, &values) &&
+         values > 0 && values <= INT32_MAX;
+}
+
+// What the file requires of the data's images, or, without data, says that they are.
 static void check_input(sht__builder *builder, const sht__yaml_node *root) {
   static const char *const keys[] = {"channels", "height", "width", NULL};
   const sht__yaml_node *map = find_section(builder, root, "input", keys);
@@ -52,7 +59,9 @@ static void check_input(sht__builder *builder, const sht__yaml_node *root) {
   bool good = sht__layer_count(&layer, "channels", 1, INT32_MAX, &wanted.channels);
   good = sht__layer_count(&layer, "height", 1, INT32_MAX, &wanted.height) && good;
   good = sht__layer_count(&layer, "width", 1, INT32_MAX, &wanted.width) && good;
-  if (good && memcmp(&wanted, &given, sizeof given) != 0) {
+  if (good && builder->own_input && is_input(wanted)) {
+    builder->graph->input = wanted;
+  } else if (good && memcmp(&wanted, &given, sizeof given) != 0) {
     char have[SHT_NAME_MAX];
     char want[SHT_NAME_MAX];
     SHT__LAYER_FAULT(&layer, NULL, "choose other data, or remove the requirement",
@@ -117,15 +126,13 @@ static void read_document(sht__builder *builder, const sht__yaml_node *root) {
 }
 
 static sht_status check_data(const char *path, const sht_graph_options *options, sht_error *error) {
-  sht_shape in = options->input;
-  uint64_t values = 0;
-  bool fits = sht_size_mul(in.channels, in.height, &values) && sht_size_mul(values, in.width, &values);
-  if (!fits || values == 0 || values > INT32_MAX || options->classes == 0 || options->classes > UINT16_MAX) {
+  if (!is_input(options->input) || options->classes == 0 || options->classes > UINT16_MAX) {
     char shape[SHT_NAME_MAX];
     return SHT_FAIL(error, SHT_CONFIG,
                     "%s: images of %s (channels x height x width) and %" PRIu32
                     " classes cannot be an input; expected sizes from 1, at most %d values and %d classes",
-                    path, sht__shape_print(in, shape, sizeof shape), options->classes, INT32_MAX, UINT16_MAX);
+                    path, sht__shape_print(options->input, shape, sizeof shape), options->classes, INT32_MAX,
+                    UINT16_MAX);
   }
   return SHT_OK;
 }
@@ -168,7 +175,11 @@ sht_status sht__graph_read(const char *path, const char *name, const char *text,
     (void)snprintf(graph->name, sizeof graph->name, "%s", name);
     sht__faults faults;
     sht__faults_start(&faults, path, graph->text);
-    sht__builder builder = {.graph = graph, .faults = &faults, .error = error};
+    sht__builder builder = {.graph = graph,
+                            .faults = &faults,
+                            .error = error,
+                            .own_input = options->own_input,
+                            .own_classes = options->own_classes};
     status = read_text(&builder, graph->text, size, read_document);
     sht_free(builder.places);
   }

@@ -98,12 +98,15 @@ static sht_status read_source(const char *spec, const char *models_dir, source *
   if (model != NULL) {
     return read_shipped(model, models_dir, out, error);
   }
-  if (!is_path(spec)) {
+  if (sht_folder_exists(spec)) {
+    SHT_TRY(sht_path_join(out->path, sizeof out->path, spec, "model.yaml", error));
+  } else if (is_path(spec)) {
+    (void)snprintf(out->path, sizeof out->path, "%s", spec);
+  } else {
     return fail_unknown(spec, error);
   }
-  (void)snprintf(out->path, sizeof out->path, "%s", spec);
-  name_of(spec, out->name);
-  return sht_file_read(spec, SHT__YAML_SIZE_MAX, &out->text, &out->size, error);
+  name_of(out->path, out->name);
+  return sht_file_read(out->path, SHT__YAML_SIZE_MAX, &out->text, &out->size, error);
 }
 
 sht_status sht_graph_open(const char *spec, const sht_graph_options *options, sht_graph **out, sht_error *error) {

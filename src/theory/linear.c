@@ -15,10 +15,11 @@ static sht_status check_options(const sht_linear_options *options, sht_error *er
   return SHT_OK;
 }
 
-static void describe(const sht__linear *problem, sht_linear_result *result) {
+static void describe(const sht_dataset *data, const sht__linear *problem, sht_linear_result *result) {
   result->examples = problem->n;
   result->dims = problem->d;
   result->test_examples = problem->m;
+  result->test_given = data->test.count;
   result->classes = problem->classes;
   result->largest_eigenvalue = problem->largest;
   result->smallest_eigenvalue = problem->smallest;
@@ -32,7 +33,7 @@ sht_status sht_linear(const sht_dataset *data, const sht_linear_options *options
   sht__descents descents = {0};
   sht_status status = sht__linear_open(data, options->threads, observer, &problem, error);
   if (status == SHT_OK) {
-    describe(&problem, result);
+    describe(data, &problem, result);
     status = sht__linear_descend(&problem, options, observer, &descents, result, error);
   }
   if (status == SHT_OK) {

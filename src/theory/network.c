@@ -176,7 +176,7 @@ static void write_deep(writer *out, const sht_sample *sample, const sht__project
     add_gate(out, &all, t);
     add_total(out, t, fit->blocks);
   }
-  (void)fprintf(out->yaml, "  - linear: {name: output, units: classes}\n");
+  (void)fprintf(out->yaml, "  - linear: {name: output, units: 1}\n");
   add_number(out, 1);
   add_number(out, fit->base);
 }

@@ -1,9 +1,9 @@
-// How much of the processor this process gets beside others, by the kernel's account of its threads: see schedule.h.
+// How much of the processor this process gets beside others: see core_share.h.
+#include "base/core_share.h"
+
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
-
-#include "lab/schedule.h"
 
 // Of one thread: nanoseconds at work, nanoseconds ready to work while no core was free.
 static void read_thread(const char *name, sht__core_account *account) {
