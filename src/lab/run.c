@@ -252,16 +252,14 @@ static sht_status work_on(sht_work *work, sht_store *store, bool again, const sh
   return train(work, observer, error);
 }
 
-sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
-                         sht_run *out, bool *reused, sht_error *error) {
+static sht_status train_in(sht_engine_group *group, sht_store *store, const sht_config *config, bool again,
+                           const sht_observer *observer, sht_run *out, bool *reused, sht_error *error) {
   sht_work *work = NULL;
-  bool unused = false;
   *out = (sht_run){0};
-  reused = reused == NULL ? &unused : reused;
   *reused = false;
   SHT_TRY(SHT_ALLOC(&work, 1, "run", error));
   work->lock = -1;
-  sht_status status = sht__session_open(config, &work->session, error);
+  sht_status status = sht__session_open_in(group, config, &work->session, error);
   if (status == SHT_OK) {
     status = work_on(work, store, again, observer, reused, error);
   }
@@ -274,4 +272,16 @@ sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again,
   }
   sht_free(work);
   return status;
+}
+
+sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
+                         sht_run *out, bool *reused, sht_error *error) {
+  bool unused = false;
+  return train_in(NULL, store, config, again, observer, out, reused == NULL ? &unused : reused, error);
+}
+
+sht_status sht__lab_train_in(sht_engine_group *group, sht_store *store, const sht_config *config,
+                             const sht_observer *observer, sht_run *out, sht_error *error) {
+  bool unused = false;
+  return train_in(group, store, config, false, observer, out, &unused, error);
 }
