@@ -209,9 +209,10 @@ static sht_status measure_graph(const sht_cli *cli, const sht_graph *graph, cons
                  : time_engine(graph, engine, data, (EXAMPLES - 1) / options->batch + 1, seconds, &out->step_ms, error);
   }
   sht_engine_close(engine);
+  SHT_TRY(status);
   out->bytes = info.bytes * together(cli);
   out->gflops = 2e-6 * (double)graph->training_macs * (double)options->batch * together(cli) / out->step_ms;
-  return status;
+  return SHT_OK;
 }
 
 static sht_status measure(const sht_cli *cli, const char *model, sht_precision precision, double seconds,

@@ -103,13 +103,13 @@ static void close_member(sht_engine *base) {
 static sht_status ask(cuda_member *member, cuda_request request, sht_error *error) {
   request.error = error;
   member->request = request;
-  if (member->group == NULL) {
+  sht_status status = cuda_look_up(member, error);
+  if (status == SHT_OK && member->group == NULL) {
     cuda_serve(member->engine);
-  } else {
-    SHT_TRY(cuda_digest_pixels(member, error));
+  } else if (status == SHT_OK) {
     sht__group_meet(member->group, cuda_serve);
   }
-  const sht_status status = member->request.status;
+  status = status == SHT_OK ? member->request.status : status;
   member->request.pass = 0;
   return status;
 }

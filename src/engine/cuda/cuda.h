@@ -85,7 +85,9 @@ typedef struct cuda_split {
 typedef struct cuda_request {
   cuda_pass pass;  // 0: nothing
   const sht_pipeline *data;
-  char digest[65];        // of the data's pixels, where they are new
+  cuda_split *held;       // the data's split on the card; NULL: it is new
+  bool relabelled;        // whose labels are others now
+  char digest[65];        // of a new split's pixels; "": of a member that is alone
   uint32_t epoch;         // of a step
   uint64_t first, count;  // steps of the epoch, or examples of the split
   sht_step_rates rates;
@@ -198,8 +200,9 @@ static inline float *cuda_float_gradient_at(const cuda_engine *engine, int tenso
 
 // data.c: the split of a request on the card, copied when it is not there yet.
 sht_status cuda_source_of(cuda_member *member, sht__example_source *out, sht_error *error);
-// Before members are served: what their pixels are known by, where they have to be brought to the card.
-sht_status cuda_digest_pixels(cuda_member *member, sht_error *error);
+// Before members are served, each by its own thread: looks up the split of its request, and what new pixels are known
+// by.
+sht_status cuda_look_up(cuda_member *member, sht_error *error);
 void cuda_splits_close(cuda_member *member);
 
 #endif

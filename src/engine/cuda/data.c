@@ -107,7 +107,7 @@ static cuda_split *oldest(cuda_member *member) {
 }
 
 // NULL: it is not there.
-static cuda_split *look_up(cuda_member *member, const sht_split *split) {
+static cuda_split *find(cuda_member *member, const sht_split *split) {
   for (int i = 0; i < CUDA_SPLITS_MAX; i++) {
     if (is_same(&member->splits[i], split)) {
       return &member->splits[i];
@@ -116,13 +116,17 @@ static cuda_split *look_up(cuda_member *member, const sht_split *split) {
   return NULL;
 }
 
-// All bytes are looked at: this takes a while, and is done by each member's thread beside the others.
-sht_status cuda_digest_pixels(cuda_member *member, sht_error *error) {
-  const sht_split *split = member->request.data->split;
-  member->request.digest[0] = '\0';
-  return look_up(member, split) != NULL
-             ? SHT_OK
-             : sht_hash_bytes(split->pixels, pixel_bytes(split), member->request.digest, error);
+// Labels are compared on every call (they are few): callers may give others. Of new pixels all bytes are looked at.
+sht_status cuda_look_up(cuda_member *member, sht_error *error) {
+  cuda_request *request = &member->request;
+  const sht_split *split = request->data->split;
+  request->held = find(member, split);
+  if (request->held != NULL) {
+    const uint64_t bytes = split->count * sizeof *split->labels;
+    request->relabelled = memcmp(request->held->host_labels, split->labels, bytes) != 0;
+    return SHT_OK;
+  }
+  return member->group == NULL ? SHT_OK : sht_hash_bytes(split->pixels, pixel_bytes(split), request->digest, error);
 }
 
 static sht_status copy_labels(cudaStream_t stream, cuda_split *held, const sht_split *split, sht_error *error) {
@@ -141,9 +145,11 @@ static sht_status copy_split(cuda_member *member, const sht_split *split, cuda_s
   return SHT_OK;
 }
 
-// The split on the card. Labels are compared on every call (they are few): callers may give others.
-static sht_status find_split(cuda_member *member, const sht_split *split, cuda_split **out, sht_error *error) {
-  cuda_split *held = look_up(member, split);
+// The request's split on the card.
+static sht_status bring_split(cuda_member *member, cuda_split **out, sht_error *error) {
+  const cuda_request *request = &member->request;
+  const sht_split *split = request->data->split;
+  cuda_split *held = request->held;
   if (held == NULL) {
     held = oldest(member);
     drop(held);
@@ -152,8 +158,7 @@ static sht_status find_split(cuda_member *member, const sht_split *split, cuda_s
       drop(held);
       return status;
     }
-  }
-  if (memcmp(held->host_labels, split->labels, split->count * sizeof *split->labels) != 0) {
+  } else if (request->relabelled) {
     SHT_TRY(copy_labels(member->engine->stream, held, split, error));
   }
   held->used = ++member->calls;
@@ -165,7 +170,7 @@ sht_status cuda_source_of(cuda_member *member, sht__example_source *out, sht_err
   const sht_pipeline *data = member->request.data;
   const sht_split *split = data->split;
   cuda_split *held = NULL;
-  SHT_TRY(find_split(member, split, &held, error));
+  SHT_TRY(bring_split(member, &held, error));
   *out = (sht__example_source){
       .pixels = held->pixels->data,
       .labels = held->labels,

@@ -116,6 +116,7 @@ sht_status cuda_member_open(cuda_engine *engine, const sht_graph *graph, const s
     status = set_runs(engine, engine->runs + 1, error);
   }
   if (status != SHT_OK) {
+    engine->runs = member->run;
     free_member(member);
     return status;
   }
