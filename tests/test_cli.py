@@ -8,20 +8,14 @@ import subprocess
 import sys
 import tempfile
 
+from checks import check, finish
+
 SHATTER = os.environ.get("SHATTER", "build/shatter")
-FAILURES = []
 
 
 def run(*words, **more):
     return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600,
                           **more)
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}")
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def small(store, *words):
@@ -202,8 +196,7 @@ def main():
         check_outputs(store)
         check_doctor(store)
         check_augmented(store)
-    print(f"{len(FAILURES)} failed")
-    return 1 if FAILURES else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -9,15 +9,9 @@ import subprocess
 import sys
 import tempfile
 
+from checks import check, finish
+
 SCRIPT = pathlib.Path(os.environ.get("SHATTER_SOURCE", ".")).resolve() / "scripts/commit.cmake"
-FAILURES = []
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}")
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def git(folder, *words):
@@ -55,8 +49,7 @@ def main():
         inner = folder / "archive"
         inner.mkdir()
         check("an archive unpacked inside another repository has none", "return 0;" in look_up(inner)[0])
-    print(f"{len(FAILURES)} failed")
-    return 1 if FAILURES else 0
+    return finish()
 
 
 if __name__ == "__main__":

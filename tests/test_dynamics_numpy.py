@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 
+from checks import check, finish
+
 try:
     import numpy as np
 except ImportError:
@@ -15,14 +17,6 @@ except ImportError:
     sys.exit(77)
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
-FAILURES = []
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}")
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def write_cifar(folder, rng, train, test):
@@ -115,8 +109,7 @@ def main():
         fitted = train(f"{folder}/fitted", "--data", "shapes:1000,100", "--labels", "random", "--model", "mlp-1x128",
                        "--batch", "24", "--epochs", "14", "--learning-rate-decay", "1")
         check_curve(fitted, 1000, 24)
-    if FAILURES:
-        sys.exit(f"{len(FAILURES)} failed")
+    sys.exit(finish())
 
 
 if __name__ == "__main__":

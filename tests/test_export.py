@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 
+from checks import check, finish
+
 SHATTER = os.environ.get("SHATTER", "build/shatter")
-FAILURES = []
 FIGURES = {"learning_rate": "learning_rate", "loss/train_epoch": "train_loss", "accuracy/train_epoch": "train_accuracy",
            "loss/train_eval": "train_loss_eval", "accuracy/train_eval": "train_accuracy_eval", "loss/test": "test_loss",
            "accuracy/test": "test_accuracy", "accuracy/test_corrupted_labels": "corrupted_test_accuracy",
@@ -24,13 +25,6 @@ FIGURES = {"learning_rate": "learning_rate", "loss/train_epoch": "train_loss", "
 
 def run(*words):
     return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=250)
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}")
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def crc32c(data):
@@ -200,8 +194,7 @@ def main():
         check_tensorboard(store, f"{folder}/board", epochs, name)
         check_csv(store, epochs, name)
         check_mistakes(store)
-    if FAILURES:
-        sys.exit(f"{len(FAILURES)} failed")
+    sys.exit(finish())
 
 
 if __name__ == "__main__":

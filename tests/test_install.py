@@ -10,22 +10,16 @@ import subprocess
 import sys
 import tempfile
 
+from checks import check, finish
+
 SOURCE = os.environ["SHATTER_SOURCE"]
 BUILD = os.path.dirname(os.environ["SHATTER"])
-FAILURES = []
 # As in a new shell: nothing says where the build is.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("SHATTER_PLUGINS", "LD_LIBRARY_PATH")}
 PROGRAM = """#include <shatter/model.h>
 #include <stdio.h>
 int main(void) { return puts(sht_model_names()[0]) < 0; }
 """
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}", flush=True)
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def run(words, **more):
@@ -91,8 +85,7 @@ def main():
         check_program(work, prefix)
         check_files(prefix)
         check_library(work, prefix)
-    print(f"{len(FAILURES)} failed")
-    return 1 if FAILURES else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from checks import check, finish
+
 try:
     import numpy
 except ImportError:
@@ -22,20 +24,12 @@ except ImportError:
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
 PLUGIN = "shatter-cluster-mpi.so"
-FAILURES = []
 # Open MPI leaves memory behind, which the leak sanitizer would count as ours.
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1",
                "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
 DIFFERENT = {"phases", "seconds", "solve_seconds", "feature_seconds", "peak_bytes", "peak_gflops", "core_share",
              "ranks", "grid"}
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}", flush=True)
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def run(words, environment=None):
@@ -207,7 +201,7 @@ def main():
         check_without_plugin(folder)
         if not (Path(SHATTER).resolve().parent / PLUGIN).exists() or shutil.which("mpirun") is None:
             print("SKIP: Open MPI is not installed (apt-get install libopenmpi-dev), so nothing is checked over ranks")
-            return 1 if FAILURES else 77
+            return finish(77)
         answer = run([SHATTER, "kernel", "--data", "shapes", "--train-size", "10", "--sigma", "5"],
                      {**ENVIRONMENT, "PMI_SIZE": "2", "PMI_RANK": "0"})
         check("a launcher that MPI does not know: a sentence", answer.returncode == 69
@@ -215,8 +209,7 @@ def main():
         check_refusals(folder)
         check_solutions(folder)
         check_ends(folder)
-    print(f"{len(FAILURES)} failures")
-    return 1 if FAILURES else 0
+    return finish()
 
 
 if __name__ == "__main__":

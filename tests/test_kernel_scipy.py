@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 
+from checks import check, finish
+
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy comes
 try:
     import numpy
@@ -22,19 +24,11 @@ except ImportError:
     sys.exit(77)
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
-FAILURES = []
 
 
 def run(*words):
     return subprocess.run([SHATTER, "kernel", *words, "--threads", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=280)
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}", flush=True)
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def squares(x, z):
@@ -276,8 +270,7 @@ def main():
         check_unsolved(folder)
         check_ill_conditioned(folder)
         check_interrupts(folder)
-    print(f"{len(FAILURES)} failed")
-    return 1 if FAILURES else 0
+    return finish()
 
 
 if __name__ == "__main__":

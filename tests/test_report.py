@@ -14,11 +14,11 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 
+from checks import check, finish
 from report_fixture import write_run
 
 BUILD = pathlib.Path(os.environ.get("SHATTER", "build/shatter")).parent
 SOURCE = pathlib.Path(os.environ.get("SHATTER_SOURCE", "."))
-FAILURES = []
 
 HOSTILE = """<script>alert("x")</script> & 'q' 50% $a_b# {c} ~^\\ \u00e9\u6f22\u5b57 ]]>"""
 LONG = "a very long name " * 7
@@ -88,13 +88,6 @@ class Balance(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}")
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def quoted(text):
@@ -457,8 +450,7 @@ def main():
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)
             part(folder)
-    print(f"{len(FAILURES)} failed" if FAILURES else "all good")
-    return 1 if FAILURES else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ import sys
 import tempfile
 import time
 
+from checks import check, finish, write
+
 SHATTER = os.environ.get("SHATTER", "build/shatter")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NFS_LOCKS = os.path.join(os.path.dirname(os.path.abspath(SHATTER)), "tests", "nfs-locks.so")
 KILLS = int(os.environ.get("SHATTER_TEST_KILLS", "4"))
-FAILURES = []
 # Timings, and what is written anew by every session.
 NOT_COMPARED = {"timing.jsonl", "env.json", "lock"}
 MODEL = """name: tiny
@@ -41,19 +42,6 @@ grid:
 figures:
   error: {title: Test error, x: corruption, y: test_error}
 """
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}", flush=True)
-    if not good:
-        FAILURES.append(name)
-        print(shown, flush=True)
-
-
-def write(path, text):
-    with open(path, "w") as file:
-        file.write(text)
-    return path
 
 
 def words(page, store, *more):
@@ -681,8 +669,7 @@ def main():
         check_many(store, folder)
         check_mistakes(page, folder)
         check_kills(page, folder, whole, seconds)
-    print(f"{len(FAILURES)} failed")
-    return 1 if FAILURES else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 
+from checks import check, finish, write
+
 SHATTER = os.environ.get("SHATTER", "build/shatter")
-FAILURES = []
 MODEL = """name: own-net
 recipe: {learning-rate: 0.05, learning-rate-decay: 0.9, momentum: 0.9, weight-decay: 1e-3}
 layers:
@@ -23,19 +24,6 @@ layers:
 def run(*words, **more):
     return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600,
                           **more)
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}", flush=True)
-    if not good:
-        FAILURES.append(name)
-        print(shown, flush=True)
-
-
-def write(path, text):
-    with open(path, "w") as file:
-        file.write(text)
-    return path
 
 
 def train(store, model, *words):
@@ -119,8 +107,7 @@ def main():
         check_edited(folder)
         check_other_data(folder)
         check_interrupted(folder)
-    print(f"{len(FAILURES)} failed")
-    return 1 if FAILURES else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import sys
 import tempfile
 import time
 
+from checks import check, finish
+
 SHATTER = os.environ["SHATTER"]
-FAILURES = []
 
 EXPRESS_KEYS = {
     "represented", "points", "dims", "merged", "indistinct", "units", "weights", "depth", "width", "c1", "c2",
@@ -24,13 +25,6 @@ LINEAR_KEYS = {
 
 def run(*words):
     return subprocess.run([SHATTER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=250)
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}")
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def check_express():
@@ -153,5 +147,4 @@ with tempfile.TemporaryDirectory() as place:
     check_linear(os.path.join(place, "linear"))
     check_shift_elsewhere(place)
     check_model_show(place)
-print(f"{len(FAILURES)} failures")
-sys.exit(1 if FAILURES else 0)
+sys.exit(finish())

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 
+from checks import check, finish
+
 try:
     import numpy as np
 except ImportError:
@@ -18,14 +20,6 @@ except ImportError:
     sys.exit(77)
 
 SHATTER = os.environ["SHATTER"]
-FAILURES = []
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}")
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 def run(*words):
@@ -210,5 +204,4 @@ with tempfile.TemporaryDirectory() as folder:
         check_deep(folder, n, d, depth, seed)
     for seed, (n, m, side, classes) in enumerate([(12, 40, 9, 3), (30, 300, 12, 5)], 1):
         check_linear(folder, n, m, side, classes, seed)
-print(f"{len(FAILURES)} failures")
-sys.exit(1 if FAILURES else 0)
+sys.exit(finish())

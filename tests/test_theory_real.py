@@ -6,23 +6,17 @@ import os
 import subprocess
 import sys
 
+from checks import check, finish
+
 SHATTER = os.environ["SHATTER"]
 if not os.path.isdir(os.path.join(os.environ.get("SHATTER_DATA", ""), "cifar-10-batches-bin")):
     print("SKIP: SHATTER_DATA does not name a folder with CIFAR-10")
     sys.exit(77)
-FAILURES = []
 
 
 def run(*words):
     answer = subprocess.run([SHATTER, *words, "--json"], stdout=subprocess.PIPE, text=True, timeout=280)
     return json.loads(answer.stdout)
-
-
-def check(name, good, shown=""):
-    print(f"{'ok' if good else 'FAILED'}: {name}")
-    if not good:
-        FAILURES.append(name)
-        print(shown)
 
 
 cifar = ["express", "--data", "cifar10", "--labels", "random"]
@@ -42,5 +36,4 @@ check("labels forced on the test set fit and do not generalise",
       rows["random labels forced on the test set"]["train_error"] == 0
       and rows["random labels forced on the test set"]["test_error"] > 0.8
       and rows["random labels forced on the test set"]["norm_ratio"] > 1, rows)
-print(f"{len(FAILURES)} failures")
-sys.exit(1 if FAILURES else 0)
+sys.exit(finish())
