@@ -2,10 +2,10 @@
 """shatter kernel against SciPy: time and memory of an exact kernel machine, both measured in one run on one idle machine.
 
 MNIST's first images (from $SHATTER_DATA/mnist), levels 0 to 255, Gaussian kernel, sigma 5 * 255, one-hot targets, no
-ridge: Gram matrix, factorisation and solution. Each solver is a process of its own, which tells its peak of resident memory. SciPy's fp64
-Cholesky, and its fp32 one refined to the same residual as shatter's, in double. Settings that slow a library down
-(OPENBLAS_CORETYPE, OPENBLAS_L2_SIZE and the like) are taken out of the environment first, and which kernels OpenBLAS
-chose is printed. The same problem was solved only if the norms of the solutions agree, which is checked.
+ridge: Gram matrix, factorisation and solution. Each solver is a process of its own, which tells its peak of resident
+memory. SciPy's fp64 Cholesky, and its fp32 one refined to the same residual as shatter's, in double. Settings that slow
+a library down (OPENBLAS_CORETYPE, OPENBLAS_L2_SIZE and the like) are taken out of the environment first, and which
+kernels OpenBLAS chose is printed. The same problem was solved only if the norms of the solutions agree, which is checked.
 
 usage: bench/kernel.py [--python PYTHON] [--examples 20000] [--json FILE]
 """

@@ -33,9 +33,10 @@ typedef struct sht__block_kernels {
   void (*multiply_bf16)(float *c, const uint32_t *a, const uint32_t *b, size_t pairs);
   // Those sums alone, through a threshold: plus[j][i] += max(sum - bias, 0), minus[j][i] += max(-sum - bias, 0).
   void (*respond_bf16)(float *plus, float *minus, const uint32_t *a, const uint32_t *b, size_t pairs, float bias);
-  // The same with bytes, those of a from 0 to 255, those of b from -128 to 127; a, b: [fours][32]. The sums must fit.
+  // c[j][i] += sum over k of a[k][i] b[k][j] in whole numbers, which the caller makes sure fit in 32 bits: those of a
+  // from 0 to 255, those of b from -128 to 127; c: [32][32]; a, b: [fours][32].
   void (*multiply_bytes)(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours);
-  // The same in double, sign 1, for the first `columns` of j (a multiple of 8).
+  // As multiply, in double, sign 1, for the first `columns` of j (a multiple of 8).
   void (*multiply_f64)(double *c, const double *a, const double *b, size_t k, size_t columns);
   // to[i] = from[i]; n is a multiple of 32.
   void (*widen)(const float *from, double *to, size_t n);

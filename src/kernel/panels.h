@@ -25,6 +25,7 @@ static inline uint32_t *sht__panel_pairs_at(const sht__panels *panels, uint64_t 
   return panels->pairs + panel * (panels->width / 2) * SHT_LANES;
 }
 
+// Fours of features of an example.
 static inline uint64_t sht__panel_fours(const sht__panels *panels) { return (panels->width + 3) / 4; }
 static inline uint32_t *sht__panel_fours_at(const sht__panels *panels, uint64_t panel) {
   return panels->fours + panel * sht__panel_fours(panels) * SHT_LANES;

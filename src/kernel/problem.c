@@ -195,7 +195,7 @@ static sht_status open_features(sht__problem *problem, sht_error *error) {
   sht__gram *gram = &problem->gram;
   SHT_TRY(train->images != NULL ? sht__features_open(options->features, train->images, options->seed, &gram->map, error)
                                 : sht__problem_describe(train, test, options, &gram->map, error));
-  gram->map.levels = are_levels(train, test, options);
+  gram->map.levels = train->images != NULL ? are_levels(train, test, options) : gram->map.levels;
   gram->streamed = gram->map.blocks > 1;
   SHT_TRY(sht__spread_check_problem(problem, error));
   SHT_TRY(open_side(problem, train, &gram->train, error));
