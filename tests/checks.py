@@ -11,7 +11,7 @@ def check(name, good, shown=""):
         print(shown, flush=True)
 
 
-def finish(good=0):
+def checks_exit_code(good=0):
     """The exit code: 1 when a check failed, else `good`."""
     print(f"{len(FAILURES)} failed", flush=True)
     return 1 if FAILURES else good

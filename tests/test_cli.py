@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
 
@@ -196,7 +196,7 @@ def main():
         check_outputs(store)
         check_doctor(store)
         check_augmented(store)
-    return finish()
+    return checks_exit_code()
 
 
 if __name__ == "__main__":

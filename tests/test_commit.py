@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 SCRIPT = pathlib.Path(os.environ.get("SHATTER_SOURCE", ".")).resolve() / "scripts/commit.cmake"
 
@@ -49,7 +49,7 @@ def main():
         inner = folder / "archive"
         inner.mkdir()
         check("an archive unpacked inside another repository has none", "return 0;" in look_up(inner)[0])
-    return finish()
+    return checks_exit_code()
 
 
 if __name__ == "__main__":

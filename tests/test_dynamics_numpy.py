@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 try:
     import numpy as np
@@ -109,7 +109,7 @@ def main():
         fitted = train(f"{folder}/fitted", "--data", "shapes:1000,100", "--labels", "random", "--model", "mlp-1x128",
                        "--batch", "24", "--epochs", "14", "--learning-rate-decay", "1")
         check_curve(fitted, 1000, 24)
-    sys.exit(finish())
+    sys.exit(checks_exit_code())
 
 
 if __name__ == "__main__":

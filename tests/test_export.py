@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
 FIGURES = {"learning_rate": "learning_rate", "loss/train_epoch": "train_loss", "accuracy/train_epoch": "train_accuracy",
@@ -194,7 +194,7 @@ def main():
         check_tensorboard(store, f"{folder}/board", epochs, name)
         check_csv(store, epochs, name)
         check_mistakes(store)
-    sys.exit(finish())
+    sys.exit(checks_exit_code())
 
 
 if __name__ == "__main__":

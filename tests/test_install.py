@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 SOURCE = os.environ["SHATTER_SOURCE"]
 BUILD = os.path.dirname(os.environ["SHATTER"])
@@ -85,7 +85,7 @@ def main():
         check_program(work, prefix)
         check_files(prefix)
         check_library(work, prefix)
-    return finish()
+    return checks_exit_code()
 
 
 if __name__ == "__main__":

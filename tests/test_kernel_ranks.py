@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 try:
     import numpy
@@ -201,7 +201,7 @@ def main():
         check_without_plugin(folder)
         if not (Path(SHATTER).resolve().parent / PLUGIN).exists() or shutil.which("mpirun") is None:
             print("SKIP: Open MPI is not installed (apt-get install libopenmpi-dev), so nothing is checked over ranks")
-            return finish(77)
+            return checks_exit_code(77)
         answer = run([SHATTER, "kernel", "--data", "shapes", "--train-size", "10", "--sigma", "5"],
                      {**ENVIRONMENT, "PMI_SIZE": "2", "PMI_RANK": "0"})
         check("a launcher that MPI does not know: a sentence", answer.returncode == 69
@@ -209,7 +209,7 @@ def main():
         check_refusals(folder)
         check_solutions(folder)
         check_ends(folder)
-    return finish()
+    return checks_exit_code()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy comes
 try:
@@ -270,7 +270,7 @@ def main():
         check_unsolved(folder)
         check_ill_conditioned(folder)
         check_interrupts(folder)
-    return finish()
+    return checks_exit_code()
 
 
 if __name__ == "__main__":

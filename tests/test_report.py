@@ -14,7 +14,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 
-from checks import check, finish
+from checks import check, checks_exit_code
 from report_fixture import write_run
 
 BUILD = pathlib.Path(os.environ.get("SHATTER", "build/shatter")).parent
@@ -450,7 +450,7 @@ def main():
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)
             part(folder)
-    return finish()
+    return checks_exit_code()
 
 
 if __name__ == "__main__":

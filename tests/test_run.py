@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-from checks import check, finish, write
+from checks import check, checks_exit_code, write
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -669,7 +669,7 @@ def main():
         check_many(store, folder)
         check_mistakes(page, folder)
         check_kills(page, folder, whole, seconds)
-    return finish()
+    return checks_exit_code()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from checks import check, finish, write
+from checks import check, checks_exit_code, write
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
 MODEL = """name: own-net
@@ -107,7 +107,7 @@ def main():
         check_edited(folder)
         check_other_data(folder)
         check_interrupted(folder)
-    return finish()
+    return checks_exit_code()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 SHATTER = os.environ["SHATTER"]
 
@@ -147,4 +147,4 @@ with tempfile.TemporaryDirectory() as place:
     check_linear(os.path.join(place, "linear"))
     check_shift_elsewhere(place)
     check_model_show(place)
-sys.exit(finish())
+sys.exit(checks_exit_code())

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from checks import check, finish
+from checks import check, checks_exit_code
 
 SHATTER = os.environ["SHATTER"]
 if not os.path.isdir(os.path.join(os.environ.get("SHATTER_DATA", ""), "cifar-10-batches-bin")):
@@ -36,4 +36,4 @@ check("labels forced on the test set fit and do not generalise",
       rows["random labels forced on the test set"]["train_error"] == 0
       and rows["random labels forced on the test set"]["test_error"] > 0.8
       and rows["random labels forced on the test set"]["norm_ratio"] > 1, rows)
-sys.exit(finish())
+sys.exit(checks_exit_code())
