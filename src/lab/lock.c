@@ -14,7 +14,7 @@
 
 // Whoever asks holds the lock for an instant: that is no other training.
 static int take(int lock) {
-  static const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+  static const struct timespec pause = {.tv_nsec = 10000000};  // 10 ms
   int fault = 0;
   for (int attempt = 0; attempt < 5; attempt++) {
     fault = flock(lock, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
