@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -98,12 +99,23 @@ def check_linear(folder):
                                                              "minimum-norm.npy"])
 
 
-def check_cut_test_set():
-    """d = 3,072 cut to 2,352: 1,000 examples leave room for 676 test examples of 700."""
-    words = ["linear", "--data", "shapes:1000,700", "--train-size", "1000", "--epochs", "1"]
+def write_images(folder, count, side):
+    """IDX files of noise, `count` for the training and twice as many for the test."""
+    for part, n in [("train", count), ("t10k", 2 * count)]:
+        with open(os.path.join(folder, part + "-images-idx3-ubyte"), "wb") as file:
+            levels = (pixel * 73 % 251 for pixel in range(n * side * side))
+            file.write(struct.pack(">4I", 0x803, n, side, side) + bytes(levels))
+        with open(os.path.join(folder, part + "-labels-idx1-ubyte"), "wb") as file:
+            file.write(struct.pack(">2I", 0x801, n) + bytes(i % 10 for i in range(n)))
+
+
+def check_cut_test_set(folder):
+    """d = 64: 20 examples leave room for 22 test examples of 40."""
+    write_images(folder, 20, 8)
+    words = ["linear", "--data", folder, "--epochs", "1"]
     result, text = json.loads(run(*words, "--json").stdout), run(*words).stdout
-    check("a test set that is cut is explained", (result["test_examples"], result["test_given"]) == (676, 700)
-          and "676 test examples" in text and "Of 700 test examples" in text, (result, text))
+    check("a test set that is cut is explained", (result["test_examples"], result["test_given"]) == (22, 40)
+          and "22 test examples" in text and "Of 40 test examples" in text, (result, text))
 
 
 def check_unsettled():
@@ -142,8 +154,8 @@ check_express()
 check_mistakes()
 check_interrupt()
 check_unsettled()
-check_cut_test_set()
 with tempfile.TemporaryDirectory() as place:
+    check_cut_test_set(place)
     check_linear(os.path.join(place, "linear"))
     check_shift_elsewhere(place)
     check_model_show(place)
