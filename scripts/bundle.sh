@@ -10,7 +10,7 @@ out=$2
 rm -rf "$out" "$out.tar.gz"
 mkdir -p "$out/lib" "$out/tests"
 binaries=("$build/shatter")
-for test in test_cuda_engine test_cuda_kernel test_cuda_networks; do
+for test in test_cuda_engine test_cuda_group test_cuda_kernel test_cuda_networks; do
   if [ -x "$build/tests/$test" ]; then binaries+=("$build/tests/$test"); fi
 done
 plugins=()

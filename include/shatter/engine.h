@@ -26,6 +26,7 @@
 #include "shatter/model.h"
 
 typedef struct sht_engine sht_engine;
+typedef struct sht_engine_group sht_engine_group;
 
 // What is computed in. "ref" always computes in double: with FP64 its state is double too, with FP32 weights, momentum
 // and statistics are rounded to float after each step, so that get and put lose nothing and training resumes exactly.
@@ -41,6 +42,7 @@ typedef struct sht_engine_options {
   uint64_t seed;            // order of the examples, dropout
   uint64_t train_examples;  // examples in an epoch; the last batch is smaller, nothing dropped
   bool fast;                // allow results that depend on the number of threads
+  sht_engine_group *group;  // whose members it is trained with; NULL: alone
 } sht_engine_options;
 
 // Hyper-parameters of one step. The update: v <- momentum * v + (g + weight_decay * w); w <- w - learning_rate * v.
@@ -65,6 +67,16 @@ typedef enum sht_state {
   SHT_STATE_GRADIENTS,   // [P] of the last step; get only; available after sht_engine_gradient
 } sht_state;
 
+// A group: engines of one network, with other seeds, data and rates, that are trained together on one device, where one
+// run cannot fill it. Each is used by a thread of its own. A call of train, gradient or evaluate waits until every
+// member has made one; then one pass serves all. A member's results are, bit for bit, those that it has alone.
+// Opened for a number of members; each of them leaves once, when its engine is closed or could not be opened: the
+// others wait for it no longer. Closed when all have left. How many can be together: sht_engine_info. Where a backend
+// has no groups, an engine opened in one is alone and waits for nobody.
+sht_status sht_engine_group_open(uint32_t members, sht_engine_group **out, sht_error *error);
+void sht_engine_group_leave(sht_engine_group *group);
+void sht_engine_group_close(sht_engine_group *group);  // NULL is allowed
+
 // Opens the backend and compiles the graph. `graph` is borrowed until close. Errors: SHT_UNAVAILABLE (no such backend,
 // or an operation that it does not support, named), SHT_MEMORY, SHT_CONFIG.
 sht_status sht_engine_open(const sht_graph *graph, const sht_engine_options *options, sht_engine **out,
@@ -72,7 +84,8 @@ sht_status sht_engine_open(const sht_graph *graph, const sht_engine_options *opt
 void sht_engine_close(sht_engine *engine);  // NULL is allowed
 
 // Runs steps first .. first+count-1 of `epoch` (0-based) on `train`. Step s uses examples order[s*B .. ) of the epoch's
-// order. metrics: [count]. Stops after a step that is not finite: *done is the number of steps run.
+// order. metrics: [count]. Stops after a step that is not finite: *done is the number of steps run. In a group it may
+// stop earlier, after one step or more.
 sht_status sht_engine_train(sht_engine *engine, const sht_pipeline *train, uint32_t epoch, uint64_t first,
                             uint64_t count, const sht_step_rates *rates, sht_step_metrics *metrics, uint64_t *done,
                             sht_error *error);
@@ -98,6 +111,7 @@ typedef struct sht_engine_info {
   char numerics[160];  // library, version, instruction set: same text, same bits
   uint64_t bytes;      // allocated for the run
   int threads;
+  uint32_t together;  // runs of this network that a group can have on this device; 0, 1: none but itself
 } sht_engine_info;
 void sht_engine_describe(const sht_engine *engine, sht_engine_info *info);
 

@@ -1,12 +1,14 @@
 // Training all runs of an experiment: what is in the store already, how long the rest takes, and then the rest, several
-// at a time, each in a process of its own.
+// at a time, each in a process of its own, or those of one small network together in one (on a card, which one of them
+// would not fill). Which of the two, and beside whom, decides no bit of a run's result.
 //
 // Opening a schedule trains nothing: it asks each distinct network what its engine computes with, so that runs are
 // recognised by their identity, and times a few steps in the two ways of using the machine: one thread for each of as
 // many runs as there are cores, or one run with all cores. The quicker one is chosen.
-// Runs that begin first are those that take longest. One run's failure or divergence does not touch the others; a full
-// disk ends all. Killed at any moment, a schedule that is opened again goes on where the runs' checkpoints are.
-// The caller's process forks: it must have no other threads and no open store while a function of this header runs.
+// Runs that begin first are those that take longest. One run's failure or divergence does not touch the others, those
+// that train together with it included; a process that is killed takes the runs with it that it trains; a full disk
+// ends all. Killed at any moment, a schedule that is opened again goes on where the runs' checkpoints are. The caller's
+// process forks: it must have no other threads and no open store while a function of this header runs.
 #ifndef SHATTER_SCHEDULE_H
 #define SHATTER_SCHEDULE_H
 
@@ -25,6 +27,13 @@ typedef enum sht_slot_state {
 } sht_slot_state;
 
 #define SHT_CORE_SHARE_BUSY 0.75
+enum {
+  SHT_TOGETHER_MAX = 64,
+  // Runs that train together unless the options say otherwise. A small network alone keeps a card waiting for its
+  // launches several times as long as it moves bytes; of 32, that is a few percent. More would gain little, take the
+  // host's memory (each run has its data), and lose more where a process ends early.
+  SHT_TOGETHER_DEFAULT = 32,
+};
 
 // A run of the plan on its way.
 typedef struct sht_slot {
@@ -56,7 +65,10 @@ typedef struct sht_schedule_network {
   double step_side_by_side;  // seconds of a training step with one thread, as many at once as there are cores; NaN: not
                              // measured
   double opening;            // seconds until the first step
-  double step_alone;         // with all cores for one
+  // Runs of it that one process trains together, at most: on a card, where one alone would leave it idle. 1: each has a
+  // process of its own. More than 1: the two times of a step are a run's share of a step of all.
+  uint32_t together;
+  double step_alone;  // with all cores for one
   // While steps were timed, the least share of a core that a thread got, of what it would have had without other
   // programs: 1 on an idle machine; 0: not timed. Below SHT_CORE_SHARE_BUSY the steps, and all times made of them, are
   // those of an idle machine: processor time, not time by the clock.
@@ -71,7 +83,7 @@ typedef struct sht_schedule {
   uint32_t network_count;
   uint64_t distinct, found, begun;  // distinct runs; of these in the store: complete, begun
   uint64_t asked, asked_found;      // distinct runs that are to have a result; of these complete in the store
-  uint64_t jobs, threads;           // runs at once, threads for each
+  uint64_t jobs, threads;           // processes at once, threads for each
   bool leave;                       // as in the options
   bool jobs_measured;               // chosen by measurement
   double seconds;                   // estimated for what is left, at most; NaN: nothing is left or not known
@@ -80,8 +92,9 @@ typedef struct sht_schedule {
 
 typedef struct sht_schedule_options {
   const char *store;  // folder; NULL or "": as sht_store_open
-  uint64_t jobs;      // 0: chosen by measurement
+  uint64_t jobs;      // processes at once; 0: chosen by measurement, 1 where runs train together
   uint64_t threads;   // of each run; 0: the cores divided by the jobs
+  uint64_t together;  // runs that train together where a device can do that; 0: SHT_TOGETHER_DEFAULT, 1: none do
   bool leave;         // ends without awaiting runs that other processes train; their slots stay ELSEWHERE
   // Shell patterns with | between them: only runs whose series (in tables, or in a figure) or set is like one of them
   // are trained; NULL: all. The others stay UNASKED, or DONE when the store has them.

@@ -20,7 +20,7 @@ uint64_t sht__plan_done(const sht_schedule *schedule) {
 }
 
 sht_status sht__plan_command(const sht_cli *cli, const sht_schedule *schedule, char **out, sht_error *error) {
-  static const char *const own[] = {"jobs", "only", "report"};
+  static const char *const own[] = {"jobs", "together", "only", "report"};
   size_t size = 0;
   FILE *writer = open_memstream(out, &size);
   if (writer == NULL) {
@@ -145,6 +145,19 @@ double sht__plan_core_share(const sht_schedule *schedule) {
   return least;
 }
 
+static uint64_t together_of(const sht_schedule_network *network) {
+  return network->runs < network->together ? network->runs : network->together;
+}
+
+uint64_t sht__plan_together(const sht_schedule *schedule) {
+  uint64_t most = 1;
+  for (uint32_t i = 0; i < schedule->network_count; i++) {
+    const uint64_t size = together_of(&schedule->networks[i]);
+    most = size > most ? size : most;
+  }
+  return most;
+}
+
 static void tell_busy(const sht_schedule *schedule, FILE *out) {
   double share = sht__plan_core_share(schedule);
   sht_terminal terminal = sht__terminal_of(out);
@@ -155,20 +168,34 @@ static void tell_busy(const sht_schedule *schedule, FILE *out) {
   }
 }
 
+// Runs that share a card's launches.
+static void tell_together(const sht_schedule_network *network, FILE *out) {
+  (void)fprintf(out, ": up to %" PRIu64 " runs together", together_of(network));
+  const double share = isnan(network->step_alone) ? network->step_side_by_side : network->step_alone;
+  if (!isnan(share)) {
+    (void)fprintf(out, ", %.3g ms for a step of one", 1000 * share);
+  }
+  (void)fprintf(out, "\n");
+}
+
 static void tell_time(const sht_schedule *schedule, FILE *out) {
   char duration[WORD_BYTES];
   if (isnan(schedule->seconds)) {
     return;
   }
-  (void)fprintf(out, "Time    at most about %s: %" PRIu64 " run%s at once, %" PRIu64 " thread%s each%s\n",
+  (void)fprintf(out, "Time    at most about %s: %" PRIu64 " %s%s at once, %" PRIu64 " thread%s each%s\n",
                 sht_text_duration(schedule->seconds, duration, sizeof duration), schedule->jobs,
-                schedule->jobs == 1 ? "" : "s", schedule->threads, schedule->threads == 1 ? "" : "s",
-                schedule->jobs_measured ? ", the quicker way here" : "");
+                sht__plan_together(schedule) > 1 ? "group" : "run", schedule->jobs == 1 ? "" : "s", schedule->threads,
+                schedule->threads == 1 ? "" : "s", schedule->jobs_measured ? ", the quicker way here" : "");
   for (uint32_t i = 0; i < schedule->network_count; i++) {
     const sht_schedule_network *network = &schedule->networks[i];
     if (network->runs > 0) {
       (void)fprintf(out, "        %s %s, batch %" PRIu64, network->model, network->precision, network->batch);
       tell_network(schedule, network, out);
+      if (together_of(network) > 1) {
+        tell_together(network, out);
+        continue;
+      }
       (void)fprintf(out, ": a step takes");
       if (!isnan(network->step_side_by_side)) {
         (void)fprintf(out, " %.3g ms side by side%s", 1000 * network->step_side_by_side,

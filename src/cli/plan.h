@@ -28,6 +28,8 @@ sht_status sht__plan_slurm(sht_cli *cli, const sht_schedule *schedule, sht_error
 
 // The least share of a core that was free while steps were timed; NaN: none was timed.
 double sht__plan_core_share(const sht_schedule *schedule);
+// Runs that one process trains together, at most; 1: each has a process of its own.
+uint64_t sht__plan_together(const sht_schedule *schedule);
 // Distinct runs, of those that are asked for, with a result.
 uint64_t sht__plan_done(const sht_schedule *schedule);
 // The command that goes on with this experiment, for a shell; free with free().

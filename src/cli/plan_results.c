@@ -100,6 +100,7 @@ static void add_plan(sht_json *json, const sht_schedule *schedule) {
   sht_json_add_count(json, "done", sht__plan_done(schedule));
   sht_json_add_count(json, "jobs", schedule->jobs);
   sht_json_add_count(json, "threads", schedule->threads);
+  sht_json_add_count(json, "together", sht__plan_together(schedule));
   sht_json_add_number(json, "seconds_estimated", schedule->seconds);
   sht_json_add_number(json, "core_share", sht__plan_core_share(schedule));
   sht_json_add_count(json, "disk_bytes", schedule->disk_bytes);

@@ -43,6 +43,7 @@ static void put_command(FILE *out, const sht_cli *cli, const sht_schedule *sched
   put_option(out, cli, "scale");
   put_option(out, cli, "report");
   put_option(out, cli, "only");
+  put_option(out, cli, "together");
   for (int i = 0; i < cli->flag_count; i++) {
     const char *name = cli->flags[i].option->name;
     if (strcmp(name, "store") != 0 && strcmp(name, "threads") != 0) {

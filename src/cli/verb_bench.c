@@ -12,6 +12,7 @@
 #include "cli/peak.h"
 #include "cli/table.h"
 #include "cli/verbs.h"
+#include "engine/group_time.h"
 #include "shatter/engine.h"
 
 enum {
@@ -170,27 +171,62 @@ static sht_status time_engine(const sht_graph *graph, sht_engine *engine, const 
   return time_windows(engine, data, steps, seconds, step_ms, error);
 }
 
+static uint32_t together(const sht_cli *cli) {
+  const uint64_t asked = sht__cli_count(cli, "together", 1);
+  return asked < 1 ? 1 : asked < UINT32_MAX ? (uint32_t)asked : UINT32_MAX;
+}
+
+static sht_status check_together(const sht_cli *cli, const char *model, const sht_engine_info *info, sht_error *error) {
+  const uint32_t can = info->together > 1 ? info->together : 1;
+  if (together(cli) > can) {
+    return SHT_FAIL(error, SHT_UNAVAILABLE, "%u runs of %s cannot be trained together by --device %s; at most %u can",
+                    together(cli), model, info->backend, can);
+  }
+  return SHT_OK;
+}
+
+// A step of several runs at once, all on the same pictures.
+static sht_status time_together(const sht_cli *cli, const sht_graph *graph, const sht_engine_options *options,
+                                const sample *data, double seconds, double *step_ms, sht_error *error) {
+  const sht__group_trial trial = {
+      .graph = graph, .train = &data->pipeline, .options = *options, .members = together(cli), .seconds = seconds};
+  double step = 0;
+  SHT_TRY(sht__group_time(&trial, &step, error));
+  *step_ms = 1000 * step;
+  return SHT_OK;
+}
+
+static sht_status measure_graph(const sht_cli *cli, const sht_graph *graph, const sht_engine_options *options,
+                                double seconds, const sample *data, measurement *out, sht_error *error) {
+  sht_engine *engine = NULL;
+  SHT_TRY(sht_engine_open(graph, options, &engine, error));
+  sht_engine_info info = {0};
+  sht_engine_describe(engine, &info);
+  sht_status status = check_together(cli, graph->name, &info, error);
+  if (status == SHT_OK) {
+    status = together(cli) > 1
+                 ? time_together(cli, graph, options, data, seconds, &out->step_ms, error)
+                 : time_engine(graph, engine, data, (EXAMPLES - 1) / options->batch + 1, seconds, &out->step_ms, error);
+  }
+  sht_engine_close(engine);
+  SHT_TRY(status);
+  out->bytes = info.bytes * together(cli);
+  out->gflops = 2e-6 * (double)graph->training_macs * (double)options->batch * together(cli) / out->step_ms;
+  return SHT_OK;
+}
+
 static sht_status measure(const sht_cli *cli, const char *model, sht_precision precision, double seconds,
                           const sample *data, measurement *out, sht_error *error) {
   sht_graph_options shape = {.input = {CHANNELS, SIDE, SIDE}, .classes = CLASSES};
   sht_graph *graph = NULL;
   SHT_TRY(sht_graph_open(model, &shape, &graph, error));
-  sht_engine_options options = {.backend = cli->config.device,
-                                .precision = precision,
-                                .threads = (int)cli->config.threads,
-                                .batch = (uint32_t)cli->config.batch,
-                                .seed = 1,
-                                .train_examples = EXAMPLES};
-  sht_engine *engine = NULL;
-  sht_status status = sht_engine_open(graph, &options, &engine, error);
-  if (status == SHT_OK) {
-    status = time_engine(graph, engine, data, (EXAMPLES - 1) / options.batch + 1, seconds, &out->step_ms, error);
-    sht_engine_info info = {0};
-    sht_engine_describe(engine, &info);
-    out->bytes = info.bytes;
-    out->gflops = 2e-6 * (double)graph->training_macs * (double)options.batch / out->step_ms;
-  }
-  sht_engine_close(engine);
+  const sht_engine_options options = {.backend = cli->config.device,
+                                      .precision = precision,
+                                      .threads = (int)cli->config.threads,
+                                      .batch = (uint32_t)cli->config.batch,
+                                      .seed = 1,
+                                      .train_examples = EXAMPLES};
+  sht_status status = measure_graph(cli, graph, &options, seconds, data, out, error);
   sht_graph_close(graph);
   return status;
 }
@@ -206,7 +242,7 @@ typedef struct output {
 
 static sht_status add_row(const sht_cli *cli, output *out, const char *model, sht_precision precision, double peak,
                           const measurement *row, sht_error *error) {
-  double images = 1000 * (double)cli->config.batch / row->step_ms;
+  double images = 1000 * (double)cli->config.batch * together(cli) / row->step_ms;
   if (!cli->json) {
     sht__table_add(&out->table, "%s", model);
     sht__table_add(&out->table, "%s", precision_name(precision));
@@ -223,6 +259,7 @@ static sht_status add_row(const sht_cli *cli, output *out, const char *model, sh
   sht_json item = {0};
   sht_json_add_text(&item, "model", model);
   sht_json_add_text(&item, "precision", precision_name(precision));
+  sht_json_add_count(&item, "together", together(cli));
   sht_json_add_number(&item, "step_ms", row->step_ms);
   sht_json_add_number(&item, "images_per_second", images);
   sht_json_add_number(&item, "gflops", row->gflops);
@@ -279,6 +316,9 @@ static sht_status print_text(const sht_cli *cli, const sample *data, sht_error *
   sht_status status = bench_all(cli, &out, data, error);
   sht_terminal terminal = sht__terminal_of(stdout);
   sht_status printed = sht__table_print(&out.table, stdout, &terminal, status == SHT_OK ? error : NULL);
+  if (status == SHT_OK && printed == SHT_OK && together(cli) > 1) {
+    (void)printf("\nA step is one of %u runs at once.\n", together(cli));
+  }
   if (status == SHT_OK && printed == SHT_OK) {
     (void)printf("\nOf each step, filling the batch takes %.2f ms of one thread.\n", data->fill_ms);
   }
@@ -343,6 +383,8 @@ static const char *const examples[] = {
     "with the images augmented",
     "shatter bench --device cuda --precision bf16",
     "on the card",
+    "shatter bench --device cuda --model mlp-1x512 --together 32",
+    "what a sweep of 32 runs costs there",
     NULL,
 };
 
@@ -353,6 +395,11 @@ static const sht_cli_option options[] = {
      .value_name = "P",
      .choices = "fp32 tf32 bf16",
      .help = "only this one"},
+    {.name = "together",
+     .type = SHT_OPTION_COUNT,
+     .value_name = "N",
+     .default_text = "1",
+     .help = "steps of N runs at once, where a card can train so many of a small network together"},
     {.name = "seconds",
      .type = SHT_OPTION_COUNT,
      .value_name = "N",

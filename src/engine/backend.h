@@ -8,13 +8,16 @@
 
 #include "shatter/engine.h"
 
-enum { SHT_BACKEND_VERSION = 2 };
+enum { SHT_BACKEND_VERSION = 3 };
 
 typedef struct sht_backend {
   int version;       // SHT_BACKEND_VERSION
   const char *name;  // "cpu"
   // Leaves *out NULL on failure, with nothing allocated.
   sht_status (*open)(const sht_graph *graph, const sht_engine_options *options, sht_engine **out, sht_error *error);
+  // The same as a member of a group. NULL: the backend has no groups, and an engine opened with one is alone.
+  sht_status (*join)(sht_engine_group *group, const sht_graph *graph, const sht_engine_options *options,
+                     sht_engine **out, sht_error *error);
   void (*close)(sht_engine *engine);
   sht_status (*train)(sht_engine *engine, const sht_pipeline *train, uint32_t epoch, uint64_t first, uint64_t count,
                       const sht_step_rates *rates, sht_step_metrics *metrics, uint64_t *done, sht_error *error);

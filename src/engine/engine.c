@@ -60,7 +60,9 @@ sht_status sht_engine_open(const sht_graph *graph, const sht_engine_options *opt
   void *plugin = NULL;
   SHT_TRY(find_backend(options, &backend, &plugin, error));
   sht_engine *engine = NULL;
-  sht_status status = backend->open(graph, options, &engine, error);
+  sht_status status = options->group != NULL && backend->join != NULL
+                          ? backend->join(options->group, graph, options, &engine, error)
+                          : backend->open(graph, options, &engine, error);
   if (status != SHT_OK) {
     if (plugin != NULL) {
       dlclose(plugin);

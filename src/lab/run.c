@@ -257,9 +257,15 @@ static sht_status check_family(const sht_run *of, const sht_session *session, sh
       of->folder, of->folder);
 }
 
-// of: the run that is trained anew or further; NULL: whichever the configuration is.
-static sht_status train_run(sht_store *store, const sht_run *of, const char *model, const sht_config *config,
-                            bool again, const sht_observer *observer, sht_run *out, bool *reused, sht_error *error) {
+// Where a run's engine and model come from; all NULL: an engine of its own, the model that the configuration names.
+typedef struct run_source {
+  sht_engine_group *group;  // the engine is a member of
+  const sht_run *of;        // the run that is trained anew or further
+  const char *model;        // text of the model
+} run_source;
+
+static sht_status train_run(sht_store *store, const run_source *source, const sht_config *config, bool again,
+                            const sht_observer *observer, sht_run *out, bool *reused, sht_error *error) {
   sht_work *work = NULL;
   bool unused = false;
   *out = (sht_run){0};
@@ -267,9 +273,9 @@ static sht_status train_run(sht_store *store, const sht_run *of, const char *mod
   *reused = false;
   SHT_TRY(SHT_ALLOC(&work, 1, "run", error));
   work->lock = -1;
-  sht_status status = sht__session_open(config, model, &work->session, error);
-  if (status == SHT_OK && of != NULL && !again) {
-    status = check_family(of, &work->session, error);
+  sht_status status = sht__session_open_in(source->group, config, source->model, &work->session, error);
+  if (status == SHT_OK && source->of != NULL && !again) {
+    status = check_family(source->of, &work->session, error);
   }
   if (status == SHT_OK) {
     status = work_on(work, store, again, observer, reused, error);
@@ -287,7 +293,7 @@ static sht_status train_run(sht_store *store, const sht_run *of, const char *mod
 
 sht_status sht_lab_train(sht_store *store, const sht_config *config, bool again, const sht_observer *observer,
                          sht_run *out, bool *reused, sht_error *error) {
-  return train_run(store, NULL, NULL, config, again, observer, out, reused, error);
+  return train_run(store, &(run_source){0}, config, again, observer, out, reused, error);
 }
 
 sht_status sht_lab_retrain(sht_store *store, const sht_run *of, const sht_config *config, bool again,
@@ -296,7 +302,13 @@ sht_status sht_lab_retrain(sht_store *store, const sht_run *of, const sht_config
   *out = (sht_run){0};
   SHT_TRY(read_model(of, &model, error));
   note_edited(of, model, observer);
-  sht_status status = train_run(store, of, model, config, again, observer, out, reused, error);
+  sht_status status =
+      train_run(store, &(run_source){.of = of, .model = model}, config, again, observer, out, reused, error);
   sht_free(model);
   return status;
+}
+
+sht_status sht__lab_train_in(sht_engine_group *group, sht_store *store, const sht_config *config,
+                             const sht_observer *observer, sht_run *out, sht_error *error) {
+  return train_run(store, &(run_source){.group = group}, config, false, observer, out, NULL, error);
 }

@@ -1,8 +1,11 @@
 // Processes that work for a schedule: see schedule.h.
+#include "base/memory.h"
 #include "lab/schedule.h"
+#include "lab/work.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,9 +77,13 @@ void sht__told_write(int pipe, const sht__told *told) {
   }
 }
 
-// What the observer of a run in a child needs.
+// A run in a child: what its observer and its thread need.
 typedef struct telling {
   const sht__training_work *work;
+  sht_engine_group *group;  // NULL: it is the only run
+  uint32_t member;
+  pthread_t thread;
+  bool begun;  // it has that thread
   int pipe;
   uint64_t steps_per_epoch;
   double told;  // when the last message went out
@@ -89,7 +96,10 @@ static void on_started(void *context, const sht_graph *graph, const sht_dataset 
   (void)engine;
   telling *self = context;
   self->steps_per_epoch = steps_per_epoch;
-  sht__told told = {.kind = SHT__TOLD_PROGRESS, .epochs = resumed_epochs, .steps = resumed_epochs * steps_per_epoch};
+  sht__told told = {.kind = SHT__TOLD_PROGRESS,
+                    .member = self->member,
+                    .epochs = resumed_epochs,
+                    .steps = resumed_epochs * steps_per_epoch};
   sht__told_write(self->pipe, &told);
 }
 
@@ -103,6 +113,7 @@ static void on_progressed(void *context, uint32_t epoch, uint64_t step_in_epoch,
   }
   self->told = now;
   sht__told told = {.kind = SHT__TOLD_PROGRESS,
+                    .member = self->member,
                     .epochs = epoch - 1,
                     .steps = (epoch - 1) * self->steps_per_epoch + step_in_epoch,
                     .loss = loss,
@@ -118,26 +129,95 @@ static bool on_stop_requested(void *context) {
   return poll(&stop, 1, 0) != 0 || (observer->stop_requested != NULL && observer->stop_requested(observer->context));
 }
 
-void sht__train_in_child(void *context, int pipe) {
-  const sht__training_work *work = context;
-  telling self = {.work = work, .pipe = pipe};
+// One run from its data to its result, and the word on how it ended.
+static void train_one(telling *self) {
+  const sht__training_work *work = self->work;
   sht_observer observer = {
-      .context = &self, .started = on_started, .progressed = on_progressed, .stop_requested = on_stop_requested};
+      .context = self, .started = on_started, .progressed = on_progressed, .stop_requested = on_stop_requested};
   sht_store *store = NULL;
   sht_error error = {.message = ""};
   sht_run run = {.folder = ""};
   sht_status status = sht_store_open(work->store, &store, &error);
   if (status == SHT_OK) {
-    status = sht_lab_train(store, work->config, false, &observer, &run, NULL, &error);
+    status = sht__lab_train_in(self->group, store, &work->configs[self->member], &observer, &run, &error);
   }
   sht_store_close(store);
-  sht__told told = {.kind = SHT__TOLD_ENDED, .status = status};
+  sht__told told = {.kind = SHT__TOLD_ENDED, .member = self->member, .status = status};
   // With a folder, the engine is there: what is not available is the run's lock.
   if (status == SHT_UNAVAILABLE && run.folder[0] != '\0') {
     told.kind = SHT__TOLD_ELSEWHERE;
   }
   (void)snprintf(told.text, sizeof told.text, "%.*s", (int)sizeof told.text - 1,
                  told.kind == SHT__TOLD_ELSEWHERE ? run.folder : error.message);
-  sht__told_write(pipe, &told);
+  sht__told_write(self->pipe, &told);
+}
+
+static void *train_member(void *context) {
+  telling *self = context;
+  train_one(self);
+  sht_engine_group_leave(self->group);
+  return NULL;
+}
+
+// Without a thread of its own a run cannot be trained; the others do without it.
+static void refuse_member(telling *self, int fault) {
+  sht__told told = {.kind = SHT__TOLD_ENDED, .member = self->member, .status = SHT_MEMORY};
+  (void)snprintf(told.text, sizeof told.text, "no thread for another run: %s; use a smaller --together",
+                 strerror(fault));
+  sht_engine_group_leave(self->group);
+  sht__told_write(self->pipe, &told);
+}
+
+static void train_group(telling *members, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    const int fault = pthread_create(&members[i].thread, NULL, train_member, &members[i]);
+    members[i].begun = fault == 0;
+    if (fault != 0) {
+      refuse_member(&members[i], fault);
+    }
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    if (members[i].begun) {
+      (void)pthread_join(members[i].thread, NULL);
+    }
+  }
+}
+
+// What keeps all from beginning is each one's failure.
+static void fail_members(const sht__training_work *work, int pipe, sht_status status, const sht_error *error) {
+  for (uint32_t i = 0; i < work->count; i++) {
+    sht__told told = {.kind = SHT__TOLD_ENDED, .member = i, .status = status};
+    (void)snprintf(told.text, sizeof told.text, "%.*s", (int)sizeof told.text - 1, error->message);
+    sht__told_write(pipe, &told);
+  }
+}
+
+static sht_status train_together(const sht__training_work *work, int pipe, sht_error *error) {
+  telling *members = NULL;
+  sht_engine_group *group = NULL;
+  SHT_TRY(SHT_ALLOC(&members, work->count, "runs", error));
+  sht_status status = sht_engine_group_open(work->count, &group, error);
+  for (uint32_t i = 0; i < work->count; i++) {
+    members[i] = (telling){.work = work, .group = group, .member = i, .pipe = pipe};
+  }
+  if (status == SHT_OK) {
+    train_group(members, work->count);
+  }
+  sht_engine_group_close(group);
+  sht_free(members);
+  return status;
+}
+
+void sht__train_in_child(void *context, int pipe) {
+  const sht__training_work *work = context;
+  sht_error error = {.message = ""};
+  if (work->count == 1) {
+    train_one(&(telling){.work = work, .pipe = pipe});
+  } else {
+    sht_status status = train_together(work, pipe, &error);
+    if (status != SHT_OK) {
+      fail_members(work, pipe, status, &error);
+    }
+  }
   _exit(0);
 }

@@ -56,6 +56,8 @@ static sht_status read_store(planner *plan) {
   return SHT_OK;
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 static bool same_dropout(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
 
 static bool same_network(const sht_schedule_network *network, const sht_config *config) {
@@ -87,7 +89,11 @@ static sht_status find_network(planner *plan, const sht_config *config, uint32_t
   name_network(network, config);
   network->step_alone = network->step_side_by_side = NAN;
   double none = 0;
-  return sht__network_probe(network, config, 0, 1, &none, plan->error);
+  SHT_TRY(sht__network_probe(network, config, 0, 1, &none, plan->error));
+  const uint64_t asked = plan->options->together > 0 ? plan->options->together : SHT_TOGETHER_DEFAULT;
+  network->together = (uint32_t)least(network->together, least(asked, SHT_TOGETHER_MAX));
+  network->together = network->together > 1 ? network->together : 1;
+  return SHT_OK;
 }
 
 static sht_status count_networks(const sht_experiment *experiment, uint64_t *out, sht_error *error) {
@@ -231,9 +237,11 @@ static double estimate(planner *plan, uint64_t jobs, bool side_by_side) {
     if (is_pending(schedule, i)) {
       double seconds =
           work_left(plan, i) * (side_by_side ? network->step_side_by_side : network->step_alone) + network->opening;
+      // Of runs that train together: its share of their time, which it waits for the whole of.
+      const double beside = sht__network_group_size(network, network->runs);
       schedule->slots[i].seconds = seconds;
       sum += seconds;
-      longest = seconds > longest ? seconds : longest;
+      longest = fmax(longest, seconds * beside);
     }
   }
   return fmax(longest, sum / (double)jobs);
@@ -246,8 +254,6 @@ static sht_status count_cores(uint64_t *out, sht_error *error) {
   sht_pool_close(pool);
   return SHT_OK;
 }
-
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 // The caller said how many at once.
 static sht_status use_given_jobs(planner *plan, uint64_t cores, uint64_t pending) {
@@ -300,7 +306,12 @@ static sht_status choose_jobs(planner *plan) {
     return SHT_OK;
   }
   SHT_TRY(count_cores(&cores, plan->error));
-  bool choice = plan->options->timed && plan->options->jobs == 0 && pending > 1 && cores > 1;
+  // Where runs train together, one process has the card.
+  bool together = false;
+  for (uint32_t i = 0; i < schedule->network_count; i++) {
+    together = together || (schedule->networks[i].runs > 1 && schedule->networks[i].together > 1);
+  }
+  bool choice = plan->options->timed && plan->options->jobs == 0 && pending > 1 && cores > 1 && !together;
   return choice ? measure_jobs(plan, cores, pending) : use_given_jobs(plan, cores, pending);
 }
 
@@ -308,15 +319,18 @@ static sht_status choose_jobs(planner *plan) {
 static void estimate_disk(planner *plan) {
   sht_schedule *schedule = plan->schedule;
   uint64_t largest = 0;
+  uint64_t most = 1;  // runs of a process
   struct statvfs space;
   for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
-    uint64_t parameters = schedule->networks[schedule->slots[i].network].parameters;
+    const sht_schedule_network *network = &schedule->networks[schedule->slots[i].network];
+    uint64_t parameters = network->parameters;
     if (is_pending(schedule, i)) {
+      most = network->together > most ? network->together : most;
       schedule->disk_bytes += 12 * parameters + run_overhead_bytes;
       largest = parameters > largest ? parameters : largest;
     }
   }
-  schedule->disk_bytes += 8 * largest * schedule->jobs;
+  schedule->disk_bytes += 8 * largest * schedule->jobs * most;
   schedule->disk_free = UINT64_MAX;
   if (statvfs(schedule->store, &space) == 0) {
     schedule->disk_free = (uint64_t)space.f_bavail * space.f_frsize;

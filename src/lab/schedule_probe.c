@@ -8,6 +8,7 @@
 
 #include "base/core_share.h"
 #include "base/memory.h"
+#include "engine/group_time.h"
 #include "lab/schedule.h"
 #include "train/session.h"
 
@@ -17,6 +18,7 @@ static const double timed_seconds = 0.7;
 typedef struct probe {
   const sht_config *config;
   bool timed;
+  uint32_t members;  // of a group whose steps are timed; 1: the steps of one run are
 } probe;
 
 static uint64_t count_cores(void) {
@@ -60,6 +62,20 @@ static sht_status time_steps(sht_session *session, sht__told *told, sht_error *e
   return SHT_OK;
 }
 
+// A run's share of a step of a whole group on the session's network and data.
+static sht_status time_group(const sht_session *session, uint32_t members, sht__told *told, sht_error *error) {
+  const sht__group_trial trial = {.graph = session->graph,
+                                  .train = &session->train,
+                                  .options = sht__session_engine_options(session),
+                                  .members = members,
+                                  .seconds = timed_seconds};
+  double seconds = 0;
+  SHT_TRY(sht__group_time(&trial, &seconds, error));
+  told->seconds = told->mean_seconds = seconds / members;
+  told->share = 1;  // the card works, the threads wait
+  return SHT_OK;
+}
+
 static void probe_in_child(void *context, int pipe) {
   const probe *self = context;
   sht_session session;
@@ -73,8 +89,10 @@ static void probe_in_child(void *context, int pipe) {
   if (told.status == SHT_OK) {
     told.parameters = session.graph->parameter_count;
     (void)snprintf(told.text, sizeof told.text, "%s", session.info.numerics);
+    told.together = session.info.together;
     if (self->timed) {
-      told.status = time_steps(&session, &told, &error);
+      told.status =
+          self->members > 1 ? time_group(&session, self->members, &told, &error) : time_steps(&session, &told, &error);
     }
   }
   if (told.status != SHT_OK) {
@@ -110,6 +128,7 @@ static sht_status take_answer(sht__child *child, uint64_t wanted, sht_schedule_n
   }
   (void)snprintf(network->numerics, sizeof network->numerics, "%.*s", (int)sizeof network->numerics - 1, told.text);
   network->parameters = told.parameters;
+  network->together = network->together > 0 ? network->together : told.together;
   network->opening = told.opening;
   if (told.share > 0) {
     correct(&told, wanted, network);
@@ -123,7 +142,10 @@ sht_status sht__network_probe(sht_schedule_network *network, const sht_config *c
   sht__child children[COPIES_MAX];
   sht_config changed = *config;
   changed.threads = threads > 0 ? threads : 1;
-  probe work = {.config = &changed, .timed = threads > 0};
+  probe work = {.config = &changed, .timed = threads > 0, .members = 1};
+  if (work.timed && network->together > 1) {
+    work.members = sht__network_group_size(network, network->runs);
+  }
   sht_status status = SHT_OK;
   uint64_t started = 0;
   *seconds = 0;

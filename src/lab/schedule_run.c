@@ -17,10 +17,14 @@
 enum { JOBS_MAX = 1024, POLL_MILLISECONDS = 100 };
 static const double retry_seconds = 1;  // between two looks at a run that another process trains
 
+// A child at work, and the runs that it trains.
 typedef struct errand {
   sht__child child;
-  uint64_t index;  // of the run
-  bool told;       // its end
+  uint32_t count;
+  struct {
+    uint64_t index;
+    bool told;  // its end
+  } runs[SHT_TOGETHER_MAX];
 } errand;
 
 typedef struct workshop {
@@ -63,32 +67,70 @@ static int by_seconds(const void *a, const void *b, void *context) {
   return (left > right) - (left < right);
 }
 
-static sht_status start(workshop *shop, uint64_t index, sht_error *error) {
-  sht_config config = shop->schedule->experiment->runs[index].config;
-  config.threads = shop->schedule->threads;
-  sht__training_work work = {
-      .config = &config, .store = shop->schedule->store, .stop = shop->stop[0], .observer = shop->observer};
+static bool is_waiting(const sht_schedule *schedule, uint64_t index) {
+  return schedule->slots[index].state == SHT_SLOT_WAITING && schedule->slots[index].same_as == index;
+}
+
+// Waiting runs that the one at `place` of the order can be trained with, itself the first; as many of these as there
+// are go to *waiting, and those that train with it now to `job`.
+static void gather(const workshop *shop, uint64_t place, errand *job) {
+  const sht_schedule *schedule = shop->schedule;
+  const uint64_t first = shop->order[place];
+  uint64_t waiting = 0;
+  for (uint64_t i = place; i < schedule->experiment->run_count; i++) {
+    waiting += is_waiting(schedule, shop->order[i]) && sht__schedule_together(schedule, first, shop->order[i]);
+  }
+  const uint32_t size = sht__network_group_size(&schedule->networks[schedule->slots[first].network], waiting);
+  for (uint64_t i = place; job->count < size; i++) {
+    if (is_waiting(schedule, shop->order[i]) && sht__schedule_together(schedule, first, shop->order[i])) {
+      job->runs[job->count++].index = shop->order[i];
+    }
+  }
+}
+
+static sht_status start_child(workshop *shop, errand *job, const sht__training_work *work, sht_error *error) {
   int inherited[JOBS_MAX + 1];
   int count = 0;
   inherited[count++] = shop->stop[1];
   for (uint64_t i = 0; i < shop->job_count; i++) {
     inherited[count++] = shop->jobs[i].child.pipe;
   }
+  return sht__child_start(&job->child, sht__train_in_child, (void *)work, inherited, count, error);
+}
+
+// Starts the run at `place` of the order, with those that train together with it.
+static sht_status start(workshop *shop, uint64_t place, sht_error *error) {
+  sht_schedule *schedule = shop->schedule;
   errand *job = &shop->jobs[shop->job_count];
-  *job = (errand){.index = index};
-  SHT_TRY(sht__child_start(&job->child, sht__train_in_child, &work, inherited, count, error));
+  sht_config *configs = NULL;
+  *job = (errand){.count = 0};
+  gather(shop, place, job);
+  SHT_TRY(SHT_ALLOC(&configs, job->count, "runs to be started", error));
+  for (uint32_t i = 0; i < job->count; i++) {
+    configs[i] = schedule->experiment->runs[job->runs[i].index].config;
+    configs[i].threads = schedule->threads / job->count > 0 ? schedule->threads / job->count : 1;
+  }
+  const sht__training_work work = {.configs = configs,
+                                   .count = job->count,
+                                   .store = schedule->store,
+                                   .stop = shop->stop[0],
+                                   .observer = shop->observer};
+  sht_status status = start_child(shop, job, &work, error);
+  sht_free(configs);
+  SHT_TRY(status);
   shop->job_count++;
-  shop->schedule->slots[index].state = SHT_SLOT_RUNNING;
-  shop->schedule->slots[index].began = sht__schedule_clock();
+  for (uint32_t i = 0; i < job->count; i++) {
+    schedule->slots[job->runs[i].index].state = SHT_SLOT_RUNNING;
+    schedule->slots[job->runs[i].index].began = sht__schedule_clock();
+  }
   return SHT_OK;
 }
 
 static sht_status start_more(workshop *shop, sht_error *error) {
   sht_schedule *schedule = shop->schedule;
   for (uint64_t i = 0; i < schedule->experiment->run_count && shop->job_count < schedule->jobs; i++) {
-    sht_slot *slot = &schedule->slots[shop->order[i]];
-    if (slot->state == SHT_SLOT_WAITING && slot->same_as == shop->order[i]) {
-      SHT_TRY(start(shop, shop->order[i], error));
+    if (is_waiting(schedule, shop->order[i])) {
+      SHT_TRY(start(shop, i, error));
     }
   }
   return SHT_OK;
@@ -153,18 +195,21 @@ static void take_end(workshop *shop, uint64_t index, const sht__told *told) {
 static bool hear(workshop *shop, errand *job) {
   sht__told told;
   if (sht__child_read(&job->child, &told) == 1) {
+    const uint64_t index = job->runs[told.member].index;
     if (told.kind == SHT__TOLD_PROGRESS) {
-      take_progress(&shop->schedule->slots[job->index], &told);
+      take_progress(&shop->schedule->slots[index], &told);
     } else {
-      job->told = true;
-      take_end(shop, job->index, &told);
+      job->runs[told.member].told = true;
+      take_end(shop, index, &told);
     }
     return false;
   }
   char how[128];
   sht__child_end(&job->child, how, sizeof how);
-  if (!job->told) {
-    fail(shop, job->index, how);
+  for (uint32_t i = 0; i < job->count; i++) {
+    if (!job->runs[i].told) {
+      fail(shop, job->runs[i].index, how);
+    }
   }
   return true;
 }
@@ -224,9 +269,9 @@ static void tell_progress(workshop *shop) {
   }
 }
 
-static bool is_waiting(const sht_schedule *schedule) {
+static bool any_is_waiting(const sht_schedule *schedule) {
   for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
-    if (schedule->slots[i].state == SHT_SLOT_WAITING && schedule->slots[i].same_as == i) {
+    if (is_waiting(schedule, i)) {
       return true;
     }
   }
@@ -252,7 +297,7 @@ static sht_status work(workshop *shop, sht_error *error) {
       }
     }
     bool awaited = elsewhere > 0 && !shop->schedule->leave;
-    bool more = shop->ended == SHT_OK && (awaited || is_waiting(shop->schedule));
+    bool more = shop->ended == SHT_OK && (awaited || any_is_waiting(shop->schedule));
     if (shop->job_count == 0 && !more) {
       break;
     }

@@ -15,6 +15,10 @@ typedef struct sht_work {
   double timed;                       // seconds already in timing.jsonl from this session
 } sht_work;
 
+// sht_lab_train (not again) with the run's engine as a member of a group; NULL: alone.
+sht_status sht__lab_train_in(sht_engine_group *group, sht_store *store, const sht_config *config,
+                             const sht_observer *observer, sht_run *out, sht_error *error);
+
 // An observer that keeps metrics.jsonl and timing.jsonl, saves examples, and passes every call on to `other` (NULL:
 // nobody).
 sht_observer sht__work_observer(sht_work *work, const sht_observer *other);

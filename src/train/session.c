@@ -119,9 +119,9 @@ static sht_status put_initial_state(sht_session *session, sht_error *error) {
   return status;
 }
 
-static sht_status open_engine(sht_session *session, sht_error *error) {
+sht_engine_options sht__session_engine_options(const sht_session *session) {
   const sht_config *config = &session->config;
-  sht_engine_options options = {
+  return (sht_engine_options){
       .backend = config->device,
       .precision = precision_of(config->precision),
       .threads = (int)config->threads,
@@ -129,7 +129,12 @@ static sht_status open_engine(sht_session *session, sht_error *error) {
       .seed = config->seed,
       .train_examples = session->data->train.count,
       .fast = config->fast,
+      .group = session->group,
   };
+}
+
+static sht_status open_engine(sht_session *session, sht_error *error) {
+  const sht_engine_options options = sht__session_engine_options(session);
   SHT_TRY(sht_engine_open(session->graph, &options, &session->engine, error));
   sht_engine_describe(session->engine, &session->info);
   return put_initial_state(session, error);
@@ -158,7 +163,12 @@ static sht_status open_all(sht_session *session, sht_error *error) {
 }
 
 sht_status sht__session_open(const sht_config *config, const char *model_text, sht_session *session, sht_error *error) {
-  *session = (sht_session){.config = *config, .model_text = model_text};
+  return sht__session_open_in(NULL, config, model_text, session, error);
+}
+
+sht_status sht__session_open_in(sht_engine_group *group, const sht_config *config, const char *model_text,
+                                sht_session *session, sht_error *error) {
+  *session = (sht_session){.config = *config, .model_text = model_text, .group = group};
   sht_status status = open_all(session, error);
   if (status != SHT_OK) {
     sht__session_close(session);

@@ -16,7 +16,8 @@ typedef struct sht_session {
   sht_augmentation augment;
   sht_dataset *data;  // randomised; cropped, unless augmentation reads around the window
   sht_graph *graph;
-  sht_engine *engine;  // initial weights
+  sht_engine_group *group;  // that the engine is a member of; NULL: it is alone
+  sht_engine *engine;       // initial weights
   sht_engine_info info;
   sht_pipeline train, test;
   sht_pipeline watched;      // what the dynamics are measured on, without augmentation; split NULL: nothing
@@ -37,11 +38,17 @@ void sht__config_resolve(sht_config *config, const sht_recipe *recipe);
 // Opens all of it. model_text: of a run's own model.yaml, in the place of the file that config->model names; NULL: that
 // file. On failure nothing is left open.
 sht_status sht__session_open(const sht_config *config, const char *model_text, sht_session *session, sht_error *error);
+// The same with the engine as a member of a group (NULL: alone).
+sht_status sht__session_open_in(sht_engine_group *group, const sht_config *config, const char *model_text,
+                                sht_session *session, sht_error *error);
 // Opens what the run's identity needs and no more: no engine (`numerics` says what it would compute with), pixels as
 // they are. `before` (NULL: none) is such a session whose data are taken over when they are the same.
 sht_status sht__session_open_unstarted(const sht_config *config, const char *numerics, sht_session *before,
                                        sht_session *session, sht_error *error);
 void sht__session_close(sht_session *session);  // also of a half-opened or zeroed one
+
+// With data and graph open.
+sht_engine_options sht__session_engine_options(const sht_session *session);
 
 // Fills identity and family (called by open).
 sht_status sht__session_identify(sht_session *session, sht_error *error);

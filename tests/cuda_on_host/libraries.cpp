@@ -83,24 +83,18 @@ void convolve(const plan &p, const addresses &at) {
   delete[] sums;
 }
 
-struct product {
-  cuda_matrix_shape shape;
-  const void *bias;
-};
-
-void multiply(const product &p, const void *a, const void *b, void *d) {
-  const cuda_matrix_shape &s = p.shape;
+void multiply(const cuda_matrix_shape &s, const cuda_operands &at) {
   for (uint64_t i = 0; i < s.m; i++) {
     for (uint64_t j = 0; j < s.n; j++) {
       double sum = 0;
       for (uint64_t k = 0; k < s.k; k++) {
         const int64_t left = static_cast<int64_t>(s.a_turned ? k * s.m + i : i * s.k + k);
         const int64_t right = static_cast<int64_t>(s.b_turned ? j * s.k + k : k * s.n + j);
-        sum += load(a, left, s.bfloat16) * load(b, right, s.bfloat16);
+        sum += load(at.a, left, s.bfloat16) * load(at.b, right, s.bfloat16);
       }
       const bool rounded = s.bfloat16 && !s.d_float;
-      sum += s.bias ? load(p.bias, static_cast<int64_t>(j), rounded) : 0;
-      store(d, static_cast<int64_t>(i * s.n + j), rounded, static_cast<float>(s.relu && sum < 0 ? 0 : sum));
+      sum += s.bias ? load(at.bias, static_cast<int64_t>(j), rounded) : 0;
+      store(at.d, static_cast<int64_t>(i * s.n + j), rounded, static_cast<float>(s.relu && sum < 0 ? 0 : sum));
     }
   }
 }
@@ -148,21 +142,31 @@ void cudnnGetLastErrorString(char *text, size_t size) {
   }
 }
 
-sht_status cuda_matrix_open(cublasLtHandle_t, const cuda_matrix_shape *shape, const void *bias, uint64_t, const char *,
+sht_status cuda_matrix_open(cublasLtHandle_t, const cuda_matrix_shape *shape, const void *, uint64_t, const char *,
                             cuda_matrix *out, sht_error *) {
   *out = cuda_matrix();
-  out->product = reinterpret_cast<cublasLtMatmulDesc_t>(new product{*shape, bias});
+  out->shape = *shape;
+  out->together = 1;
   return SHT_OK;
 }
 
-cublasStatus_t cuda_matrix_run(const cuda_matrix *matrix, cublasLtHandle_t, const void *a, const void *b, void *d,
-                               void *, cudaStream_t) {
-  const product p = *reinterpret_cast<product *>(matrix->product);
-  on_host::enqueue([=] { multiply(p, a, b, d); });
+// Not everything is taken for several runs at once, as of cuBLASLt: products with few columns are not.
+cublasStatus_t cuda_matrix_repeat(cuda_matrix *matrix, cublasLtHandle_t, uint32_t runs) {
+  matrix->together = matrix->shape.n > CUDA_VECTOR ? runs : 1;
   return CUBLAS_STATUS_SUCCESS;
 }
 
-void cuda_matrix_close(cuda_matrix *matrix) { delete reinterpret_cast<product *>(matrix->product); }
+cublasStatus_t cuda_matrix_run(const cuda_matrix *matrix, cublasLtHandle_t, const cuda_operands *at, void *,
+                               cudaStream_t) {
+  const cuda_matrix_shape shape = matrix->shape;
+  for (uint32_t run = 0; run < matrix->together; run++) {
+    const cuda_operands mine = cuda_operands_of(&shape, at, run);
+    on_host::enqueue([=] { multiply(shape, mine); });
+  }
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+void cuda_matrix_close(cuda_matrix *) {}
 
 size_t cublasLtGetVersion(void) { return CUBLAS_VERSION; }
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *) { return CUBLAS_STATUS_SUCCESS; }

@@ -160,10 +160,12 @@ void run_grid(dim3 grid, unsigned threads, const std::function<void()> &body) {
   work = &body;
   here.threads = dim3(threads, 1, 1);
   here.grid = grid;
-  for (unsigned y = 0; y < grid.y; y++) {
-    for (unsigned x = 0; x < grid.x; x++) {
-      here.block = dim3(x, y, 0);
-      run_block(threads);
+  for (unsigned z = 0; z < grid.z; z++) {
+    for (unsigned y = 0; y < grid.y; y++) {
+      for (unsigned x = 0; x < grid.x; x++) {
+        here.block = dim3(x, y, z);
+        run_block(threads);
+      }
     }
   }
 }

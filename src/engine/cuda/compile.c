@@ -78,9 +78,10 @@ static sht_status find_homes(cuda_plan *plan, int node, sht_error *error) {
 static sht_status take_sums(cuda_plan *plan, sht_error *error) {
   enum { TILE = 8 };  // vectors of a column of blocks, at least: kernels_norm.cu
   cuda_memory *memory = &plan->engine->memory;
-  const uint64_t bytes = (uint64_t)CUDA_SUM_BLOCKS * 2 * plan->widest * CUDA_VECTOR * sizeof(float);
+  const uint64_t room = plan->engine->room;
+  const uint64_t bytes = room * CUDA_SUM_BLOCKS * 2 * plan->widest * CUDA_VECTOR * sizeof(float);
   SHT_TRY(cuda_memory_take(memory, (void **)&plan->partial, bytes, "sums over pixels", error));
-  return cuda_memory_take(memory, (void **)&plan->counter, (plan->widest / TILE + 1) * sizeof(uint32_t),
+  return cuda_memory_take(memory, (void **)&plan->counter, room * (plan->widest / TILE + 1) * sizeof(uint32_t),
                           "sums over pixels", error);
 }
 
@@ -104,7 +105,9 @@ static sht_status analyse(cuda_plan *plan, sht_error *error) {
 // ---- the two ends
 
 static void run_input(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_input(engine->type, &op->as.input, stream);
+  cuda_input all = op->as.input;
+  all.runs = engine->runs;
+  cuda_run_input(engine->type, &all, stream);
 }
 
 static sht_status input_forward(cuda_plan *plan, int node, sht_error *error) {
@@ -112,21 +115,25 @@ static sht_status input_forward(cuda_plan *plan, int node, sht_error *error) {
   cuda_engine *engine = plan->engine;
   cuda_value *value = &plan->values[node];
   void *levels = NULL;
-  const uint64_t values = (uint64_t)value->extent.rows * n->out.channels;
+  const uint64_t values = (uint64_t)engine->room * value->extent.rows * n->out.channels;
   SHT_TRY(cuda_plan_output(plan, node, error));
   SHT_TRY(cuda_memory_take(&engine->memory, &levels, values * sizeof(int16_t), n->name, error));
-  cuda_plan_op(plan, CUDA_ALWAYS, run_input, n->name)->as.input = (cuda_input){.job = engine->job,
-                                                                               .x = value->map,
-                                                                               .levels = levels,
-                                                                               .labels = engine->labels,
-                                                                               .examples = engine->examples,
-                                                                               .batch = engine->base.batch,
-                                                                               .vectors = value->extent.vectors};
+  cuda_plan_op(plan, CUDA_ALWAYS, run_input, n->name)->as.input =
+      (cuda_input){.job = engine->job,
+                   .x = value->map,
+                   .levels = levels,
+                   .labels = engine->labels,
+                   .examples = engine->examples,
+                   .batch = engine->batch,
+                   .positions = n->out.height * n->out.width,
+                   .vectors = value->extent.vectors};
   return SHT_OK;
 }
 
 static void run_loss(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_loss(engine->type, &op->as.loss, stream);
+  cuda_loss all = op->as.loss;
+  all.runs = engine->runs;
+  cuda_run_loss(engine->type, &all, stream);
 }
 
 static sht_status plan_loss(cuda_plan *plan, sht_error *error) {
@@ -138,7 +145,7 @@ static sht_status plan_loss(cuda_plan *plan, sht_error *error) {
                     .logits = value->map,
                     .logits_float = value->is_float,
                     .labels = engine->labels,
-                    .batch = engine->base.batch,
+                    .batch = engine->batch,
                     .classes = plan->graph->classes,
                     .vectors = value->extent.vectors};
   cuda_op *evaluation = cuda_plan_op(plan, CUDA_EVALUATE, run_loss, name);
@@ -160,7 +167,8 @@ static void run_update(cuda_engine *engine, const cuda_op *op, cudaStream_t stre
                               .rounded_gradients = all->rounded_gradients,
                               .rounded = all->rounded,
                               .chunks = all->chunks,
-                              .chunk_count = all->count / CUDA_CHUNK};
+                              .chunk_count = all->count / CUDA_CHUNK,
+                              .runs = engine->runs};
   if (update.chunk_count > 0) {
     cuda_run_update(&update, stream);
   }
@@ -168,7 +176,7 @@ static void run_update(cuda_engine *engine, const cuda_op *op, cudaStream_t stre
 
 static void run_finish(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
   (void)op;
-  cuda_run_finish(engine->job, engine->pass == CUDA_EVALUATE ? NULL : engine->metrics, stream);
+  cuda_run_finish(engine->job, engine->pass == CUDA_EVALUATE ? NULL : engine->metrics, engine->runs, stream);
 }
 
 // What every step ends with; the side stream's gradients are needed from here on.
@@ -246,7 +254,7 @@ sht_status cuda_plan_open(cuda_engine *engine, cuda_plan **out, sht_error *error
   SHT_TRY(SHT_ALLOC(&plan, 1, "plan", error));
   *out = plan;
   plan->engine = engine;
-  plan->graph = engine->base.graph;
+  plan->graph = engine->graph;
   plan->op_capacity = OPS_PER_NODE * plan->graph->node_count + FIXED_OPS;
   SHT_TRY(SHT_ALLOC(&plan->values, plan->graph->node_count, "plan", error));
   SHT_TRY(SHT_ALLOC(&plan->ops, plan->op_capacity, "plan", error));

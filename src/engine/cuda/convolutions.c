@@ -43,7 +43,7 @@ static cuda_frame frame_of(const cuda_plan *plan, const sht_node *node, cuda_map
   const sht_shape framed = framed_shape(plan, node);
   return (cuda_frame){.small = small,
                       .large = large,
-                      .batch = plan->engine->base.batch,
+                      .batch = plan->engine->batch,
                       .height = in.height,
                       .width = in.width,
                       .large_height = framed.height,
@@ -54,7 +54,7 @@ static cuda_frame frame_of(const cuda_plan *plan, const sht_node *node, cuda_map
 
 static cuda_convolution_shape shape_of(const cuda_plan *plan, const sht_node *node) {
   const sht_shape in = framed_shape(plan, node);
-  return (cuda_convolution_shape){.n = plan->engine->base.batch,
+  return (cuda_convolution_shape){.n = plan->engine->batch,
                                   .channels = cuda_padded(in.channels),
                                   .height = in.height,
                                   .width = in.width,

@@ -5,6 +5,11 @@
 // is the same list of launches every time. It is captured once as a CUDA graph and launched as often as the caller asks
 // for steps; the host waits and reads the metrics once a call.
 //
+// An engine holds one run or a group of several, of one network with other seeds, labels, pixels and rates: everything
+// of a run lies beside that of the next (kernels.h), and a step is one list of launches for all. A member is one run's
+// handle. Members ask (cuda_request) and are served together (serve.c); alone, a member is served at once. A run's
+// place changes when another leaves, so that the runs there are are always the first ones.
+//
 // Activations are [B][H][W][S] in float or bfloat16, S whole vectors of 8 channels (kernels.h). Weights, momentum and
 // sums are float; in bf16 the update also writes a bfloat16 copy of the weights, which the layers read. A gradient with
 // respect to a value is kept as a sum of terms, one from each reader, which the next kernel adds as it reads them.
@@ -18,9 +23,10 @@
 #include "engine/cuda/device.h"
 #include "engine/cuda/kernels.h"
 
-enum { CUDA_SPLITS_MAX = 4, CUDA_METRICS_MAX = 4096, CUDA_EVALUATE_SLOTS = 16, CUDA_LANES = 2 };
+enum { CUDA_RUNS_MAX = 64, CUDA_SPLITS_MAX = 4, CUDA_METRICS_MAX = 4096, CUDA_EVALUATE_SLOTS = 16, CUDA_LANES = 2 };
 
 typedef struct cuda_engine cuda_engine;
+typedef struct cuda_member cuda_member;
 typedef struct cuda_plan cuda_plan;
 
 // What is being run; operations say in which of them they take part.
@@ -40,11 +46,11 @@ typedef struct cuda_tensor {
 
 typedef struct cuda_parameters {
   cuda_tensor *tensors;       // [parameter_tensors]
-  uint64_t count;             // P', whole chunks
-  float *weights, *momentum;  // [P']
-  float *gradients;           // [P']
-  void *rounded;              // [P'] bfloat16 weights; NULL in float
-  void *rounded_gradients;    // [P'] bfloat16; NULL in float
+  uint64_t count;             // P' of a run, whole chunks
+  float *weights, *momentum;  // [room][P']
+  float *gradients;           // [room][P']
+  void *rounded;              // [room][P'] bfloat16 weights; NULL in float
+  void *rounded_gradients;    // [room][P'] bfloat16; NULL in float
   uint8_t *chunks;            // [P' / CUDA_CHUNK]
 } cuda_parameters;
 
@@ -57,23 +63,70 @@ typedef struct cuda_norms {
   float *epsilon, *running_inverse;
 } cuda_norms;
 
-// A split that lies in the card's memory.
+// Pixels on the card, once for all members whose splits have the same.
+typedef struct cuda_pixels {
+  char digest[65];  // SHA-256; "": of a member that is alone
+  uint64_t bytes;
+  void *data;
+  uint32_t users;  // splits; 0: a free place
+} cuda_pixels;
+
+// A split of a member's that lies in the card's memory.
 typedef struct cuda_split {
   sht_split as;     // as it was when it was copied; count 0: none
   uint32_t sample;  // checksum of some of its pixels
-  void *pixels;
+  cuda_pixels *pixels;
   uint16_t *labels;
   uint16_t *host_labels;  // as copied
   uint64_t used;          // when, in calls
 } cuda_split;
 
-struct cuda_engine {
+// What a member waits for: steps, gradients or answers.
+typedef struct cuda_request {
+  cuda_pass pass;  // 0: nothing
+  const sht_pipeline *data;
+  cuda_split *held;       // the data's split on the card; NULL: it is new
+  bool relabelled;        // whose labels are others now
+  char digest[65];        // of a new split's pixels; "": of a member that is alone
+  uint32_t epoch;         // of a step
+  uint64_t first, count;  // steps of the epoch, or examples of the split
+  sht_step_rates rates;
+  const uint32_t *examples;   // [count] of a gradient
+  sht_step_metrics *metrics;  // [count] of steps, [1] of a gradient
+  uint64_t done;              // steps that were run: as many as all members asked for
+  float *logits, *losses;     // [count][K], [count] of an evaluation; NULL: none
+  sht_status status;
+  sht_error *error;
+} cuda_request;
+
+struct cuda_member {
   sht_engine base;
+  sht_engine_group *group;  // NULL: it is alone
+  cuda_engine *engine;
+  uint32_t run;  // its place among the engine's
+  uint64_t seed;
+  cuda_memory memory;
+  uint32_t *order[2];                     // [train_examples] on the card: of even and of odd epochs
+  uint32_t *host_order[2];                // the same, here
+  int64_t order_epoch[2], host_epoch[2];  // -1: none
+  uint64_t *order_scratch;
+  cuda_split splits[CUDA_SPLITS_MAX];
+  uint64_t calls;
+  cuda_request request;
+};
+
+struct cuda_engine {
+  sht_graph *graph;  // its own: members come and go with theirs
+  uint32_t batch;    // B
+  uint64_t train_examples;
   sht_precision precision;
   cuda_type type;
-  uint64_t seed;
   cuda_device device;
   cuda_memory memory;  // everything that is freed at the end
+
+  uint32_t room, runs;    // runs there is memory for; runs there are
+  cuda_member **members;  // [room], of these [runs]
+  cuda_pixels *pixels;    // [room * CUDA_SPLITS_MAX]
 
   cudaStream_t stream;
   cudaStream_t side;  // what only the update waits for
@@ -87,25 +140,20 @@ struct cuda_engine {
   cuda_parameters parameters;
   cuda_norms norms;
 
-  cuda_job *job;           // on the card
-  cuda_metrics *metrics;   // [CUDA_METRICS_MAX] on the card
-  float *logits, *losses;  // [CUDA_EVALUATE_SLOTS][B][K], [CUDA_EVALUATE_SLOTS][B] on the card
-  int32_t *labels;         // [B] of the step, on the card
-  uint32_t *examples;      // [B] of the step, on the card
-  uint32_t *list;          // [B] examples of a gradient, on the card
-  uint32_t *order[2];      // [train_examples] on the card: of even and of odd epochs
-  int64_t order_epoch[2];  // -1: none
-  uint32_t *host_order;    // [train_examples]
-  uint64_t *order_scratch;
-  cuda_metrics *host_metrics;  // [CUDA_METRICS_MAX]
+  cuda_job *job;           // [room] on the card
+  cuda_metrics *metrics;   // [CUDA_METRICS_MAX][runs] on the card
+  float *logits, *losses;  // [CUDA_EVALUATE_SLOTS][runs][B][K], [CUDA_EVALUATE_SLOTS][runs][B] on the card
+  int32_t *labels;         // [runs][B] of the step, on the card
+  uint32_t *examples;      // [runs][B] of the step, on the card
+  uint32_t *list;          // [runs][B] examples of a gradient, on the card
+  cuda_job *host_job;      // what the card's arrays are filled from, and copied to
+  cuda_metrics *host_metrics;
+  float *host_logits, *host_losses;
 
-  cuda_split splits[CUDA_SPLITS_MAX];
-  uint64_t calls;
-
-  cuda_pass pass;      // what is running
-  bool without_graph;  // SHATTER_CUDA_GRAPH=0
-  cudaGraphExec_t train_graph, evaluate_graph;
-  const char *failed;  // a library refused to run this, NULL: none
+  cuda_pass pass;                               // what is running
+  bool without_graph;                           // SHATTER_CUDA_GRAPH=0
+  cudaGraphExec_t train_graph, evaluate_graph;  // of the runs there are; NULL: not captured
+  const char *failed;                           // a library refused to run this, NULL: none
 };
 
 static inline uint32_t cuda_padded(uint32_t channels) {
@@ -114,11 +162,33 @@ static inline uint32_t cuda_padded(uint32_t channels) {
 
 static inline uint64_t cuda_element_bytes(const cuda_engine *engine) { return engine->type == CUDA_FLOAT ? 4 : 2; }
 
+// engine.c: everything of `room` runs, none of which is there yet. The graph is copied. Leaves *out NULL on failure.
+sht_status cuda_engine_open(const sht_graph *graph, const sht_engine_options *options, uint32_t room, cuda_engine **out,
+                            sht_error *error);
+void cuda_engine_close(cuda_engine *engine);  // NULL is allowed
+void cuda_engine_forget_graphs(cuda_engine *engine);
+// How many runs of this network one engine could hold on this card, data included as far as they can be foreseen.
+uint32_t cuda_engine_together(const cuda_engine *engine);
+
+// members.c: a member comes as the last of the runs, and leaves.
+sht_status cuda_member_open(cuda_engine *engine, const sht_graph *graph, const sht_engine_options *options,
+                            cuda_member **out, sht_error *error);
+void cuda_member_close(cuda_member *member);
+// Makes the order of an epoch here, and brings it to the card: its address there.
+void cuda_order_make(cuda_member *member, uint32_t epoch);
+sht_status cuda_order_put(cuda_member *member, uint32_t epoch, const uint32_t **out, sht_error *error);
+
+// serve.c: does what the members ask for, and files how that ended in each request.
+void cuda_serve(void *engine);
+
 // parameters.c
 sht_status cuda_parameters_open(cuda_engine *engine, sht_error *error);
-sht_status cuda_parameters_get(cuda_engine *engine, sht_state state, float *values, sht_error *error);
-sht_status cuda_parameters_put(cuda_engine *engine, sht_state state, const float *values, sht_error *error);
-// Addresses of a tensor's weights as layers read them, and of its gradient.
+sht_status cuda_parameters_get(cuda_engine *engine, uint32_t run, sht_state state, float *values, sht_error *error);
+sht_status cuda_parameters_put(cuda_engine *engine, uint32_t run, sht_state state, const float *values,
+                               sht_error *error);
+// Everything that is known of a run, into the place of another.
+sht_status cuda_parameters_move(cuda_engine *engine, uint32_t from, uint32_t to, sht_error *error);
+// Addresses of a tensor's weights as layers read them, and of its gradient, of the first run.
 void *cuda_weights_at(const cuda_engine *engine, int tensor);
 void *cuda_gradient_at(const cuda_engine *engine, int tensor);
 static inline float *cuda_float_weights_at(const cuda_engine *engine, int tensor) {
@@ -128,8 +198,11 @@ static inline float *cuda_float_gradient_at(const cuda_engine *engine, int tenso
   return tensor < 0 ? NULL : engine->parameters.gradients + engine->parameters.tensors[tensor].offset;
 }
 
-// data.c: the split of a pipeline on the card, copied when it is not there yet.
-sht_status cuda_source_of(cuda_engine *engine, const sht_pipeline *data, sht__example_source *out, sht_error *error);
-void cuda_splits_close(cuda_engine *engine);
+// data.c: the split of a request on the card, copied when it is not there yet.
+sht_status cuda_source_of(cuda_member *member, sht__example_source *out, sht_error *error);
+// Before members are served, each by its own thread: looks up the split of its request, and what new pixels are known
+// by.
+sht_status cuda_look_up(cuda_member *member, sht_error *error);
+void cuda_splits_close(cuda_member *member);
 
 #endif

@@ -1,7 +1,9 @@
-// Data sets in the card's memory: a split is copied when it is first seen, and used from there.
+// Data sets in the card's memory: a split is copied when it is first seen, and used from there. Pixels that several
+// members of a group have are there once; labels are each member's own.
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "engine/cuda/cuda.h"
 
@@ -31,25 +33,100 @@ static bool is_same(const cuda_split *held, const sht_split *split) {
          held->sample == sample_of(split);
 }
 
+// ---- pixels
+
+static sht_status copy_pixels(cuda_engine *engine, const sht_split *split, cuda_pixels *out, sht_error *error) {
+  SHT_TRY(cuda_check(cudaMalloc(&out->data, out->bytes), "the data set", error));
+  sht_status status =
+      cuda_copy(engine->stream, out->data, split->pixels, out->bytes, cudaMemcpyHostToDevice, "the data set", error);
+  if (status != SHT_OK) {
+    (void)cudaFree(out->data);
+    out->data = NULL;
+  }
+  return status;
+}
+
+static bool has_pixels(const cuda_pixels *held, uint64_t bytes, const char *digest) {
+  return held->users > 0 && held->bytes == bytes && digest[0] != '\0' && strcmp(held->digest, digest) == 0;
+}
+
+// A place that has them, or a free one: there are as many as members have splits.
+static cuda_pixels *find_pixels(cuda_engine *engine, uint64_t bytes, const char *digest) {
+  const uint32_t count = engine->room * CUDA_SPLITS_MAX;
+  cuda_pixels *place = NULL;
+  for (uint32_t i = 0; i < count; i++) {
+    if (has_pixels(&engine->pixels[i], bytes, digest)) {
+      return &engine->pixels[i];
+    }
+    place = place == NULL && engine->pixels[i].users == 0 ? &engine->pixels[i] : place;
+  }
+  return place;
+}
+
+static sht_status take_pixels(cuda_member *member, const sht_split *split, cuda_pixels **out, sht_error *error) {
+  const char *digest = member->request.digest;
+  cuda_pixels *pixels = find_pixels(member->engine, pixel_bytes(split), digest);
+  if (pixels->users == 0) {
+    pixels->bytes = pixel_bytes(split);
+    memcpy(pixels->digest, digest, sizeof pixels->digest);
+    SHT_TRY(copy_pixels(member->engine, split, pixels, error));
+  }
+  pixels->users++;
+  *out = pixels;
+  return SHT_OK;
+}
+
+static void give_back(cuda_pixels *pixels) {
+  if (pixels != NULL && --pixels->users == 0) {
+    (void)cudaFree(pixels->data);
+    pixels->data = NULL;
+  }
+}
+
+// ---- splits
+
 static void drop(cuda_split *held) {
-  (void)cudaFree(held->pixels);
+  give_back(held->pixels);
   (void)cudaFree(held->labels);
   sht_free(held->host_labels);
   *held = (cuda_split){.used = 0};
 }
 
-void cuda_splits_close(cuda_engine *engine) {
+void cuda_splits_close(cuda_member *member) {
   for (int i = 0; i < CUDA_SPLITS_MAX; i++) {
-    drop(&engine->splits[i]);
+    drop(&member->splits[i]);
   }
 }
 
-static cuda_split *oldest(cuda_engine *engine) {
-  cuda_split *found = &engine->splits[0];
+static cuda_split *oldest(cuda_member *member) {
+  cuda_split *found = &member->splits[0];
   for (int i = 1; i < CUDA_SPLITS_MAX; i++) {
-    found = engine->splits[i].used < found->used ? &engine->splits[i] : found;
+    found = member->splits[i].used < found->used ? &member->splits[i] : found;
   }
   return found;
+}
+
+// NULL: it is not there.
+static cuda_split *find(cuda_member *member, const sht_split *split) {
+  for (int i = 0; i < CUDA_SPLITS_MAX; i++) {
+    if (is_same(&member->splits[i], split)) {
+      return &member->splits[i];
+    }
+  }
+  return NULL;
+}
+
+// Labels are compared on every call (they are few): callers may give others. Of new pixels all bytes are looked at.
+sht_status cuda_look_up(cuda_member *member, sht_error *error) {
+  cuda_request *request = &member->request;
+  const sht_split *split = request->data->split;
+  request->held = find(member, split);
+  if (request->held != NULL) {
+    const uint64_t bytes = split->count * sizeof *split->labels;
+    request->relabelled = memcmp(request->held->host_labels, split->labels, bytes) != 0;
+    return SHT_OK;
+  }
+  return member->group == NULL ? SHT_OK : sht_hash_bytes(split->pixels, pixel_bytes(split), request->digest, error);
 }
 
 static sht_status copy_labels(cudaStream_t stream, cuda_split *held, const sht_split *split, sht_error *error) {
@@ -58,47 +135,44 @@ static sht_status copy_labels(cudaStream_t stream, cuda_split *held, const sht_s
   return cuda_copy(stream, held->labels, split->labels, bytes, cudaMemcpyHostToDevice, "copying labels", error);
 }
 
-static sht_status copy_split(cudaStream_t stream, const sht_split *split, cuda_split *held, sht_error *error) {
-  const uint64_t bytes = pixel_bytes(split);
+static sht_status copy_split(cuda_member *member, const sht_split *split, cuda_split *held, sht_error *error) {
   SHT_TRY(SHT_ALLOC(&held->host_labels, split->count, "labels", error));
-  SHT_TRY(cuda_check(cudaMalloc(&held->pixels, bytes), "the data set", error));
+  SHT_TRY(take_pixels(member, split, &held->pixels, error));
   SHT_TRY(cuda_check(cudaMalloc((void **)&held->labels, split->count * sizeof *held->labels), "the labels", error));
-  SHT_TRY(cuda_copy(stream, held->pixels, split->pixels, bytes, cudaMemcpyHostToDevice, "the data set", error));
-  SHT_TRY(copy_labels(stream, held, split, error));
+  SHT_TRY(copy_labels(member->engine->stream, held, split, error));
   held->as = *split;
   held->sample = sample_of(split);
   return SHT_OK;
 }
 
-// The split on the card. Labels are compared on every call (they are few): callers may give others.
-static sht_status find_split(cuda_engine *engine, const sht_split *split, cuda_split **out, sht_error *error) {
-  cuda_split *held = NULL;
-  for (int i = 0; i < CUDA_SPLITS_MAX && held == NULL; i++) {
-    held = is_same(&engine->splits[i], split) ? &engine->splits[i] : NULL;
-  }
+// The request's split on the card.
+static sht_status bring_split(cuda_member *member, cuda_split **out, sht_error *error) {
+  const cuda_request *request = &member->request;
+  const sht_split *split = request->data->split;
+  cuda_split *held = request->held;
   if (held == NULL) {
-    held = oldest(engine);
+    held = oldest(member);
     drop(held);
-    sht_status status = copy_split(engine->stream, split, held, error);
+    sht_status status = copy_split(member, split, held, error);
     if (status != SHT_OK) {
       drop(held);
       return status;
     }
+  } else if (request->relabelled) {
+    SHT_TRY(copy_labels(member->engine->stream, held, split, error));
   }
-  if (memcmp(held->host_labels, split->labels, split->count * sizeof *split->labels) != 0) {
-    SHT_TRY(copy_labels(engine->stream, held, split, error));
-  }
-  held->used = ++engine->calls;
+  held->used = ++member->calls;
   *out = held;
   return SHT_OK;
 }
 
-sht_status cuda_source_of(cuda_engine *engine, const sht_pipeline *data, sht__example_source *out, sht_error *error) {
+sht_status cuda_source_of(cuda_member *member, sht__example_source *out, sht_error *error) {
+  const sht_pipeline *data = member->request.data;
   const sht_split *split = data->split;
   cuda_split *held = NULL;
-  SHT_TRY(find_split(engine, split, &held, error));
+  SHT_TRY(bring_split(member, &held, error));
   *out = (sht__example_source){
-      .pixels = held->pixels,
+      .pixels = held->pixels->data,
       .labels = held->labels,
       .shape = {split->height, split->width, data->height, data->width, split->channels},
       .u8 = split->type == SHT_PIXEL_U8,

@@ -5,6 +5,11 @@
 // and the elements from pixel to pixel. Addresses and strides are multiples of 8 elements, so that every access moves a
 // whole vector, except in cuda_run_copy_channels. `rows` is pixels in the batch, B * H * W; `vectors` those of a pixel.
 //
+// Runs. Several runs of one network share every launch: their tensors lie one after the other, [runs][B][H][W][S],
+// their parameters [runs][P'], and so on. A kernel that goes pixel by pixel sees no more than a batch of runs * B
+// images; one that needs to know its run says `runs` below, and the rows, batches and extents in its arguments are
+// those of one run. No number of a run depends on how many there are. (Convolutions and normalisations have one run.)
+//
 // Sums across threads are added in a fixed order in every kernel: the same bits from run to run on one kind of card.
 // Only the first n of the B images are real (the last batch of an epoch has fewer): the others hold zeros as input and
 // zeros as gradients, and take part in no statistic.
@@ -52,6 +57,7 @@ typedef struct cuda_job {
   uint32_t epoch;
   uint32_t slot;  // of metrics, logits and losses
   float learning_rate, momentum, weight_decay;
+  sht_rng dropout;
   uint32_t infinite;  // an updated weight is not finite
   uint32_t stopped;   // a step was not finite: nothing is to change any more
   double loss_sum;
@@ -63,16 +69,17 @@ typedef struct cuda_metrics {
   uint32_t correct, count, finite;
 } cuda_metrics;
 
-// Fetches the step's examples: x [B][h][w][S], labels [B], examples [B] (their indices, for dropout).
-// levels: [B][h * w * C] for the kernel's own use.
+// Fetches the step's examples: x [runs][B][h][w][S], labels [runs][B], examples [runs][B] (their indices, for dropout).
+// levels: [runs][B][h * w * C] for the kernel's own use.
 typedef struct cuda_input {
-  cuda_job *job;
+  cuda_job *job;  // [runs]
   cuda_map x;
   int16_t *levels;
   int32_t *labels;
   uint32_t *examples;
   uint32_t batch;
-  uint32_t vectors;
+  uint32_t positions, vectors;  // pixels of an image, vectors of a pixel
+  uint32_t runs;
 } cuda_input;
 void cuda_run_input(cuda_type type, const cuda_input *in, cudaStream_t stream);
 
@@ -151,16 +158,18 @@ void cuda_run_norm_backward(cuda_type type, const cuda_norm *in, const cuda_term
 void cuda_run_norm_inverse(const float *variance, const float *epsilon, float *inverse, uint32_t count,
                            cudaStream_t stream);
 
-// g = sum of terms, zero where `mask` is not positive, into `out` (unless it has no data); bias [S] = sum of g over
-// rows.
+// g = sum of terms, zero where `mask` is not positive, into `out` (unless it has no data); bias [S] = sum of g over the
+// rows of a run. partial: [runs][CUDA_SUM_BLOCKS][2][S]; counter: [runs][ceil(vectors / 8)], zero.
 typedef struct cuda_bias {
   cuda_terms terms;
   cuda_map mask, out;
   cuda_extent extent;
   float *bias;
-  float sign;      // the sum is multiplied by it
-  float *partial;  // as in cuda_norm
+  float sign;  // the sum is multiplied by it
+  float *partial;
   uint32_t *counter;
+  uint32_t runs;
+  uint64_t apart;  // elements from a run's bias to the next one's
 } cuda_bias;
 void cuda_run_bias_gradient(cuda_type type, const cuda_bias *in, cudaStream_t stream);
 
@@ -192,16 +201,16 @@ void cuda_run_lrn_backward(cuda_type type, const cuda_lrn *in, const cuda_terms 
 
 // Dropout as in shatter/engine.h; backward is the same with a gradient as input.
 typedef struct cuda_dropout {
-  cuda_job *job;
-  const uint32_t *examples;  // [B]
+  cuda_job *job;             // [runs]
+  const uint32_t *examples;  // [runs][B]
   cuda_terms x;
   cuda_map y;
   cuda_extent extent;
   uint32_t area, channels;
   uint32_t node;
-  sht_rng rng;
   uint32_t threshold;
   float kept;  // factor of what stays
+  uint32_t runs;
 } cuda_dropout;
 void cuda_run_dropout(cuda_type type, const cuda_dropout *in, cudaStream_t stream);
 
@@ -217,36 +226,38 @@ void cuda_run_shift(cuda_type type, const cuda_shift *in, cudaStream_t stream);
 void cuda_run_shift_backward(cuda_type type, const cuda_shift *in, const cuda_terms *dy, cuda_map dx,
                              cudaStream_t stream);
 
-// Softmax cross-entropy of the step's real examples, in one block. gradient.data NULL: none.
-// all_logits: [slots][B][K] and all_losses: [slots][B], written at the job's slot; NULL: none.
+// Softmax cross-entropy of the step's real examples, one block a run. gradient.data NULL: none.
+// all_logits: [slots][runs][B][K] and all_losses: [slots][runs][B], written at the job's slot; NULL: none.
 typedef struct cuda_loss {
-  cuda_job *job;
+  cuda_job *job;  // [runs]
   cuda_map logits;
   bool logits_float;  // of type float whatever the engine's type
   cuda_map gradient;
   const int32_t *labels;
   uint32_t batch, classes, vectors;
   float *all_logits, *all_losses;
+  uint32_t runs;
 } cuda_loss;
 void cuda_run_loss(cuda_type type, const cuda_loss *in, cudaStream_t stream);
 
-// All parameters at once. Tensors begin at whole chunks of CUDA_CHUNK elements.
+// All parameters at once, [runs][chunk_count][CUDA_CHUNK]. Tensors begin at whole chunks.
 typedef struct cuda_update {
-  cuda_job *job;
+  cuda_job *job;  // [runs]
   float *weights, *momentum;
   const float *gradients;
   const void *rounded_gradients;  // bfloat16; read where a chunk says so
   void *rounded;                  // bfloat16 copy of the weights; NULL: none
-  const uint8_t *chunks;          // CUDA_CHUNK_DECAYS, CUDA_CHUNK_ROUNDED
+  const uint8_t *chunks;          // [chunk_count] CUDA_CHUNK_DECAYS, CUDA_CHUNK_ROUNDED
   uint64_t chunk_count;
+  uint32_t runs;
 } cuda_update;
 enum { CUDA_CHUNK_DECAYS = 1, CUDA_CHUNK_ROUNDED = 2 };
 void cuda_run_update(const cuda_update *in, cudaStream_t stream);
 // The bfloat16 copy alone.
 void cuda_run_round(const float *from, void *to, uint64_t count, cudaStream_t stream);
 
-// Ends a step: its metrics, and the job moves on to the next. metrics: [slots] or NULL.
-void cuda_run_finish(cuda_job *job, cuda_metrics *metrics, cudaStream_t stream);
+// Ends a step: its metrics, and the job moves on to the next. job: [runs]; metrics: [slots][runs] or NULL.
+void cuda_run_finish(cuda_job *job, cuda_metrics *metrics, uint32_t runs, cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -76,10 +76,11 @@ __global__ void frame_cut(const __grid_constant__ cuda_frame in) {
 // Elements of an example are numbered in H, W, C order, without what is added to whole vectors.
 template <typename T>
 __global__ void dropout(const __grid_constant__ cuda_dropout in) {
-  const uint32_t items = in.extent.rows * in.extent.vectors;
+  const uint32_t items = in.runs * in.extent.rows * in.extent.vectors;
   for (uint32_t i = blockIdx.x * THREADS + threadIdx.x; i < items; i += gridDim.x * THREADS) {
     const uint32_t row = i / in.extent.vectors;
     const uint32_t vector = i % in.extent.vectors;
+    const cuda_job &job = in.job[row / in.extent.rows];
     const uint64_t address = static_cast<uint64_t>(in.node) << 32 | in.examples[row / in.area];
     const uint32_t first = row % in.area * in.channels + vector * CUDA_VECTOR;
     vec8 x = load_terms<T>(in.x, row, vector);
@@ -88,7 +89,7 @@ __global__ void dropout(const __grid_constant__ cuda_dropout in) {
     for (uint32_t k = 0; k < CUDA_VECTOR; k++) {
       const uint32_t element = first + k;
       if (k == 0 || element % 4 == 0) {
-        sht__philox_block(in.rng, in.job->epoch, address, element / 4, words);
+        sht__philox_block(job.dropout, job.epoch, address, element / 4, words);
       }
       const uint32_t low = element % 2 == 0 ? words[0] : words[1];
       const uint32_t high = element % 2 == 0 ? words[2] : words[3];
@@ -156,7 +157,7 @@ void cuda_run_frame_cut(cuda_type type, const cuda_frame *in, cudaStream_t strea
 }
 
 void cuda_run_dropout(cuda_type type, const cuda_dropout *in, cudaStream_t stream) {
-  const unsigned blocks = blocks_for(static_cast<uint64_t>(in->extent.rows) * in->extent.vectors);
+  const unsigned blocks = blocks_for(static_cast<uint64_t>(in->runs) * in->extent.rows * in->extent.vectors);
   with_type(type, [&](auto t) { launch(dropout<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 

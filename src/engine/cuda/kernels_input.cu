@@ -1,5 +1,5 @@
-// From the resident data set to the network's input: one block an example, the parts of example.h with exact sums over
-// the block between them. Compiled without contraction: the same bits as the processor's.
+// From the resident data set to the network's input: one block an example of a run, the parts of example.h with exact
+// sums over the block between them. Compiled without contraction: the same bits as the processor's.
 #include "engine/cuda/vector.cuh"
 
 namespace {
@@ -41,8 +41,8 @@ __device__ inline void colour(const sht__example_source &from, const sht_variant
 
 // The thread's pixels from levels to x, with zeros up to whole vectors.
 template <typename T>
-__device__ inline void write_pixels(const cuda_input &in, const sht__example_source &from, sht__whitening by,
-                                    const int16_t *levels) {
+__device__ inline void write_pixels(const cuda_input &in, uint32_t row, const sht__example_source &from,
+                                    sht__whitening by, const int16_t *levels) {
   const uint32_t channels = from.shape.channels;
   const uint32_t positions = sht__example_positions(&from);
   for (uint32_t p = threadIdx.x; p < positions; p += THREADS) {
@@ -53,35 +53,36 @@ __device__ inline void write_pixels(const cuda_input &in, const sht__example_sou
         const uint32_t c = vector * CUDA_VECTOR + k;
         x.v[k] = c < channels ? sht__whiten_level(by, levels[static_cast<size_t>(p) * channels + c]) : 0;
       }
-      store8(at<T>(in.x, blockIdx.x * positions + p, vector), x);
+      store8(at<T>(in.x, row * positions + p, vector), x);
     }
   }
 }
 
 template <typename T>
-__device__ inline void write_zeros(const cuda_input &in, uint32_t positions) {
+__device__ inline void write_zeros(const cuda_input &in, uint32_t row, uint32_t positions) {
   for (uint32_t i = threadIdx.x; i < positions * in.vectors; i += THREADS) {
-    store8(at<T>(in.x, blockIdx.x * positions + i / in.vectors, i % in.vectors), zero8());
+    store8(at<T>(in.x, row * positions + i / in.vectors, i % in.vectors), zero8());
   }
 }
 
 template <typename T>
 __global__ void __launch_bounds__(THREADS) input(const __grid_constant__ cuda_input in) {
   __shared__ uint64_t shared[THREADS / 32];
-  const cuda_job &job = *in.job;
+  const cuda_job &job = in.job[blockIdx.y];
   const sht__example_source &from = job.source;
-  const uint32_t positions = sht__example_positions(&from);
+  const uint32_t positions = in.positions;
+  const uint32_t row = blockIdx.y * in.batch + blockIdx.x;
   const uint64_t place = job.step * job.batch + blockIdx.x;
   if (place >= job.examples) {
-    write_zeros<T>(in, positions);
+    write_zeros<T>(in, row, positions);
     if (threadIdx.x == 0) {
-      in.labels[blockIdx.x] = -1;
-      in.examples[blockIdx.x] = 0;
+      in.labels[row] = -1;
+      in.examples[row] = 0;
     }
     return;
   }
   const uint32_t example = job.order != nullptr ? job.order[place] : static_cast<uint32_t>(job.base + place);
-  int16_t *levels = in.levels + static_cast<size_t>(blockIdx.x) * positions * from.shape.channels;
+  int16_t *levels = in.levels + static_cast<size_t>(row) * positions * from.shape.channels;
   sht_variant variant;
   sht__example_draw(&from, job.epoch, example, &variant);
   sht__example_window(&from, &variant, example, threadIdx.x, THREADS, levels);
@@ -94,15 +95,15 @@ __global__ void __launch_bounds__(THREADS) input(const __grid_constant__ cuda_in
     all.sum = static_cast<int64_t>(add_block(static_cast<uint64_t>(mine.sum), shared));
     all.squares = add_block(mine.squares, shared);
   }
-  write_pixels<T>(in, from, sht__example_whitening(&from, all), levels);
+  write_pixels<T>(in, row, from, sht__example_whitening(&from, all), levels);
   if (threadIdx.x == 0) {
-    in.labels[blockIdx.x] = from.labels[example];
-    in.examples[blockIdx.x] = example;
+    in.labels[row] = from.labels[example];
+    in.examples[row] = example;
   }
 }
 
 }  // namespace
 
 void cuda_run_input(cuda_type type, const cuda_input *in, cudaStream_t stream) {
-  with_type(type, [&](auto t) { launch(input<decltype(t)>, in->batch, THREADS, stream, *in); });
+  with_type(type, [&](auto t) { launch(input<decltype(t)>, dim3(in->batch, in->runs), THREADS, stream, *in); });
 }

@@ -165,10 +165,12 @@ __global__ void inverse_of(const float *variance, const float *epsilon, float *i
 
 template <typename T>
 __global__ void bias_gradient(const __grid_constant__ cuda_bias in) {
-  const sum_plan plan = {in.extent, in.partial, in.counter};
+  const size_t sums = static_cast<size_t>(gridDim.x) * 2 * in.extent.vectors * CUDA_VECTOR;
+  const sum_plan plan = {in.extent, in.partial + blockIdx.z * sums, in.counter + blockIdx.z * gridDim.y};
   sum_channels(
       plan, in.extent.rows,
-      [&](uint32_t row, uint32_t vector, two8 *all) {
+      [&](uint32_t of_run, uint32_t vector, two8 *all) {
+        const uint32_t row = blockIdx.z * in.extent.rows + of_run;
         vec8 g = load_terms<T>(in.terms, row, vector);
         apply_mask<T>(in.mask, row, vector, &g);
         if (in.out.data != nullptr) {
@@ -179,7 +181,9 @@ __global__ void bias_gradient(const __grid_constant__ cuda_bias in) {
           all->a.v[k] += g.v[k];
         }
       },
-      [&](uint32_t channel, double a, double) { in.bias[channel] = in.sign * static_cast<float>(a); });
+      [&](uint32_t channel, double a, double) {
+        in.bias[blockIdx.z * in.apart + channel] = in.sign * static_cast<float>(a);
+      });
 }
 
 unsigned blocks_of(const cuda_norm *in) {
@@ -212,5 +216,7 @@ void cuda_run_norm_inverse(const float *variance, const float *epsilon, float *i
 }
 
 void cuda_run_bias_gradient(cuda_type type, const cuda_bias *in, cudaStream_t stream) {
-  with_type(type, [&](auto t) { launch(bias_gradient<decltype(t)>, sum_grid(in->extent), THREADS, stream, *in); });
+  dim3 grid = sum_grid(in->extent);
+  grid.z = in->runs;
+  with_type(type, [&](auto t) { launch(bias_gradient<decltype(t)>, grid, THREADS, stream, *in); });
 }

@@ -58,7 +58,7 @@ __device__ inline void write_gradient(const cuda_loss &in, uint32_t row, softmax
   }
 }
 
-// One example by one warp: its loss; *correct counts it.
+// One example by one warp: its loss; *correct counts it. row: in all runs.
 template <typename T, typename L>
 __device__ inline double example_loss(const cuda_loss &in, uint32_t row, uint32_t n, uint32_t *correct) {
   const int32_t label = in.labels[row];
@@ -78,8 +78,8 @@ __device__ inline double example_loss(const cuda_loss &in, uint32_t row, uint32_
 }
 
 template <typename L>
-__device__ inline void keep_answer(const cuda_loss &in, uint32_t row, double loss) {
-  const size_t place = static_cast<size_t>(in.job->slot) * in.batch + row;
+__device__ inline void keep_answer(const cuda_loss &in, uint32_t slot, uint32_t row, double loss) {
+  const size_t place = static_cast<size_t>(slot) * in.runs * in.batch + row;
   if (in.all_losses != nullptr && threadIdx.x % 32 == 0) {
     in.all_losses[place] = static_cast<float>(loss);
   }
@@ -88,22 +88,24 @@ __device__ inline void keep_answer(const cuda_loss &in, uint32_t row, double los
   }
 }
 
-// One block. Warps take examples in turn and add their losses in order; then the warps' sums are added in order.
+// One block a run. Warps take examples in turn and add their losses in order; then the warps' sums are added in order.
 template <typename T, typename L>
 __global__ void __launch_bounds__(LOSS_THREADS) loss(const __grid_constant__ cuda_loss in) {
   __shared__ double sums[LOSS_WARPS];
   __shared__ uint32_t counts[LOSS_WARPS];
-  const uint32_t n = job_examples(in.job);
+  cuda_job &job = in.job[blockIdx.x];
+  const uint32_t n = job_examples(&job);
+  const uint32_t first = blockIdx.x * in.batch;
   const uint32_t warp = threadIdx.x / 32;
   double sum = 0;
   uint32_t correct = 0;
   for (uint32_t row = warp; row < n; row += LOSS_WARPS) {
-    const double mine = example_loss<T, L>(in, row, n, &correct);
-    keep_answer<L>(in, row, mine);
+    const double mine = example_loss<T, L>(in, first + row, n, &correct);
+    keep_answer<L>(in, job.slot, first + row, mine);
     sum += mine;
   }
   for (uint32_t row = n + warp; in.gradient.data != nullptr && row < in.batch; row += LOSS_WARPS) {
-    write_gradient<T, L>(in, row, {0, 1}, -1, n);
+    write_gradient<T, L>(in, first + row, {0, 1}, -1, n);
   }
   if (threadIdx.x % 32 == 0) {
     sums[warp] = sum;
@@ -115,22 +117,24 @@ __global__ void __launch_bounds__(LOSS_THREADS) loss(const __grid_constant__ cud
       sum += sums[w];
       correct += counts[w];
     }
-    in.job->loss_sum = sum;
-    in.job->correct = correct;
+    job.loss_sum = sum;
+    job.correct = correct;
   }
 }
 
-// v <- momentum * v + (g + weight_decay * w); w <- w - learning_rate * v. One block a chunk.
+// v <- momentum * v + (g + weight_decay * w); w <- w - learning_rate * v. One block a chunk of a run.
 __global__ void update(const __grid_constant__ cuda_update in) {
-  const cuda_job &job = *in.job;
+  cuda_job &job = in.job[blockIdx.y];
   if (job.stopped != 0) {
     return;
   }
+  const float momentum = job.momentum;
+  const float learning_rate = job.learning_rate;
   const uint8_t chunk = in.chunks[blockIdx.x];
   const float decay = (chunk & CUDA_CHUNK_DECAYS) != 0 ? job.weight_decay : 0;
   bool finite = true;
   for (uint32_t i = threadIdx.x; i < CUDA_CHUNK / CUDA_VECTOR; i += blockDim.x) {
-    const size_t place = static_cast<size_t>(blockIdx.x) * CUDA_CHUNK + i * CUDA_VECTOR;
+    const size_t place = (blockIdx.y * in.chunk_count + blockIdx.x) * CUDA_CHUNK + i * CUDA_VECTOR;
     const vec8 g = (chunk & CUDA_CHUNK_ROUNDED) != 0
                        ? load8(static_cast<const __nv_bfloat16 *>(in.rounded_gradients) + place)
                        : load8(in.gradients + place);
@@ -138,8 +142,8 @@ __global__ void update(const __grid_constant__ cuda_update in) {
     vec8 w = load8(in.weights + place);
 #pragma unroll
     for (int k = 0; k < CUDA_VECTOR; k++) {
-      v.v[k] = job.momentum * v.v[k] + (g.v[k] + decay * w.v[k]);
-      w.v[k] -= job.learning_rate * v.v[k];
+      v.v[k] = momentum * v.v[k] + (g.v[k] + decay * w.v[k]);
+      w.v[k] -= learning_rate * v.v[k];
       finite = finite && isfinite(w.v[k]);
     }
     store8(in.momentum + place, v);
@@ -149,7 +153,7 @@ __global__ void update(const __grid_constant__ cuda_update in) {
     }
   }
   if (!finite) {
-    in.job->infinite = 1;  // whoever writes writes the same
+    job.infinite = 1;  // whoever writes writes the same
   }
 }
 
@@ -159,10 +163,11 @@ __global__ void round_all(const float *from, __nv_bfloat16 *to, uint64_t count) 
   }
 }
 
-__global__ void finish(cuda_job *job, cuda_metrics *metrics) {
+__global__ void finish(cuda_job *jobs, cuda_metrics *metrics) {
+  cuda_job *job = &jobs[blockIdx.x];
   const bool finite = isfinite(job->loss_sum) && job->infinite == 0;
   if (metrics != nullptr) {
-    metrics[job->slot] = {job->loss_sum, job->correct, job_examples(job), finite ? 1U : 0U};
+    metrics[job->slot * gridDim.x + blockIdx.x] = {job->loss_sum, job->correct, job_examples(job), finite ? 1U : 0U};
   }
   job->stopped = job->stopped != 0 || !finite ? 1 : 0;
   job->step++;
@@ -175,21 +180,21 @@ void cuda_run_loss(cuda_type type, const cuda_loss *in, cudaStream_t stream) {
   with_type(type, [&](auto t) {
     using T = decltype(t);
     if (in->logits_float) {
-      launch(loss<T, float>, 1, LOSS_THREADS, stream, *in);
+      launch(loss<T, float>, in->runs, LOSS_THREADS, stream, *in);
     } else {
-      launch(loss<T, T>, 1, LOSS_THREADS, stream, *in);
+      launch(loss<T, T>, in->runs, LOSS_THREADS, stream, *in);
     }
   });
 }
 
 void cuda_run_update(const cuda_update *in, cudaStream_t stream) {
-  launch(update, static_cast<unsigned>(in->chunk_count), CUDA_CHUNK / CUDA_VECTOR, stream, *in);
+  launch(update, dim3(static_cast<unsigned>(in->chunk_count), in->runs), CUDA_CHUNK / CUDA_VECTOR, stream, *in);
 }
 
 void cuda_run_round(const float *from, void *to, uint64_t count, cudaStream_t stream) {
   launch(round_all, blocks_for(count / CUDA_VECTOR), THREADS, stream, from, static_cast<__nv_bfloat16 *>(to), count);
 }
 
-void cuda_run_finish(cuda_job *job, cuda_metrics *metrics, cudaStream_t stream) {
-  launch(finish, 1, 1, stream, job, metrics);
+void cuda_run_finish(cuda_job *job, cuda_metrics *metrics, uint32_t runs, cudaStream_t stream) {
+  launch(finish, runs, 1, stream, job, metrics);
 }

@@ -40,7 +40,7 @@ static cuda_pool pool_of(const cuda_plan *plan, int node) {
   return (cuda_pool){.x = input_of(plan, node)->map,
                      .y = plan->values[node].map,
                      .winner = plan->values[node].kept,
-                     .batch = plan->engine->base.batch,
+                     .batch = plan->engine->batch,
                      .height = in.height,
                      .width = in.width,
                      .out_height = n->out.height,
@@ -149,7 +149,9 @@ sht_status cuda_relu_backward(cuda_plan *plan, int node, sht_error *error) {
 // ---- dropout
 
 static void run_dropout(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_dropout(engine->type, &op->as.dropout, stream);
+  cuda_dropout all = op->as.dropout;
+  all.runs = engine->runs;
+  cuda_run_dropout(engine->type, &all, stream);
 }
 
 static void plan_dropout(cuda_plan *plan, int node, cuda_terms x, cuda_map y) {
@@ -164,7 +166,6 @@ static void plan_dropout(cuda_plan *plan, int node, cuda_terms x, cuda_map y) {
       .area = n->out.height * n->out.width,
       .channels = n->out.channels,
       .node = (uint32_t)node,
-      .rng = sht_rng_make(plan->engine->seed, SHT_PURPOSE_DROPOUT),
       .threshold = (uint32_t)(probability * 0x1p32),
       .kept = (float)(1 / (1 - probability)),
   };
@@ -315,7 +316,7 @@ static cuda_shift shift_of(const cuda_plan *plan, int node) {
   return (cuda_shift){.x = input_of(plan, node)->map,
                       .y = plan->values[node].map,
                       .shift = cuda_float_weights_at(plan->engine, n->bias),
-                      .batch = plan->engine->base.batch,
+                      .batch = plan->engine->batch,
                       .units = n->out.channels,
                       .vectors = plan->values[node].extent.vectors};
 }

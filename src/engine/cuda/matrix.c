@@ -6,18 +6,25 @@
 
 #include "engine/cuda/libraries.h"
 
-static cublasStatus_t make_layout(uint64_t rows, uint64_t columns, cudaDataType_t type, cublasLtMatrixLayout_t *out) {
-  return cublasLtMatrixLayoutCreate(out, type, rows, columns, (int64_t)rows);
+// apart: elements to the next run's.
+static cublasStatus_t make_layout(uint64_t rows, uint64_t columns, cudaDataType_t type, uint64_t apart,
+                                  cublasLtMatrixLayout_t *out) {
+  const int64_t offset = (int64_t)apart;
+  cublasStatus_t status = cublasLtMatrixLayoutCreate(out, type, rows, columns, (int64_t)rows);
+  return status != CUBLAS_STATUS_SUCCESS
+             ? status
+             : cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &offset,
+                                                sizeof offset);
 }
 
 static cublasStatus_t make_layouts(const cuda_matrix_shape *s, cuda_matrix *out) {
   const cudaDataType_t type = s->bfloat16 ? CUDA_R_16BF : CUDA_R_32F;
-  cublasStatus_t status = make_layout(s->b_turned ? s->k : s->n, s->b_turned ? s->n : s->k, type, &out->b);
+  cublasStatus_t status = make_layout(s->b_turned ? s->k : s->n, s->b_turned ? s->n : s->k, type, s->apart.b, &out->b);
   if (status == CUBLAS_STATUS_SUCCESS) {
-    status = make_layout(s->a_turned ? s->m : s->k, s->a_turned ? s->k : s->m, type, &out->a);
+    status = make_layout(s->a_turned ? s->m : s->k, s->a_turned ? s->k : s->m, type, s->apart.a, &out->a);
   }
   if (status == CUBLAS_STATUS_SUCCESS) {
-    status = make_layout(s->n, s->m, s->d_float ? CUDA_R_32F : type, &out->d);
+    status = make_layout(s->n, s->m, s->d_float ? CUDA_R_32F : type, s->apart.d, &out->d);
   }
   return status;
 }
@@ -44,14 +51,37 @@ static cublasStatus_t make_product(const cuda_matrix_shape *s, const void *bias,
   if (status == CUBLAS_STATUS_SUCCESS) {
     status = set(out->product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
   }
+  const int64_t bias_apart = (int64_t)s->apart.bias;
+  if (status == CUBLAS_STATUS_SUCCESS && s->bias) {
+    status = set(out->product, CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, &bias_apart, sizeof bias_apart);
+  }
   if (status == CUBLAS_STATUS_SUCCESS && s->bias) {
     status = set(out->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
   }
   return status;
 }
 
+// The largest power of two, up to what cuBLASLt takes for granted, that addresses of all runs' operands divide by.
+static uint32_t alignment_of(uint64_t apart, uint64_t bytes) {
+  uint32_t alignment = 256;
+  while (apart * bytes % alignment != 0) {
+    alignment /= 2;
+  }
+  return alignment;
+}
+
 // What the algorithm may use: workspace, and sums of parts of k in a fixed order.
-static cublasStatus_t make_preference(uint64_t workspace_bytes, cublasLtMatmulPreference_t *out) {
+static cublasStatus_t make_preference(const cuda_matrix_shape *s, uint64_t workspace_bytes,
+                                      cublasLtMatmulPreference_t *out) {
+  const uint64_t bytes = s->bfloat16 ? 2 : 4;
+  const uint32_t d = alignment_of(s->apart.d, s->d_float ? 4 : bytes);
+  const struct {
+    cublasLtMatmulPreferenceAttributes_t name;
+    uint32_t value;
+  } alignments[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(s->apart.b, bytes)},
+                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(s->apart.a, bytes)},
+                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, d},
+                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, d}};
   const uint32_t sums = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   cublasStatus_t status = cublasLtMatmulPreferenceCreate(out);
   if (status == CUBLAS_STATUS_SUCCESS) {
@@ -60,6 +90,10 @@ static cublasStatus_t make_preference(uint64_t workspace_bytes, cublasLtMatmulPr
   }
   if (status == CUBLAS_STATUS_SUCCESS) {
     status = cublasLtMatmulPreferenceSetAttribute(*out, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &sums, sizeof sums);
+  }
+  for (size_t i = 0; i < sizeof alignments / sizeof alignments[0] && status == CUBLAS_STATUS_SUCCESS; i++) {
+    status = cublasLtMatmulPreferenceSetAttribute(*out, alignments[i].name, &alignments[i].value,
+                                                  sizeof alignments[i].value);
   }
   return status;
 }
@@ -82,7 +116,7 @@ static cublasStatus_t choose(cublasLtHandle_t handle, cuda_matrix *matrix) {
   cublasLtMatmulPreference_t preference = NULL;
   cublasLtMatmulHeuristicResult_t found;
   int count = 0;
-  cublasStatus_t status = make_preference(matrix->workspace_bytes, &preference);
+  cublasStatus_t status = make_preference(&matrix->shape, matrix->workspace_bytes, &preference);
   if (status == CUBLAS_STATUS_SUCCESS) {
     status = cublasLtMatmulAlgoGetHeuristic(handle, matrix->product, matrix->b, matrix->a, matrix->d, matrix->d,
                                             preference, 1, &found, &count);
@@ -100,7 +134,7 @@ static cublasStatus_t choose(cublasLtHandle_t handle, cuda_matrix *matrix) {
 
 sht_status cuda_matrix_open(cublasLtHandle_t handle, const cuda_matrix_shape *shape, const void *bias,
                             uint64_t workspace_bytes, const char *layer, cuda_matrix *out, sht_error *error) {
-  *out = (cuda_matrix){.workspace_bytes = workspace_bytes};
+  *out = (cuda_matrix){.shape = *shape, .together = 1, .workspace_bytes = workspace_bytes};
   cublasStatus_t status = make_layouts(shape, out);
   if (status == CUBLAS_STATUS_SUCCESS) {
     status = make_product(shape, bias, out);
@@ -111,12 +145,41 @@ sht_status cuda_matrix_open(cublasLtHandle_t handle, const cuda_matrix_shape *sh
   return cuda_check_cublas(status, layer, error);
 }
 
-cublasStatus_t cuda_matrix_run(const cuda_matrix *matrix, cublasLtHandle_t handle, const void *a, const void *b,
-                               void *d, void *workspace, cudaStream_t stream) {
+static cublasStatus_t set_count(cuda_matrix *matrix, uint32_t count) {
+  const int32_t runs = (int32_t)count;
+  cublasLtMatrixLayout_t layouts[] = {matrix->a, matrix->b, matrix->d};
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  for (size_t i = 0; i < sizeof layouts / sizeof layouts[0] && status == CUBLAS_STATUS_SUCCESS; i++) {
+    status = cublasLtMatrixLayoutSetAttribute(layouts[i], CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &runs, sizeof runs);
+  }
+  matrix->together = count;
+  return status;
+}
+
+cublasStatus_t cuda_matrix_repeat(cuda_matrix *matrix, cublasLtHandle_t handle, uint32_t runs) {
+  cublasLtMatmulHeuristicResult_t found = {.workspaceSize = 0};
+  cublasStatus_t status = set_count(matrix, runs);
+  if (status != CUBLAS_STATUS_SUCCESS || runs == 1) {
+    return status;
+  }
+  status = cublasLtMatmulAlgoCheck(handle, matrix->product, matrix->b, matrix->a, matrix->d, matrix->d,
+                                   &matrix->algorithm, &found);
+  const bool fits = status == CUBLAS_STATUS_SUCCESS && found.workspaceSize <= matrix->workspace_bytes;
+  return fits ? status : set_count(matrix, 1);
+}
+
+cublasStatus_t cuda_matrix_run(const cuda_matrix *matrix, cublasLtHandle_t handle, const cuda_operands *at,
+                               void *workspace, cudaStream_t stream) {
   const float one = 1;
   const float zero = 0;
-  return cublasLtMatmul(handle, matrix->product, &one, b, matrix->b, a, matrix->a, &zero, d, matrix->d, d, matrix->d,
-                        &matrix->algorithm, workspace, matrix->workspace_bytes, stream);
+  if (at->bias != NULL) {
+    cublasStatus_t status = set(matrix->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &at->bias, sizeof at->bias);
+    if (status != CUBLAS_STATUS_SUCCESS) {
+      return status;
+    }
+  }
+  return cublasLtMatmul(handle, matrix->product, &one, at->b, matrix->b, at->a, matrix->a, &zero, at->d, matrix->d,
+                        at->d, matrix->d, &matrix->algorithm, workspace, matrix->workspace_bytes, stream);
 }
 
 void cuda_matrix_close(cuda_matrix *matrix) {

@@ -7,7 +7,7 @@
 static sht_shape input_of(const sht_graph *graph, const sht_node *node) { return graph->nodes[node->inputs[0]].out; }
 
 static void describe_weight(const cuda_engine *engine, const sht_node *node, cuda_tensor *tensor) {
-  const sht_shape in = input_of(engine->base.graph, node);
+  const sht_shape in = input_of(engine->graph, node);
   tensor->outputs = node->out.channels;
   tensor->inputs = in.channels;
   tensor->positions = node->op == SHT_OP_CONV ? node->kernel * node->kernel : in.height * in.width;
@@ -25,8 +25,8 @@ static void describe_vector(cuda_tensor *tensor) {
 
 static sht_status describe_tensor(cuda_engine *engine, int index, sht_error *error) {
   cuda_parameters *all = &engine->parameters;
-  const sht_parameter *spec = &engine->base.graph->parameters[index];
-  const sht_node *node = &engine->base.graph->nodes[spec->node];
+  const sht_parameter *spec = &engine->graph->parameters[index];
+  const sht_node *node = &engine->graph->nodes[spec->node];
   cuda_tensor *tensor = &all->tensors[index];
   uint64_t count = 0;
   *tensor = (cuda_tensor){.spec = spec, .offset = all->count};
@@ -54,7 +54,7 @@ static sht_status fill_chunks(cuda_engine *engine, sht_error *error) {
   const uint64_t chunks = all->count / CUDA_CHUNK;
   uint8_t *flags = NULL;
   SHT_TRY(SHT_ALLOC(&flags, chunks, "parameters", error));
-  for (int t = 0; t < engine->base.graph->parameter_tensors; t++) {
+  for (int t = 0; t < engine->graph->parameter_tensors; t++) {
     const cuda_tensor *tensor = &all->tensors[t];
     for (uint64_t c = tensor->offset / CUDA_CHUNK; c * CUDA_CHUNK < tensor->offset + tensor->count; c++) {
       flags[c] =
@@ -69,19 +69,20 @@ static sht_status fill_chunks(cuda_engine *engine, sht_error *error) {
 
 static sht_status take_families(cuda_engine *engine, sht_error *error) {
   cuda_parameters *all = &engine->parameters;
-  SHT_TRY(take(engine, (void **)&all->weights, all->count * sizeof(float), "weights", error));
-  SHT_TRY(take(engine, (void **)&all->momentum, all->count * sizeof(float), "momentum", error));
-  SHT_TRY(take(engine, (void **)&all->gradients, all->count * sizeof(float), "gradients", error));
+  const uint64_t room = engine->room * all->count;
+  SHT_TRY(take(engine, (void **)&all->weights, room * sizeof(float), "weights", error));
+  SHT_TRY(take(engine, (void **)&all->momentum, room * sizeof(float), "momentum", error));
+  SHT_TRY(take(engine, (void **)&all->gradients, room * sizeof(float), "gradients", error));
   SHT_TRY(take(engine, (void **)&all->chunks, all->count / CUDA_CHUNK, "parameters", error));
   if (engine->type == CUDA_FLOAT) {
     return SHT_OK;
   }
-  SHT_TRY(take(engine, &all->rounded, all->count * 2, "bf16 weights", error));
-  return take(engine, &all->rounded_gradients, all->count * 2, "bf16 gradients", error);
+  SHT_TRY(take(engine, &all->rounded, room * 2, "bf16 weights", error));
+  return take(engine, &all->rounded_gradients, room * 2, "bf16 gradients", error);
 }
 
 sht_status cuda_parameters_open(cuda_engine *engine, sht_error *error) {
-  const int tensors = engine->base.graph->parameter_tensors;
+  const int tensors = engine->graph->parameter_tensors;
   SHT_TRY(SHT_ALLOC(&engine->parameters.tensors, tensors, "parameters", error));
   for (int t = 0; t < tensors; t++) {
     SHT_TRY(describe_tensor(engine, t, error));
@@ -129,14 +130,14 @@ static void permute(const cuda_tensor *t, float *values, float *held, bool put) 
 }
 
 static void permute_all(const cuda_engine *engine, float *values, float *held, bool put) {
-  for (int t = 0; t < engine->base.graph->parameter_tensors; t++) {
+  for (int t = 0; t < engine->graph->parameter_tensors; t++) {
     permute(&engine->parameters.tensors[t], values, held, put);
   }
 }
 
 // The running statistics of each normalisation: mean [C], variance [C] in the graph's vector.
 static void permute_statistics(const cuda_engine *engine, float *values, float *means, float *variances, bool put) {
-  const sht_graph *graph = engine->base.graph;
+  const sht_graph *graph = engine->graph;
   for (int i = 0; i < graph->node_count; i++) {
     const uint32_t channels = graph->nodes[i].out.channels;
     for (uint32_t c = 0; graph->nodes[i].statistics >= 0 && c < channels; c++) {
@@ -176,15 +177,16 @@ static sht_status copy_statistics(cuda_engine *engine, float *values, bool put, 
 }
 
 // Gradients that are bfloat16 on the card, into `held` as floats: their upper halves.
-static sht_status read_rounded(cuda_engine *engine, float *held, sht_error *error) {
+static sht_status read_rounded(cuda_engine *engine, uint32_t run, float *held, sht_error *error) {
   const cuda_parameters *all = &engine->parameters;
   uint16_t *halves = NULL;
   if (all->rounded_gradients == NULL) {
     return SHT_OK;
   }
   SHT_TRY(SHT_ALLOC(&halves, all->count, "gradients", error));
-  sht_status status = from_card(engine, halves, all->rounded_gradients, all->count * sizeof *halves, error);
-  for (int t = 0; status == SHT_OK && t < engine->base.graph->parameter_tensors; t++) {
+  const uint16_t *from = (const uint16_t *)all->rounded_gradients + run * all->count;
+  sht_status status = from_card(engine, halves, from, all->count * sizeof *halves, error);
+  for (int t = 0; status == SHT_OK && t < engine->graph->parameter_tensors; t++) {
     const cuda_tensor *tensor = &all->tensors[t];
     for (uint64_t i = tensor->offset; tensor->rounded && i < tensor->offset + tensor->count; i++) {
       const uint32_t bits = (uint32_t)halves[i] << 16;
@@ -195,22 +197,23 @@ static sht_status read_rounded(cuda_engine *engine, float *held, sht_error *erro
   return status;
 }
 
-static float *family_of(const cuda_engine *engine, sht_state state) {
-  return state == SHT_STATE_PARAMETERS ? engine->parameters.weights
-         : state == SHT_STATE_MOMENTUM ? engine->parameters.momentum
-                                       : engine->parameters.gradients;
+static float *family_of(const cuda_engine *engine, uint32_t run, sht_state state) {
+  float *first = state == SHT_STATE_PARAMETERS ? engine->parameters.weights
+                 : state == SHT_STATE_MOMENTUM ? engine->parameters.momentum
+                                               : engine->parameters.gradients;
+  return first + run * engine->parameters.count;
 }
 
-sht_status cuda_parameters_get(cuda_engine *engine, sht_state state, float *values, sht_error *error) {
+sht_status cuda_parameters_get(cuda_engine *engine, uint32_t run, sht_state state, float *values, sht_error *error) {
   const uint64_t count = engine->parameters.count;
   float *held = NULL;
   if (state == SHT_STATE_STATISTICS) {
     return copy_statistics(engine, values, false, error);
   }
   SHT_TRY(SHT_ALLOC(&held, count, "parameters", error));
-  sht_status status = from_card(engine, held, family_of(engine, state), count * sizeof *held, error);
+  sht_status status = from_card(engine, held, family_of(engine, run, state), count * sizeof *held, error);
   if (status == SHT_OK && state == SHT_STATE_GRADIENTS) {
-    status = read_rounded(engine, held, error);
+    status = read_rounded(engine, run, held, error);
   }
   if (status == SHT_OK) {
     permute_all(engine, values, held, false);
@@ -220,17 +223,19 @@ sht_status cuda_parameters_get(cuda_engine *engine, sht_state state, float *valu
 }
 
 // The copy that layers read.
-static sht_status round_weights(cuda_engine *engine, sht_error *error) {
+static sht_status round_weights(cuda_engine *engine, uint32_t run, sht_error *error) {
   const cuda_parameters *all = &engine->parameters;
   if (all->rounded == NULL) {
     return SHT_OK;
   }
-  cuda_run_round(all->weights, all->rounded, all->count, engine->stream);
+  const uint64_t first = run * all->count;
+  cuda_run_round(all->weights + first, (uint16_t *)all->rounded + first, all->count, engine->stream);
   SHT_TRY(cuda_check(cudaGetLastError(), "rounding the weights", error));
   return cuda_check(cudaStreamSynchronize(engine->stream), "rounding the weights", error);
 }
 
-sht_status cuda_parameters_put(cuda_engine *engine, sht_state state, const float *values, sht_error *error) {
+sht_status cuda_parameters_put(cuda_engine *engine, uint32_t run, sht_state state, const float *values,
+                               sht_error *error) {
   const uint64_t count = engine->parameters.count;
   float *held = NULL;
   if (state == SHT_STATE_STATISTICS) {
@@ -238,7 +243,28 @@ sht_status cuda_parameters_put(cuda_engine *engine, sht_state state, const float
   }
   SHT_TRY(SHT_ALLOC(&held, count, "parameters", error));
   permute_all(engine, (float *)values, held, true);
-  sht_status status = to_card(engine, family_of(engine, state), held, count * sizeof *held, error);
+  sht_status status = to_card(engine, family_of(engine, run, state), held, count * sizeof *held, error);
   sht_free(held);
-  return status == SHT_OK && state == SHT_STATE_PARAMETERS ? round_weights(engine, error) : status;
+  return status == SHT_OK && state == SHT_STATE_PARAMETERS ? round_weights(engine, run, error) : status;
+}
+
+sht_status cuda_parameters_move(cuda_engine *engine, uint32_t from, uint32_t to, sht_error *error) {
+  const cuda_parameters *all = &engine->parameters;
+  const struct {
+    void *runs;
+    uint64_t bytes;  // of one
+  } families[] = {{all->weights, all->count * sizeof(float)},
+                  {all->momentum, all->count * sizeof(float)},
+                  {all->gradients, all->count * sizeof(float)},
+                  {all->rounded, all->count * 2},
+                  {all->rounded_gradients, all->count * 2}};
+  for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
+    char *first = families[f].runs;
+    const uint64_t bytes = families[f].bytes;
+    if (first != NULL) {
+      SHT_TRY(cuda_copy(engine->stream, first + to * bytes, first + from * bytes, bytes, cudaMemcpyDeviceToDevice,
+                        "a run's parameters", error));
+    }
+  }
+  return SHT_OK;
 }

@@ -54,9 +54,12 @@ sht_status cuda_wait(cuda_engine *engine, const char *doing, sht_error *error) {
 // A pass that changes nothing loads what is loaded at first use, which may not happen while a graph is captured.
 static sht_status warm_up(cuda_engine *engine, cuda_pass pass, sht_error *error) {
   static const uint32_t stopped = 1;
-  SHT_TRY(cuda_check(
-      cudaMemcpyAsync(&engine->job->stopped, &stopped, sizeof stopped, cudaMemcpyHostToDevice, engine->stream),
-      "first step", error));
+  SHT_TRY(cuda_jobs_put(engine, error));
+  for (uint32_t r = 0; r < engine->runs; r++) {
+    SHT_TRY(cuda_check(
+        cudaMemcpyAsync(&engine->job[r].stopped, &stopped, sizeof stopped, cudaMemcpyHostToDevice, engine->stream),
+        "first step", error));
+  }
   SHT_TRY(cuda_pass_run(engine, pass, error));
   return cuda_wait(engine, "first step", error);
 }
@@ -83,18 +86,18 @@ static cudaGraphExec_t *graph_of(cuda_engine *engine, cuda_pass pass) {
   return pass == CUDA_TRAIN ? &engine->train_graph : &engine->evaluate_graph;
 }
 
-sht_status cuda_pass_prepare(cuda_engine *engine, cuda_pass pass, const cuda_job *job, sht_error *error) {
+sht_status cuda_pass_prepare(cuda_engine *engine, cuda_pass pass, sht_error *error) {
   cudaGraphExec_t *graph = graph_of(engine, pass);
   if (*graph == NULL && !engine->without_graph) {
-    SHT_TRY(cuda_job_put(engine, job, error));
     SHT_TRY(warm_up(engine, pass, error));
     SHT_TRY(capture(engine, pass, graph, error));
   }
   return SHT_OK;
 }
 
-sht_status cuda_job_put(cuda_engine *engine, const cuda_job *job, sht_error *error) {
-  return cuda_check(cudaMemcpyAsync(engine->job, job, sizeof *job, cudaMemcpyHostToDevice, engine->stream),
+sht_status cuda_jobs_put(cuda_engine *engine, sht_error *error) {
+  return cuda_check(cudaMemcpyAsync(engine->job, engine->host_job, engine->runs * sizeof *engine->job,
+                                    cudaMemcpyHostToDevice, engine->stream),
                     "copying to the card", error);
 }
 

@@ -4,11 +4,11 @@
 
 #include "engine/cuda/cuda.h"
 
-// The job that the next launches work on, and count up.
-sht_status cuda_job_put(cuda_engine *engine, const cuda_job *job, sht_error *error);
-// Captures the pass (training, evaluation) when that has not been done; `job` is one that it could run. Moves no state,
-// but for the job on the card.
-sht_status cuda_pass_prepare(cuda_engine *engine, cuda_pass pass, const cuda_job *job, sht_error *error);
+// The jobs that the next launches work on, and count up: the engine's host_job.
+sht_status cuda_jobs_put(cuda_engine *engine, sht_error *error);
+// Captures the pass (training, evaluation) when that has not been done for the runs there are; host_job has jobs that
+// could be run. Moves no state, but for the jobs on the card.
+sht_status cuda_pass_prepare(cuda_engine *engine, cuda_pass pass, sht_error *error);
 // One step of the pass, captured or not.
 sht_status cuda_pass_launch(cuda_engine *engine, cuda_pass pass, sht_error *error);
 // One step, never captured.

@@ -18,20 +18,21 @@ sht_status cuda_plan_extent(const cuda_plan *plan, sht_shape shape, const char *
   const uint64_t vectors = cuda_padded(shape.channels) / CUDA_VECTOR;
   uint64_t rows = 0;
   uint64_t items = 0;
-  if (!sht_size_mul(shape.height, shape.width, &rows) || !sht_size_mul(rows, plan->engine->base.batch, &rows) ||
-      !sht_size_mul(rows, vectors, &items) || items >= limit) {
+  if (!sht_size_mul(shape.height, shape.width, &rows) || !sht_size_mul(rows, plan->engine->batch, &rows) ||
+      !sht_size_mul(rows, vectors, &items) || !sht_size_mul(items, plan->engine->room, &items) || items >= limit) {
     return SHT_FAIL(
         error, SHT_MEMORY,
         "layer '%s': a batch of %u with %u x %u x %u values each is more than the engine 'cuda' takes; make "
         "--batch smaller",
-        name, plan->engine->base.batch, shape.height, shape.width, shape.channels);
+        name, plan->engine->batch, shape.height, shape.width, shape.channels);
   }
   *out = (cuda_extent){.rows = (uint32_t)rows, .vectors = (uint32_t)vectors};
   return SHT_OK;
 }
 
 sht_status cuda_plan_tensor(cuda_plan *plan, cuda_extent extent, const char *name, cuda_map *out, sht_error *error) {
-  const uint64_t bytes = (uint64_t)extent.rows * extent.vectors * CUDA_VECTOR * cuda_element_bytes(plan->engine);
+  const uint64_t bytes =
+      plan->engine->room * (uint64_t)extent.rows * extent.vectors * CUDA_VECTOR * cuda_element_bytes(plan->engine);
   out->stride = extent.vectors * CUDA_VECTOR;
   return cuda_memory_take(&plan->engine->memory, &out->data, bytes, name, error);
 }
@@ -48,7 +49,9 @@ sht_status cuda_plan_output(cuda_plan *plan, int node, sht_error *error) {
 }
 
 static void run_gather(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_gather(engine->type, &op->as.gather, stream);
+  cuda_gather all = op->as.gather;
+  all.extent.rows *= engine->runs;
+  cuda_run_gather(engine->type, &all, stream);
 }
 
 void cuda_plan_gather(cuda_plan *plan, unsigned passes, const cuda_gather *gather, const char *name) {
@@ -56,7 +59,9 @@ void cuda_plan_gather(cuda_plan *plan, unsigned passes, const cuda_gather *gathe
 }
 
 static void run_copy(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_copy_channels(engine->type, &op->as.copy, stream);
+  cuda_channels all = op->as.copy;
+  all.rows *= engine->runs;
+  cuda_run_copy_channels(engine->type, &all, stream);
 }
 
 void cuda_plan_copy(cuda_plan *plan, unsigned passes, const cuda_channels *copy, const char *name) {
@@ -99,7 +104,9 @@ sht_status cuda_plan_add_term(cuda_plan *plan, int node, cuda_map term, sht_erro
 }
 
 static void run_bias(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_bias_gradient(engine->type, &op->as.bias, stream);
+  cuda_bias all = op->as.bias;
+  all.runs = engine->runs;
+  cuda_run_bias_gradient(engine->type, &all, stream);
 }
 
 static void plan_bias(cuda_plan *plan, int node, int bias, cuda_terms terms, cuda_map mask, cuda_map out) {
@@ -112,7 +119,8 @@ static void plan_bias(cuda_plan *plan, int node, int bias, cuda_terms terms, cud
                   .bias = cuda_float_gradient_at(plan->engine, bias),
                   .sign = n->op == SHT_OP_SHIFT ? -1 : 1,
                   .partial = plan->partial,
-                  .counter = plan->counter};
+                  .counter = plan->counter,
+                  .apart = plan->engine->parameters.count};
 }
 
 sht_status cuda_plan_gradient(cuda_plan *plan, int node, int bias, cuda_map *out, sht_error *error) {

@@ -9,11 +9,11 @@
 // A node's output, and the gradient with respect to it.
 typedef struct cuda_value {
   cuda_map map;
-  cuda_map packed;  // the same without gaps, made on demand
-  cuda_map framed;  // of a convolution: its input as cuDNN sees it
-  cuda_extent extent;
-  void *kept;     // what the forward pass leaves for the backward pass: winners of a pool, s of a normalisation
-  bool is_float;  // logits in float whatever the engine's type
+  cuda_map packed;     // the same without gaps, made on demand
+  cuda_map framed;     // of a convolution: its input as cuDNN sees it
+  cuda_extent extent;  // of one run
+  void *kept;          // what the forward pass leaves for the backward pass: winners of a pool, s of a normalisation
+  bool is_float;       // logits in float whatever the engine's type
   cuda_terms terms;
   bool needs_gradient;  // a parameter lies before it
   int consumers;
@@ -32,8 +32,7 @@ typedef struct cuda_convolution_op {
 
 typedef struct cuda_matrix_op {
   cuda_matrix matrix;
-  const void *a, *b;
-  void *d;
+  cuda_operands at;  // of the first run
 } cuda_matrix_op;
 
 typedef struct cuda_norm_op {
@@ -96,7 +95,7 @@ struct cuda_plan {
   cuda_op *ops;
   int op_count, op_capacity;
   uint64_t workspace_bytes;  // largest that a convolution wants
-  float *partial;            // [CUDA_SUM_BLOCKS][2][widest S]: sums go one after the other on the stream
+  float *partial;            // [room][CUDA_SUM_BLOCKS][2][widest S]: sums go one after the other on the stream
   uint32_t *counter;
   uint32_t widest;   // vectors of a pixel
   int direct;        // convolutions that cuDNN does not have
@@ -110,7 +109,7 @@ void cuda_plan_close(cuda_plan *plan);
 // plan.c: values and operations.
 // A new operation at the end of the list; the last place catches what is too much, cuda_plan_open tells.
 cuda_op *cuda_plan_op(cuda_plan *plan, unsigned passes, cuda_run run, const char *name);
-// A new tensor [B][H][W][S] of the engine's type, zeros. Errors: SHT_MEMORY.
+// A new tensor [room][B][H][W][S] of the engine's type, zeros. Errors: SHT_MEMORY.
 sht_status cuda_plan_tensor(cuda_plan *plan, cuda_extent extent, const char *name, cuda_map *out, sht_error *error);
 sht_status cuda_plan_extent(const cuda_plan *plan, sht_shape shape, const char *name, cuda_extent *out,
                             sht_error *error);
@@ -138,6 +137,8 @@ sht_status cuda_convolution_backward(cuda_plan *plan, int node, sht_error *error
 sht_status cuda_bind_convolutions(cuda_plan *plan, sht_error *error);
 sht_status cuda_dense_forward(cuda_plan *plan, int node, sht_error *error);
 sht_status cuda_dense_backward(cuda_plan *plan, int node, sht_error *error);
+// The products are those of as many runs as the engine has.
+sht_status cuda_dense_repeat(cuda_plan *plan, sht_error *error);
 sht_status cuda_norm_forward(cuda_plan *plan, int node, sht_error *error);
 sht_status cuda_norm_backward(cuda_plan *plan, int node, sht_error *error);
 sht_status cuda_pool_forward(cuda_plan *plan, int node, sht_error *error);

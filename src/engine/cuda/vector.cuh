@@ -82,9 +82,10 @@ __device__ inline void apply_mask(const cuda_map &mask, uint32_t row, uint32_t v
 // Written so that NaN passes through: it must reach the loss.
 __device__ inline float relu(float x) { return x <= 0 ? 0 : x; }
 
-// Real examples of the present step.
+// Real examples of the present step: none of a run that is at its end while others are not.
 __device__ inline uint32_t job_examples(const cuda_job *job) {
-  const uint64_t left = job->examples - job->step * job->batch;
+  const uint64_t first = job->step * job->batch;
+  const uint64_t left = first < job->examples ? job->examples - first : 0;
   return left < job->batch ? static_cast<uint32_t>(left) : job->batch;
 }
 

@@ -1,0 +1,365 @@
+// Several runs at once on the engine 'cuda': every run of a group has the bits that it has alone, whoever is beside it:
+// other seeds, labels, pixels and rates; one that diverges, one that ends early, one that is interrupted and goes on in
+// another group, one that fails. Skips without a card; run once more on the plugin of tests/cuda_on_host.
+#include <pthread.h>
+
+#include "engine_exam.h"
+
+enum { MEMBERS_MAX = 5, EPOCHS = 2, SIDE = 4, GROUP_CLASSES = 9, STEPS = (EXAMPLES + BATCH - 1) / BATCH };
+
+// What a run does besides training for EPOCHS epochs.
+typedef enum habit {
+  STEADY,
+  DIVERGES,      // in its first step, by its rate
+  ENDS_EARLY,    // after one epoch
+  STOPS_INSIDE,  // after the first step of epoch 1: what it left goes on in another group
+  FAILS,         // has examples whose shape is another after an epoch
+} habit;
+
+typedef struct run_plan {
+  graph_builder builder;
+  engine_data data;
+  sht_step_rates rates;
+  uint64_t seed;
+  uint64_t most;  // steps of a call
+  habit habit;
+} run_plan;
+
+// Everything that a run says.
+typedef struct run_said {
+  sht_step_metrics metrics[EPOCHS * STEPS];
+  uint64_t steps;
+  float *gradients, *parameters, *momentum;            // [P]
+  float logits[EPOCHS + 1][EXAMPLES * GROUP_CLASSES];  // before any step, after each epoch
+  float losses[EPOCHS + 1][EXAMPLES];
+  sht_status status;
+} run_said;
+
+typedef struct seat {
+  const run_plan *plan;
+  run_said *said;
+  const run_said *from;  // where a run goes on from; NULL: from the start
+  sht_precision precision;
+  sht_engine_group *group;
+  pthread_t thread;
+} seat;
+
+// Dense layers, dropout, a sum; the last layer's columns are more than one vector, or one and no more (which the
+// stand-in for cuBLASLt does not take for several runs at once).
+static void open_plan(run_plan *plan, uint32_t classes, uint64_t seed, uint64_t pixels, habit is) {
+  *plan = (run_plan){.rates = {0.02F + 0.01F * (float)seed, 0.9F, 1e-3F * (float)seed}, .seed = seed, .habit = is};
+  plan->most = 1 + seed % 3;
+  plan->rates.learning_rate = is == DIVERGES ? 1e38F : plan->rates.learning_rate;
+  graph_start(&plan->builder, "group", (sht_shape){3, SIDE, SIDE}, classes);
+  int hidden = graph_relu(&plan->builder, graph_linear(&plan->builder, 0, 20, true));
+  int wide =
+      graph_relu(&plan->builder, graph_linear(&plan->builder, graph_dropout(&plan->builder, hidden, 0.25F), 20, false));
+  (void)graph_linear(&plan->builder, graph_add(&plan->builder, hidden, wide), classes, true);
+  sht_graph *graph = &plan->builder.graph;
+  (void)graph_finish(&plan->builder);
+  const sht_shape seen = graph->input;
+  graph->input = (sht_shape){3, SIDE + 2, SIDE + 2};  // stored with a margin
+  engine_data_open(&plan->data, graph, EXAMPLES, pixels);
+  graph->input = seen;
+  for (uint64_t i = 0; i < EXAMPLES; i++) {  // pixels may be in common, labels are not
+    plan->data.split.labels[i] = (uint16_t)((plan->data.split.labels[i] + seed * i) % classes);
+  }
+  plan->data.pipeline.height = plan->data.pipeline.width = SIDE;
+  plan->data.pipeline.seed = seed;
+  assert_int_equal(sht_augmentation_parse(seed % 2 == 0 ? "crop" : "crop,flip", &plan->data.pipeline.augment, NULL),
+                   SHT_OK);
+}
+
+static void open_said(run_said *said, const sht_graph *graph) {
+  *said = (run_said){.gradients = outcome_array(graph->parameter_count),
+                     .parameters = outcome_array(graph->parameter_count),
+                     .momentum = outcome_array(graph->parameter_count)};
+}
+
+static void close_said(run_said *said) {
+  free(said->gradients);
+  free(said->parameters);
+  free(said->momentum);
+}
+
+static sht_status evaluate_run(const seat *s, sht_engine *engine, uint32_t after) {
+  return sht_engine_evaluate(engine, &s->plan->data.pipeline, 0, EXAMPLES, s->said->logits[after],
+                             s->said->losses[after], NULL);
+}
+
+// Steps first .. end-1 of the epoch, in calls of at most plan->most, each of which may do less.
+static sht_status train_part(const seat *s, sht_engine *engine, uint32_t epoch, uint64_t first, uint64_t end) {
+  const run_plan *plan = s->plan;
+  while (first < end) {
+    const uint64_t count = end - first < plan->most ? end - first : plan->most;
+    uint64_t done = 0;
+    SHT_TRY(sht_engine_train(engine, &plan->data.pipeline, epoch, first, count, &plan->rates,
+                             &s->said->metrics[epoch * STEPS + first], &done, NULL));
+    if (done == 0 || done > count) {
+      return SHT_INTERNAL;
+    }
+    first += done;
+    s->said->steps += done;
+    if (!s->said->metrics[epoch * STEPS + first - 1].finite) {
+      return SHT_DIVERGED;
+    }
+  }
+  return SHT_OK;
+}
+
+static sht_status read_state(const seat *s, sht_engine *engine) {
+  const uint64_t count = s->plan->builder.graph.parameter_count;
+  SHT_TRY(sht_engine_get(engine, SHT_STATE_PARAMETERS, s->said->parameters, count, NULL));
+  return sht_engine_get(engine, SHT_STATE_MOMENTUM, s->said->momentum, count, NULL);
+}
+
+static sht_status begin_run(const seat *s, sht_engine *engine) {
+  static const uint32_t examples[] = {4, 1, 17, 30, 8};
+  const sht_graph *graph = &s->plan->builder.graph;
+  const sht_pipeline *data = &s->plan->data.pipeline;
+  sht_step_metrics metrics;
+  graph_fill_parameters(graph, s->plan->seed, s->said->parameters);
+  const float *parameters = s->from != NULL ? s->from->parameters : s->said->parameters;
+  const float *momentum = s->from != NULL ? s->from->momentum : s->said->momentum;
+  SHT_TRY(sht_engine_put(engine, SHT_STATE_PARAMETERS, parameters, graph->parameter_count, NULL));
+  SHT_TRY(sht_engine_put(engine, SHT_STATE_MOMENTUM, momentum, graph->parameter_count, NULL));
+  SHT_TRY(sht_engine_gradient(engine, data, examples, sizeof examples / sizeof examples[0], &metrics, NULL));
+  SHT_TRY(sht_engine_get(engine, SHT_STATE_GRADIENTS, s->said->gradients, graph->parameter_count, NULL));
+  return evaluate_run(s, engine, 0);
+}
+
+// What FAILS does: asks for something that is refused.
+static sht_status ask_for_nonsense(const seat *s, sht_engine *engine) {
+  sht_pipeline wrong = s->plan->data.pipeline;
+  wrong.height = SIDE + 1;
+  return sht_engine_evaluate(engine, &wrong, 0, EXAMPLES, NULL, s->said->losses[0], NULL);
+}
+
+static sht_status run_epochs(const seat *s, sht_engine *engine) {
+  const habit is = s->plan->habit;
+  const bool goes_on = s->from != NULL;
+  const uint32_t epochs = is == ENDS_EARLY ? 1 : EPOCHS;
+  for (uint32_t epoch = goes_on ? 1 : 0; epoch < epochs; epoch++) {
+    const bool stops = is == STOPS_INSIDE && epoch == 1 && !goes_on;
+    SHT_TRY(train_part(s, engine, epoch, goes_on && epoch == 1 ? 1 : 0, stops ? 1 : STEPS));
+    if (stops) {
+      return SHT_STOPPED;
+    }
+    SHT_TRY(evaluate_run(s, engine, epoch + 1));
+    if (is == FAILS) {
+      return ask_for_nonsense(s, engine);
+    }
+  }
+  return SHT_OK;
+}
+
+static sht_status run_seat(const seat *s) {
+  const sht_engine_options options = {.backend = "cuda",
+                                      .precision = s->precision,
+                                      .batch = BATCH,
+                                      .seed = s->plan->seed,
+                                      .train_examples = EXAMPLES,
+                                      .group = s->group};
+  sht_engine *engine = NULL;
+  SHT_TRY(sht_engine_open(&s->plan->builder.graph, &options, &engine, NULL));
+  sht_status status = begin_run(s, engine);
+  status = status == SHT_OK ? run_epochs(s, engine) : status;
+  const sht_status read = read_state(s, engine);
+  sht_engine_close(engine);
+  return read != SHT_OK ? read : status;
+}
+
+static void *sit(void *context) {
+  seat *s = context;
+  s->said->status = run_seat(s);
+  if (s->group != NULL) {
+    sht_engine_group_leave(s->group);
+  }
+  return NULL;
+}
+
+static void run_group(seat *seats, uint32_t count) {
+  sht_engine_group *group = NULL;
+  assert_int_equal(sht_engine_group_open(count, &group, NULL), SHT_OK);
+  for (uint32_t i = 0; i < count; i++) {
+    seats[i].group = group;
+    assert_int_equal(pthread_create(&seats[i].thread, NULL, sit, &seats[i]), 0);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    assert_int_equal(pthread_join(seats[i].thread, NULL), 0);
+  }
+  sht_engine_group_close(group);
+}
+
+static bool same_floats(const float *a, const float *b, uint64_t count) { return memcmp(a, b, count * sizeof *a) == 0; }
+
+// from, epoch: what was said from there on.
+static void assert_same(const run_plan *plan, const run_said *a, const run_said *b, uint64_t from, uint32_t epoch) {
+  const uint64_t count = plan->builder.graph.parameter_count;
+  assert_int_equal(a->status, b->status);
+  assert_true(same_floats(a->parameters, b->parameters, count));
+  assert_true(same_floats(a->momentum, b->momentum, count));
+  for (uint64_t i = from; i < EPOCHS * STEPS; i++) {
+    assert_memory_equal(&a->metrics[i], &b->metrics[i], sizeof a->metrics[i]);
+  }
+  assert_memory_equal(a->logits[epoch], b->logits[epoch], (EPOCHS + 1 - epoch) * sizeof a->logits[0]);
+  assert_memory_equal(a->losses[epoch], b->losses[epoch], (EPOCHS + 1 - epoch) * sizeof a->losses[0]);
+}
+
+typedef struct group_test {
+  run_plan plans[MEMBERS_MAX];
+  run_said alone[MEMBERS_MAX], together[MEMBERS_MAX];
+  uint32_t count;
+  sht_precision precision;
+} group_test;
+
+static void open_group_test(group_test *t, uint32_t classes, const habit *habits, uint32_t count,
+                            sht_precision precision) {
+  t->count = count;
+  t->precision = precision;
+  for (uint32_t i = 0; i < count; i++) {
+    open_plan(&t->plans[i], classes, i, i / 2, habits[i]);
+    open_said(&t->alone[i], &t->plans[i].builder.graph);
+    open_said(&t->together[i], &t->plans[i].builder.graph);
+  }
+}
+
+static void close_group_test(group_test *t) {
+  for (uint32_t i = 0; i < t->count; i++) {
+    close_said(&t->alone[i]);
+    close_said(&t->together[i]);
+    engine_data_close(&t->plans[i].data);
+  }
+}
+
+static void compare_with_alone(uint32_t classes, const habit *habits, uint32_t count, sht_precision precision) {
+  group_test *t = calloc(1, sizeof *t);
+  seat seats[MEMBERS_MAX];
+  assert_non_null(t);
+  open_group_test(t, classes, habits, count, precision);
+  for (uint32_t i = 0; i < count; i++) {
+    seat alone = {.plan = &t->plans[i], .said = &t->alone[i], .precision = precision};
+    (void)sit(&alone);
+    seats[i] = (seat){.plan = &t->plans[i], .said = &t->together[i], .precision = precision};
+  }
+  run_group(seats, count);
+  for (uint32_t i = 0; i < count; i++) {
+    static const sht_status expected[] = {SHT_OK, SHT_DIVERGED, SHT_OK, SHT_STOPPED, SHT_CONFIG};
+    assert_int_equal(t->alone[i].status, expected[t->plans[i].habit]);
+    assert_same(&t->plans[i], &t->together[i], &t->alone[i], 0, 0);
+    assert_true(
+        same_floats(t->together[i].gradients, t->alone[i].gradients, t->plans[i].builder.graph.parameter_count));
+  }
+  close_group_test(t);
+  free(t);
+}
+
+static const habit all_steady[MEMBERS_MAX] = {STEADY};
+static const habit mixed[MEMBERS_MAX] = {STEADY, DIVERGES, ENDS_EARLY, STEADY, FAILS};
+
+static void a_run_has_the_bits_that_it_has_alone(void **state) {
+  (void)state;
+  skip_unless_present("cuda", SHT_FP32);
+  compare_with_alone(GROUP_CLASSES, all_steady, 1, SHT_FP32);
+  compare_with_alone(GROUP_CLASSES, all_steady, 2, SHT_FP32);
+  compare_with_alone(GROUP_CLASSES, all_steady, 5, SHT_FP32);
+  compare_with_alone(5, all_steady, 2, SHT_BF16);
+}
+
+static void whoever_ends_leaves_the_others_alone(void **state) {
+  (void)state;
+  skip_unless_present("cuda", SHT_FP32);
+  compare_with_alone(GROUP_CLASSES, mixed, 5, SHT_BF16);
+  assert_int_equal(setenv("SHATTER_CUDA_GRAPH", "0", 1), 0);
+  compare_with_alone(5, mixed, 5, SHT_FP32);
+  assert_int_equal(unsetenv("SHATTER_CUDA_GRAPH"), 0);
+}
+
+// A run that was stopped inside an epoch goes on, second of another group, and ends like one that was never stopped.
+static void an_interrupted_run_goes_on(void **state) {
+  (void)state;
+  static const habit habits[] = {STEADY, STOPS_INSIDE, STEADY};
+  skip_unless_present("cuda", SHT_FP32);
+  group_test *t = calloc(1, sizeof *t);
+  run_said whole;
+  seat seats[3];
+  assert_non_null(t);
+  open_group_test(t, GROUP_CLASSES, habits, 3, SHT_FP32);
+  for (uint32_t i = 0; i < 3; i++) {
+    seats[i] = (seat){.plan = &t->plans[i], .said = &t->together[i]};
+  }
+  run_group(seats, 3);
+  assert_int_equal(t->together[1].status, SHT_STOPPED);
+  seat again[2] = {{.plan = &t->plans[2], .said = &t->alone[2]},
+                   {.plan = &t->plans[1], .said = &t->alone[1], .from = &t->together[1]}};
+  run_group(again, 2);
+  open_said(&whole, &t->plans[1].builder.graph);
+  t->plans[1].habit = STEADY;
+  seat never = {.plan = &t->plans[1], .said = &whole};
+  (void)sit(&never);
+  assert_same(&t->plans[1], &t->alone[1], &whole, STEPS + 1, 2);
+  assert_same(&t->plans[2], &t->alone[2], &t->together[2], 0, 0);
+  close_said(&whole);
+  close_group_test(t);
+  free(t);
+}
+
+// A convolution has launches of its own for every run: the group says so, and the others of it are not waited for.
+static void what_cannot_be_together_is_refused(void **state) {
+  (void)state;
+  skip_unless_present("cuda", SHT_FP32);
+  graph_builder b;
+  sht_engine_group *group = NULL;
+  sht_engine *engine = NULL;
+  sht_error error = {.message = ""};
+  sht_engine_info info;
+  graph_start(&b, "convolution", (sht_shape){3, SIDE, SIDE}, 4);
+  (void)graph_linear(&b, graph_conv(&b, 0, 3, (window){1, 1, 0, 0}, true), 4, true);
+  sht_engine_options options = {.backend = "cuda", .batch = 4, .train_examples = 8};
+  assert_int_equal(sht_engine_open(graph_finish(&b), &options, &engine, &error), SHT_OK);
+  sht_engine_describe(engine, &info);
+  assert_int_equal(info.together, 1);
+  sht_engine_close(engine);
+  assert_int_equal(sht_engine_group_open(2, &group, &error), SHT_OK);
+  options.group = group;
+  assert_int_equal(sht_engine_open(&b.graph, &options, &engine, &error), SHT_UNAVAILABLE);
+  assert_non_null(strstr(error.message, "one at a time"));
+  sht_engine_group_close(group);
+}
+
+// Another network, another size: not of this group.
+static void another_network_is_refused(void **state) {
+  (void)state;
+  skip_unless_present("cuda", SHT_FP32);
+  run_plan plan;
+  sht_engine_group *group = NULL;
+  sht_engine *first = NULL, *other = NULL;
+  sht_error error = {.message = ""};
+  sht_engine_info info;
+  open_plan(&plan, GROUP_CLASSES, 1, 1, STEADY);
+  assert_int_equal(sht_engine_group_open(2, &group, &error), SHT_OK);
+  sht_engine_options options = {.backend = "cuda", .batch = BATCH, .train_examples = EXAMPLES, .group = group};
+  assert_int_equal(sht_engine_open(&plan.builder.graph, &options, &first, &error), SHT_OK);
+  sht_engine_describe(first, &info);
+  assert_true(info.together > 1);
+  options.batch++;
+  assert_int_equal(sht_engine_open(&plan.builder.graph, &options, &other, &error), SHT_USAGE);
+  assert_non_null(strstr(error.message, "another network"));
+  options.batch--;
+  graph_builder wide;
+  graph_start(&wide, "wide", plan.builder.graph.input, GROUP_CLASSES);
+  (void)graph_linear(&wide, graph_relu(&wide, graph_linear(&wide, 0, 24, true)), GROUP_CLASSES, true);
+  assert_int_equal(sht_engine_open(graph_finish(&wide), &options, &other, &error), SHT_USAGE);
+  sht_engine_close(first);
+  sht_engine_group_close(group);
+  engine_data_close(&plan.data);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_run_has_the_bits_that_it_has_alone), cmocka_unit_test(whoever_ends_leaves_the_others_alone),
+      cmocka_unit_test(an_interrupted_run_goes_on),           cmocka_unit_test(what_cannot_be_together_is_refused),
+      cmocka_unit_test(another_network_is_refused),
+  };
+  return cmocka_run_group_tests_name("several runs at once on cuda", tests, NULL, NULL);
+}
