@@ -42,7 +42,10 @@ typedef struct sht_kernel_options {
   double sigma;          // of GIVEN: above 0
   double offset;         // of POLYNOMIAL
   uint32_t degree;       // of POLYNOMIAL: 1 .. 16
-  const char *features;  // "none" (levels in [0,1]), "gabor", "randconv:N"; NULL: none. Arrays: none only
+  const char *features;  // "none" (levels in [0,1]), "gabor", "randconv:N"; NULL: none. Arrays: none only. randconv
+                         // with another kernel than LINEAR: one process, without a card; inner products are rounded to
+                         // fp32, which is part of the kernel's definition, and all are kept (another triangle, and one
+                         // column of tiles for each 256 test examples)
   double ridges[SHT_KERNEL_RIDGES_MAX];  // lambda of K + lambda I, not multiplied by n; 0: interpolate
   uint32_t ridge_count;  // 1 or more: a path, each factored by itself; streamed features' inner products are shared, in
                          // the folder, or where there is none in memory (a second triangle)
@@ -83,7 +86,8 @@ typedef struct sht_kernel_examples {
 
 // Time and memory of a part of the work.
 typedef struct sht_kernel_phase {
-  char name[32];  // "features", "gram", "factorisation", "solution", "leave-one-out", "spectrum", "prediction"
+  char name[32];  // "inner products" (of features in blocks, for other kernels than the linear one), "gram",
+                  // "factorisation", "solution", "leave-one-out", "spectrum", "prediction"
   double seconds;
   double gflops;        // of useful arithmetic a second, where it is counted; else 0
   uint64_t peak_bytes;  // resident memory of the process at its highest until the phase ended, earlier phases included
@@ -144,7 +148,8 @@ typedef struct sht_kernel_result {
   sht_cluster_info cluster;  // that solved it
   uint64_t peak_bytes;       // resident memory of the process at its highest; over ranks, of the largest
   double seconds;
-  double feature_seconds;  // of reading, checking and making features; streamed ones count as part of "gram"
+  double feature_seconds;  // of reading, checking and making features; those in blocks count as part of "gram" or
+                           // "inner products"
   char arithmetic[32];     // instruction set of the products, "avx512_bf16", or the card's name
   sht_kernel_trial trials[SHT_KERNEL_SEARCH_STEPS];
   uint32_t trial_count;

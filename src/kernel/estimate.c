@@ -12,6 +12,7 @@
 #include "kernel/card.h"
 #include "kernel/feature_file.h"
 #include "kernel/lead.h"
+#include "kernel/products.h"
 #include "kernel/spread.h"
 
 // Doubles an example: of the refinement for each right-hand side (target, solution, residual twice, preconditioned,
@@ -34,7 +35,8 @@ static uint64_t threads_of(const sht_kernel_options *options) { return (uint64_t
 
 // Whether the inner products that ridges share are kept in memory: see kept.h.
 static bool keeps_copy(const sht_kernel_options *options, const sht__feature_map *map) {
-  return map->blocks > 1 && options->ridge_count > 1 && options->folder == NULL && !sht__card_is_asked(options);
+  return map->blocks > 1 && options->kind == SHT_KERNEL_LINEAR && options->ridge_count > 1 && options->folder == NULL &&
+         !sht__card_is_asked(options);
 }
 
 static uint64_t bytes_of_feature(const sht__feature_map *map) {
@@ -48,15 +50,18 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
   const uint64_t test_rows = test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0;
   const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
   const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
-  const bool streamed = map->blocks > 1;  // in bf16, and made of a panel in fp32 on each thread
+  const bool blocks = map->blocks > 1;  // in bf16, and made of a panel in fp32 on each thread
   uint64_t sum = 0;
   if (!sht__card_is_asked(options)) {
     sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
     add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
   }
-  if (!streamed || !sht__card_is_asked(options)) {
+  if (sht__problem_keeps_products(options, map)) {
+    add(&sum, 1, sht__products_bytes(n, test != NULL ? test->count : 0));
+  }
+  if (!blocks || !sht__card_is_asked(options)) {
     add(&sum, rows + test_rows, map->block * bytes_of_feature(map));
-    add(&sum, streamed ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
+    add(&sum, blocks ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
   }
   add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
   add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
@@ -89,36 +94,67 @@ static double stored_flops(uint64_t n, const sht__feature_map *map, double other
   return F64 * others + (map->levels ? products / sht__block_choose()->byte_rate : F64 * products);
 }
 
+// The same for elements of K that are made of kept products.
+static double kept_flops(uint64_t n, double others) { return F64 * (others + (double)n * (double)n * OF_ELEMENT); }
+
+// Bytes of files at once.
+static uint64_t folder_bytes(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                             const sht_kernel_options *options, const sht__feature_map *map) {
+  if (!sht__problem_keeps_products(options, map)) {
+    return sht__estimate_folder(train->count, map->blocks > 1, options->ridge_count);
+  }
+  uint64_t sum = sht__estimate_folder(train->count, false, options->ridge_count);
+  add(&sum, 2, sht__products_bytes(train->count, test != NULL ? test->count : 0));
+  return sum;
+}
+
 static uint64_t kept_bytes(const sht_kernel_examples *train, const sht_kernel_examples *test,
                            const sht__feature_map *map) {
   return sht__feature_file_bytes(train->count, map) + (test != NULL ? sht__feature_file_bytes(test->count, map) : 0);
+}
+
+// Of the matrix and of a product with it.
+static void estimate_matrix(const sht_kernel_examples *train, double tests, const sht_kernel_options *options,
+                            const sht__feature_map *map, sht_kernel_estimate *out) {
+  const double n = (double)train->count, width = (double)map->width, ridges = options->ridge_count;
+  const double rate = map->blocks > 1 ? sht__block_choose()->bf16_rate : 1, lead = sht__lead_flops(train->count, 0);
+  out->feature_flops = (n + tests) * map->flops / rate;
+  if (sht__problem_keeps_products(options, map)) {
+    out->gram_flops = (n + 2 * tests) * n * width / rate + ridges * kept_flops(train->count, lead);
+    out->product_flops = kept_flops(train->count, 0);
+  } else if (map->blocks > 1) {
+    const double made_anew = out->kept_bytes > 0 ? 0 : n * map->flops / rate;
+    out->gram_flops = n * n * width / rate;
+    out->product_flops = made_anew + F64 * 4 * n * width * (double)train->outputs;
+  } else {
+    out->gram_flops = ridges * stored_flops(train->count, map, lead);
+    out->product_flops = stored_flops(train->count, map, n * n * OF_ELEMENT);
+  }
+}
+
+// Of a search for sigma on `part` examples.
+static double search_flops(uint64_t part, const sht_kernel_options *options, const sht__feature_map *map) {
+  const double p = (double)part;
+  const double features = sht__problem_keeps_products(options, map) ? OF_ELEMENT : (double)map->width;
+  return SHT_KERNEL_SEARCH_STEPS * (2 * sht__cholesky_flops(part) + 6 * p * p * features);
 }
 
 sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_kernel_examples *test,
                                     const sht_kernel_options *options, sht_kernel_estimate *out, sht_error *error) {
   sht__feature_map map;
   SHT_TRY(sht__problem_describe(train, test, options, &map, error));
-  const double n = (double)train->count, width = (double)map.width, ridges = options->ridge_count;
-  const double test_count = test != NULL ? (double)test->count : 0;
   *out = (sht_kernel_estimate){.bytes = bytes_for(train->count, train, test, options, &map),
-                               .card_bytes = card_bytes_for(train->count, train, test, options, &map)};
-  bool streamed = map.blocks > 1;
-  out->folder_bytes = sht__estimate_folder(train->count, streamed, options->ridge_count);
+                               .card_bytes = card_bytes_for(train->count, train, test, options, &map),
+                               .folder_bytes = folder_bytes(train, test, options, &map)};
+  const bool streamed = map.blocks > 1 && !sht__problem_keeps_products(options, &map);
   out->kept_bytes = streamed && options->folder != NULL ? kept_bytes(train, test, &map) : 0;
-  const double rate = streamed ? sht__block_choose()->bf16_rate : 1;
-  out->feature_flops = (n + test_count) * map.flops / rate;
-  out->gram_flops =
-      streamed ? n * n * width / rate : ridges * stored_flops(train->count, &map, sht__lead_flops(train->count, 0));
-  out->factor_flops = ridges * sht__cholesky_flops(train->count);
+  estimate_matrix(train, test != NULL ? (double)test->count : 0, options, &map, out);
+  out->factor_flops = (double)options->ridge_count * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
-  const double made_anew = out->kept_bytes > 0 ? 0 : n * map.flops / rate;
-  out->product_flops = streamed ? made_anew + F64 * 4 * n * width * (double)train->outputs
-                                : stored_flops(train->count, &map, n * n * OF_ELEMENT);
   if (options->sigma_rule == SHT_SIGMA_SEARCH && options->kind != SHT_KERNEL_LINEAR) {
     uint64_t part = options->search_examples > 0 && options->search_examples < train->count ? options->search_examples
                                                                                             : train->count;
-    double p = (double)part;
-    out->search_flops = SHT_KERNEL_SEARCH_STEPS * (2 * sht__cholesky_flops(part) + 6 * p * p * width);
+    out->search_flops = search_flops(part, options, &map);
   }
   return SHT_OK;
 }

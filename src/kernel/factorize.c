@@ -40,6 +40,9 @@ static void note(const attempt *a, const char *sentence) {
   }
 }
 
+// Features whose products make an element of K; kept products are there already.
+static uint64_t stored_width(const attempt *a) { return a->gram->train.products != NULL ? 0 : a->gram->map.width; }
+
 // Of streamed inner products, and of the features that are made on the way.
 static double streamed_flops(const attempt *a) {
   return (double)a->tiles->n * a->gram->map.flops + sht__gram_flops(a->tiles->n, a->gram->map.width);
@@ -71,7 +74,8 @@ static sht_status stream(attempt *a, sht_error *error) {
   }
   uint64_t first = 0;
   SHT_TRY(load_products(a, &first, error));
-  SHT_TRY(sht__gram_accumulate(a->gram, first, a->kept->saved != NULL ? save_products : NULL, a, a->tiles, error));
+  SHT_TRY(
+      sht__gram_accumulate(a->gram, NULL, first, a->kept->saved != NULL ? save_products : NULL, a, a->tiles, error));
   a->report->gram_flops += (double)(blocks - first) / (double)blocks * streamed_flops(a);
   if (a->kept->copy != NULL) {
     memcpy(a->kept->copy, a->tiles->data, bytes);
@@ -105,7 +109,7 @@ static sht_status lead(attempt *a, sht__cholesky_result *result, sht_error *erro
   if (a->columns >= a->lead.columns) {
     return SHT_OK;
   }
-  a->report->gram_flops += sht__lead_flops(a->tiles->n, a->gram->map.width);
+  a->report->gram_flops += sht__lead_flops(a->tiles->n, stored_width(a));
   SHT_TRY(sht__lead_factor(a->gram, a->jitter, a->diagonal, PIVOT_FLOOR, &a->lead, a->tiles, result, error));
   a->columns = result->complete ? a->lead.columns : 0;
   a->smallest = result->smallest_pivot;

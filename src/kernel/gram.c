@@ -14,6 +14,7 @@ typedef struct job {
   const sht__gram *gram;
   const sht__panels *panels;  // of the block at hand
   sht__tiles *tiles;
+  uint64_t apart;      // from this row of tiles on, only diagonal tiles of the columns from it on are wanted
   double done_before;  // of `total`
   double total;
   atomic_ullong done;  // tiles
@@ -52,7 +53,8 @@ static void add_products(const sht__block_kernels *kernels, const sht__panels *p
 }
 
 static void tell(job *work, unsigned long long done) {
-  if (sht__work_tell(work->gram->work, "kernel matrix", work->done_before + (double)done, work->total)) {
+  const char *phase = work->gram->streamed ? "kernel matrix" : "inner products";
+  if (sht__work_tell(work->gram->work, phase, work->done_before + (double)done, work->total)) {
     atomic_store(&work->stop, true);
   }
 }
@@ -64,7 +66,9 @@ static void fill_tile(void *context, size_t task, int worker) {
     return;
   }
   sht__tile_locate(work->tiles, 0, task, &i, &j);
-  add_products(work->gram->kernels, work->panels, i, j, sht__tile_at(work->tiles, i, j));
+  if (j < work->apart || i == j) {
+    add_products(work->gram->kernels, work->panels, i, j, sht__tile_at(work->tiles, i, j));
+  }
   unsigned long long done = atomic_fetch_add(&work->done, 1) + 1;
   if (worker == 0) {
     tell(work, done);
@@ -77,17 +81,31 @@ static sht_status run(job *work, sht_error *error) {
   return atomic_load(&work->stop) ? SHT_FAIL(error, SHT_STOPPED, "stopped while filling the kernel matrix") : SHT_OK;
 }
 
-sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__block_saver saver, void *context,
-                                sht__tiles *tiles, sht_error *error) {
+// A block of a side into the panels from `first` on.
+static sht_status fill_side(const sht__gram *gram, const sht__side *side, uint64_t block, const sht__panels *panels,
+                            uint64_t first, sht_error *error) {
+  sht__panels part = {.n = side->n, .width = panels->width, .pairs = sht__panel_pairs_at(panels, first)};
+  return sht__spread_fill(gram, side, block, &part, error);
+}
+
+static sht_status fill_block(const sht__gram *gram, const sht__side *others, uint64_t block, const sht__panels *panels,
+                             sht_error *error) {
+  SHT_TRY(fill_side(gram, &gram->train, block, panels, 0, error));
+  return others != NULL ? fill_side(gram, others, block, panels, others->place * SHT_TILE_PANELS, error) : SHT_OK;
+}
+
+sht_status sht__gram_accumulate(const sht__gram *gram, const sht__side *others, uint64_t first, sht__block_saver saver,
+                                void *context, sht__tiles *tiles, sht_error *error) {
   const double count = (double)sht__tiles_from(tiles, 0);
   for (uint64_t block = first; block < gram->map.blocks; block++) {
     sht__panels panels;
     uint64_t left = gram->map.width - block * gram->map.block;
-    SHT_TRY(sht__panels_open_pairs(gram->train.n, left < gram->map.block ? left : gram->map.block, &panels, error));
+    SHT_TRY(sht__panels_open_pairs(tiles->n, left < gram->map.block ? left : gram->map.block, &panels, error));
     job work = {.gram = gram, .panels = &panels, .tiles = tiles};
+    work.apart = others != NULL ? others->place : tiles->count;
     work.done_before = (double)block * count;
     work.total = (double)gram->map.blocks * count;
-    sht_status status = sht__spread_fill(gram, &gram->train, block, &panels, error);
+    sht_status status = fill_block(gram, others, block, &panels, error);
     if (status == SHT_OK) {
       status = run(&work, error);
     }
@@ -157,7 +175,7 @@ sht_status sht__side_measure(sht__side *side, sht_pool *pool, sht_error *error) 
 sht_status sht__side_measure_tiles(sht__side *side, const sht__tiles *tiles, sht_error *error) {
   SHT_TRY(open_squares(side, error));
   for (uint64_t i = 0; i < side->n; i++) {
-    uint64_t j = i / SHT_TILE, r = i % SHT_TILE;
+    uint64_t j = side->place + i / SHT_TILE, r = i % SHT_TILE;
     side->squares[i] = sht__tile_is_here(tiles, j, j) ? (double)sht__tile_at(tiles, j, j)[sht__tile_place(r, r)] : 0;
   }
   sht__spread_squares(tiles, side);

@@ -1,8 +1,10 @@
 // The kernel matrix: its triangle in fp32 for the factorisation, and products with it in double, K being computed anew
 // tile by tile and never stored.
 //
-// Features are stored (one block) or streamed (the linear kernel only): inner products are then summed over the blocks
-// in the order of the blocks, and a product with K = F F^T is a pass over the blocks: F (F^T v).
+// Features are stored (one block) or made block by block. With the linear kernel the blocks are streamed: inner
+// products are summed over the blocks in their order, and a product with K = F F^T is a pass over the blocks: F (F^T
+// v). Any other kernel is a function of the finished inner products, which are kept (products.h) in the place of stored
+// features.
 #ifndef SHT_KERNEL_GRAM_H
 #define SHT_KERNEL_GRAM_H
 
@@ -19,17 +21,19 @@ enum { SHT__TILE_F64_SCRATCH = SHT__LEVELS_SCRATCH };
 // One side of a kernel matrix: the examples along it.
 typedef struct sht__side {
   uint64_t n;
-  const sht_split *split;   // streamed: where blocks are made from; may be NULL else
-  sht__panels panels;       // stored features; streamed: empty
-  sht__feature_file *made;  // streamed: what was made before; NULL: nothing is kept
-  double *squares;          // [n padded to tiles] |x|^2 as products of panels give it
-  double *lacks;            // [n padded to tiles] of levels: see levels.h; NULL else
+  const sht_split *split;      // streamed: where blocks are made from; may be NULL else
+  sht__panels panels;          // stored features; else empty
+  sht__feature_file *made;     // streamed: what was made before; NULL: nothing is kept
+  double *squares;             // [n padded to tiles] |x|^2 as products of panels give it
+  double *lacks;               // [n padded to tiles] of levels: see levels.h; NULL else
+  const sht__tiles *products;  // inner products that are kept; NULL: none are
+  uint64_t place;              // in them, of this side's first row of tiles
 } sht__side;
 
 typedef struct sht__gram {
   sht__kernel_function function;
   sht__feature_map map;
-  bool streamed;
+  bool streamed;  // features, with the linear kernel
   sht__side train;
   double ridge;                  // added to the diagonal
   sht_cluster *cluster;          // that shares the work; NULL: none
@@ -41,21 +45,23 @@ typedef struct sht__gram {
 
 // Side of stored features: computes squares of stored panels. Errors: SHT_MEMORY.
 sht_status sht__side_measure(sht__side *side, sht_pool *pool, sht_error *error);
-// Side of streamed features: squares of the training side out of the finished inner products.
+// Squares out of finished inner products, in which the side's first row of tiles is side->place. Errors: SHT_MEMORY.
 sht_status sht__side_measure_tiles(sht__side *side, const sht__tiles *tiles, sht_error *error);
 void sht__side_close(sht__side *side);
 
-// Stored features: tile [8][256][32] <- k(examples 256 i .. of `side`, training examples 256 j ..) in double. scratch:
-// [SHT__TILE_F64_SCRATCH]; both 64-byte aligned.
+// Stored features or kept products: tile [8][256][32] <- k(examples 256 i .. of `side`, training examples 256 j ..) in
+// double. scratch: [SHT__TILE_F64_SCRATCH]; both 64-byte aligned.
 void sht__gram_tile_f64(const sht__gram *gram, const sht__side *side, uint64_t i, uint64_t j, double *tile,
                         double *scratch);
 
 // Called after each block of streamed features: the inner products of blocks 0 .. done-1 are in the tiles.
 typedef sht_status (*sht__block_saver)(void *context, uint64_t done, sht_error *error);
-// Streamed features: adds the inner products of the blocks from `first` on to tiles, which hold those before (zeros at
-// first). saver: NULL: none. Errors: SHT_MEMORY, SHT_STOPPED, those of the saver.
-sht_status sht__gram_accumulate(const sht__gram *gram, uint64_t first, sht__block_saver saver, void *context,
-                                sht__tiles *tiles, sht_error *error);
+// Features in blocks: adds the inner products of the blocks from `first` on to tiles, which hold those before (zeros at
+// first). others: NULL, or a side whose examples follow those of training, in tiles of their own: their products with
+// those of training are added as well, and with one another those of diagonal tiles. saver: NULL: none. Errors:
+// SHT_MEMORY, SHT_STOPPED, those of the saver.
+sht_status sht__gram_accumulate(const sht__gram *gram, const sht__side *others, uint64_t first, sht__block_saver saver,
+                                void *context, sht__tiles *tiles, sht_error *error);
 
 // Makes filled tiles ready for the factorisation, from column of tiles `column` on: ridge + jitter on the diagonal, the
 // identity in the padding.

@@ -1,4 +1,4 @@
-// Products with the kernel matrix in double, stored features: see gram.h.
+// Products with the kernel matrix in double, of stored features or kept products: see gram.h.
 //
 // A tile of K is computed once and used twice, for its own rows and, transposed, for those of its mirror image. Tiles
 // go row by row. Within a row each task adds to the sums of its own column of tiles; what it gives to the row's own
@@ -14,6 +14,7 @@
 #include "kernel/card.h"
 #include "kernel/gram.h"
 #include "kernel/gram_stream.h"
+#include "kernel/products.h"
 #include "kernel/spread.h"
 
 enum { SCRATCH = SHT_TILE_SIZE + SHT__TILE_F64_SCRATCH + SHT_BLOCK };
@@ -62,7 +63,9 @@ static void multiply_features(const sht__gram *gram, const sht__side *side, uint
 
 void sht__gram_tile_f64(const sht__gram *gram, const sht__side *side, uint64_t i, uint64_t j, double *tile,
                         double *scratch) {
-  if (side->panels.fours != NULL) {
+  if (side->products != NULL) {
+    sht__products_tile(gram, side, i, j, tile);
+  } else if (side->panels.fours != NULL) {
     sht__levels_tile(gram->kernels, &side->panels, side->lacks, i, &gram->train.panels, j, tile, scratch);
   } else {
     multiply_features(gram, side, i, j, tile, scratch);

@@ -19,19 +19,39 @@ static void add_examples(sht_hash *hash, const sht_kernel_examples *e) {
   }
 }
 
+static const char *features_of(const sht_kernel_options *options) {
+  return options->features != NULL ? options->features : "none";
+}
+
+// others: NULL: none.
+static sht_status finish(const char *text, const sht_kernel_examples *examples, const sht_kernel_examples *others,
+                         char hex[65], sht_error *error) {
+  sht_hash *hash = NULL;
+  SHT_TRY(sht_hash_open(&hash, error));
+  sht_hash_add(hash, text, strlen(text));
+  add_examples(hash, examples);
+  if (others != NULL) {
+    add_examples(hash, others);
+  }
+  sht_hash_close(hash, hex);
+  return SHT_OK;
+}
+
+sht_status sht__products_identity(const sht__problem *problem, char hex[65], sht_error *error) {
+  char text[512];
+  (void)snprintf(text, sizeof text, "%d products %s %llu %llu %s %llu", NUMERICS_VERSION, problem->gram.kernels->name,
+                 (unsigned long long)problem->train->count, (unsigned long long)problem->gram.map.width,
+                 features_of(problem->options), (unsigned long long)problem->options->seed);
+  return finish(text, problem->train, problem->test, hex, error);
+}
+
 sht_status sht__problem_identity(const sht__problem *problem, char hex[65], sht_error *error) {
   char text[512];
   const sht_kernel_options *options = problem->options;
   const sht__kernel_function *function = &problem->gram.function;
-  int size = snprintf(text, sizeof text, "%d %s %s %.17g %.17g %u %.17g %llu %llu %s %llu", NUMERICS_VERSION,
-                      problem->gram.kernels->name, sht_kernel_name(function->kind), function->sigma, function->offset,
-                      function->degree, problem->gram.ridge, (unsigned long long)problem->train->count,
-                      (unsigned long long)problem->gram.map.width,
-                      options->features != NULL ? options->features : "none", (unsigned long long)options->seed);
-  sht_hash *hash = NULL;
-  SHT_TRY(sht_hash_open(&hash, error));
-  sht_hash_add(hash, text, (uint64_t)size);
-  add_examples(hash, problem->train);
-  sht_hash_close(hash, hex);
-  return SHT_OK;
+  (void)snprintf(text, sizeof text, "%d %s %s %.17g %.17g %u %.17g %llu %llu %s %llu", NUMERICS_VERSION,
+                 problem->gram.kernels->name, sht_kernel_name(function->kind), function->sigma, function->offset,
+                 function->degree, problem->gram.ridge, (unsigned long long)problem->train->count,
+                 (unsigned long long)problem->gram.map.width, features_of(options), (unsigned long long)options->seed);
+  return finish(text, problem->train, NULL, hex, error);
 }

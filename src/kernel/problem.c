@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "kernel/card.h"
 #include "kernel/estimate.h"
+#include "kernel/products.h"
 #include "kernel/spread.h"
 
 enum { DEGREE_MAX = 16, EXAMPLES_MAX = 1 << 24, OUTPUTS_MAX = 65536 };
@@ -92,12 +93,14 @@ sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel
   }
   sht__feature_map map;
   SHT_TRY(sht__problem_describe(train, test, options, &map, error));
-  if (map.blocks > 1 && options->kind != SHT_KERNEL_LINEAR) {
+  SHT_TRY(sht__card_check_options(options, error));
+  if (sht__problem_keeps_products(options, &map) && (options->cluster != NULL || sht__card_is_asked(options))) {
     return SHT_FAIL(error, SHT_CONFIG,
-                    "features %s are streamed, which goes with the linear kernel alone; use --kernel linear",
-                    options->features);
+                    "the %s kernel of features %s is made by one process, and not on a card; start one alone with "
+                    "--device cpu, or use --kernel linear",
+                    sht_kernel_name(options->kind), options->features);
   }
-  return sht__card_check_options(options, error);
+  return SHT_OK;
 }
 
 static bool are_made(const sht_kernel_options *options) {
@@ -161,6 +164,9 @@ static sht_status open_side(sht__problem *problem, const sht_kernel_examples *ex
   if (gram->streamed) {
     return problem->options->folder != NULL ? open_file(problem, side, error) : SHT_OK;
   }
+  if (sht__problem_keeps_products(problem->options, &gram->map)) {
+    return SHT_OK;
+  }
   SHT_TRY(gram->map.levels ? sht__levels_open(examples, &side->panels, error)
                            : open_features_in_f32(gram, examples, side, error));
   return sht__side_measure(side, gram->pool, error);
@@ -196,10 +202,11 @@ static sht_status open_features(sht__problem *problem, sht_error *error) {
   SHT_TRY(train->images != NULL ? sht__features_open(options->features, train->images, options->seed, &gram->map, error)
                                 : sht__problem_describe(train, test, options, &gram->map, error));
   gram->map.levels = train->images != NULL ? are_levels(train, test, options) : gram->map.levels;
-  gram->streamed = gram->map.blocks > 1;
+  gram->streamed = gram->map.blocks > 1 && options->kind == SHT_KERNEL_LINEAR;
   SHT_TRY(sht__spread_check_problem(problem, error));
   SHT_TRY(open_side(problem, train, &gram->train, error));
-  return test != NULL ? open_side(problem, test, &problem->test_side, error) : SHT_OK;
+  SHT_TRY(test != NULL ? open_side(problem, test, &problem->test_side, error) : SHT_OK);
+  return sht__problem_keeps_products(options, &gram->map) ? sht__products_open(problem, error) : SHT_OK;
 }
 
 sht_status sht__problem_open(const sht_kernel_examples *train, const sht_kernel_examples *test,
@@ -224,6 +231,7 @@ void sht__problem_close(sht__problem *problem) {
   sht__features_close(&problem->gram.map);
   sht__side_close(&problem->gram.train);
   sht__side_close(&problem->test_side);
+  sht__tiles_close(&problem->products);
   sht_free(problem->y);
   sht_free(problem->mean);
 }

@@ -16,6 +16,9 @@ typedef struct sht__problem {
   double *mean;      // [m] of the targets, when centred; else zeros
   sht__gram gram;
   sht__side test_side;
+  sht__tiles products;      // of features in blocks, where another kernel than the linear one needs them: products.h
+  double products_seconds;  // that adding them up took
+  double products_flops;    // that were done in them
 } sht__problem;
 
 // Checks everything, makes the features, copies the targets. Borrows train, test, options. Close in every case.
@@ -33,6 +36,11 @@ sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_ker
 
 // Two training examples that are equal but are to have different targets cannot be interpolated: SHT_DATA, naming them.
 sht_status sht__problem_check_duplicates(const sht_kernel_examples *train, sht_error *error);
+
+// Whether a kernel is made of kept inner products.
+static inline bool sht__problem_keeps_products(const sht_kernel_options *options, const sht__feature_map *map) {
+  return map->blocks > 1 && options->kind != SHT_KERNEL_LINEAR;
+}
 
 // Whether targets are classes.
 static inline bool sht__problem_is_classes(const sht__problem *problem) { return problem->train->labels != NULL; }

@@ -8,6 +8,7 @@
 #include "dense/conjugate.h"
 #include "kernel/factorize.h"
 #include "kernel/measure.h"
+#include "kernel/products.h"
 
 enum { CENTRE_STEP = SHT_KERNEL_SEARCH_STEPS / 2 };
 
@@ -25,8 +26,12 @@ static sht_status draw_order(uint64_t seed, uint64_t n, uint32_t *order, sht_err
   return SHT_OK;
 }
 
-static double squared_distance(const sht__panels *panels, uint64_t a, uint64_t b) {
+static double squared_distance(const sht__side *side, uint64_t a, uint64_t b) {
+  const sht__panels *panels = &side->panels;
   double sum = 0;
+  if (side->products != NULL) {
+    return sht__products_distance(side->products, a, b);
+  }
   for (uint64_t f = 0; f < panels->width; f++) {
     double off = sht__panels_value(panels, a, f) - sht__panels_value(panels, b, f);
     sum += off * off;
@@ -36,8 +41,8 @@ static double squared_distance(const sht__panels *panels, uint64_t a, uint64_t b
 
 // Median squared distance of consecutive pairs of the order, both ways round: as many pairs as examples.
 static sht_status median_square(const sht__problem *problem, double *out, sht_error *error) {
-  const sht__panels *panels = &problem->gram.train.panels;
-  const uint64_t n = panels->n, used = n < SHT__MEDIAN_EXAMPLES ? n : SHT__MEDIAN_EXAMPLES;
+  const sht__side *side = &problem->gram.train;
+  const uint64_t n = side->n, used = n < SHT__MEDIAN_EXAMPLES ? n : SHT__MEDIAN_EXAMPLES;
   uint32_t *order = NULL;
   double *squares = NULL;
   uint64_t count = 0;
@@ -50,7 +55,7 @@ static sht_status median_square(const sht__problem *problem, double *out, sht_er
   }
   for (uint64_t step = 1; status == SHT_OK && step <= 8 && step < used; step++) {
     for (uint64_t i = 0; i + step < used; i++) {
-      squares[count++] = squared_distance(panels, order[i], order[i + step]);
+      squares[count++] = squared_distance(side, order[i], order[i + step]);
     }
   }
   if (status == SHT_OK && count > 0) {
@@ -62,7 +67,22 @@ static sht_status median_square(const sht__problem *problem, double *out, sht_er
   return status;
 }
 
-// A problem of some of the examples, with the features that are there already.
+// Features of some of the examples, or their inner products, out of what is there already.
+static sht_status open_part_side(const sht__problem *whole, const uint32_t *order, uint64_t count, sht__problem *part,
+                                 sht_error *error) {
+  const sht__side *from = &whole->gram.train;
+  sht__side *side = &part->gram.train;
+  *side = (sht__side){.n = count};
+  if (from->products == NULL) {
+    SHT_TRY(sht__panels_select(&from->panels, order, count, &side->panels, error));
+    return sht__side_measure(side, part->gram.pool, error);
+  }
+  SHT_TRY(sht__products_select(from->products, order, count, &part->products, error));
+  side->products = &part->products;
+  return sht__side_measure_tiles(side, &part->products, error);
+}
+
+// A problem of some of the examples.
 static sht_status open_part(const sht__problem *whole, const uint32_t *order, uint64_t count, sht__problem *part,
                             sht_error *error) {
   const uint64_t n = whole->train->count;
@@ -72,9 +92,8 @@ static sht_status open_part(const sht__problem *whole, const uint32_t *order, ui
   part->gram = whole->gram;
   part->gram.cluster = NULL;  // small: every rank solves it by itself
   part->gram.map = (sht__feature_map){.width = whole->gram.map.width, .blocks = 1, .levels = whole->gram.map.levels};
-  part->gram.train = (sht__side){.n = count};
   part->gram.work = &part->work;
-  SHT_TRY(sht__panels_select(&whole->gram.train.panels, order, count, &part->gram.train.panels, error));
+  SHT_TRY(open_part_side(whole, order, count, part, error));
   SHT_TRY(SHT_ALLOC(&part->y, part->columns * count, "targets", error));
   SHT_TRY(SHT_ALLOC(&part->mean, part->outputs, "means of targets", error));
   for (uint64_t i = 0; i < count; i++) {
@@ -85,7 +104,7 @@ static sht_status open_part(const sht__problem *whole, const uint32_t *order, ui
   for (uint64_t k = 0; k < part->outputs; k++) {
     part->mean[k] = whole->mean[k];
   }
-  return sht__side_measure(&part->gram.train, part->gram.pool, error);
+  return SHT_OK;
 }
 
 typedef struct search {

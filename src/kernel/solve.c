@@ -16,6 +16,7 @@
 #include "kernel/identity.h"
 #include "kernel/measure.h"
 #include "kernel/problem.h"
+#include "kernel/products.h"
 #include "kernel/sigma.h"
 
 // Seconds between two remarks on the residual.
@@ -335,6 +336,9 @@ static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, sht__kep
     kept->saved = problem->options->ridge_count == 1 ? s.saved : kept->saved;
   }
   s.kept = kept;
+  if (status == SHT_OK && ridge == 0 && problem->products_seconds > 0) {
+    add_phase(out, "inner products", problem->products_seconds, problem->products_flops);
+  }
   if (status == SHT_OK) {
     status = run_steps(&s, error);
   }
@@ -391,7 +395,7 @@ static sht_status run(const sht_kernel_examples *train, const sht_kernel_example
   SHT_TRY(sht__estimate_check_memory(train, test, options, &device, error));
   SHT_TRY(SHT_ALLOC(&result->solutions, options->ridge_count, "solutions", error));
   sht_status status = sht__problem_open(train, test, options, &problem, error);
-  result->feature_seconds = sht__work_clock() - start;
+  result->feature_seconds = sht__work_clock() - start - problem.products_seconds;
   if (status == SHT_OK) {
     status = sht__sigma_choose(&problem, result, error);
   }
@@ -444,6 +448,8 @@ void sht_kernel_forget(const char *folder) {
     (void)snprintf(saved.folder, sizeof saved.folder, "%s/ridge-%" PRIu32, folder, r + 1);
     sht__saved_remove(&saved);
   }
+  sht__products_folder(folder, saved.folder, sizeof saved.folder);
+  sht__saved_remove(&saved);
   (void)snprintf(saved.folder, sizeof saved.folder, "%s", folder);
   sht__saved_remove(&saved);
 }
