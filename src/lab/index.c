@@ -52,7 +52,8 @@ static open_outcome open_file(const char *path, sht_index *index) {
   open_outcome outcome = BROKEN;
   if (sqlite3_open(path, &index->db) == SQLITE_OK) {
     (void)sqlite3_busy_timeout(index->db, BUSY_MILLISECONDS);
-    (void)sqlite3_exec(index->db, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    // All pages of 10,000 runs stay in memory, since the check and the rows each go over them.
+    (void)sqlite3_exec(index->db, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -131072", NULL, NULL, NULL);
     int version = read_version(index->db);
     bool good =
         version == INDEX_VERSION || (version == 0 && sqlite3_exec(index->db, schema, NULL, NULL, NULL) == SQLITE_OK);
@@ -144,6 +145,7 @@ enum { NAME, STAMP, ID, FAMILY, CREATED, COMPLETE, PROBLEM, CONFIG, RESULT, SECO
 static void read_row(sqlite3_stmt *query, const char *store, char *scratch, sht_row *row) {
   sht_run *run = &row->run;
   json_t *result = NULL;
+  *run = (sht_run){0};
   copy_column(query, NAME, row->name, sizeof row->name);
   copy_column(query, STAMP, row->stamp, sizeof row->stamp);
   copy_column(query, CONFIG, scratch, CONFIG_TEXT);
@@ -165,39 +167,28 @@ static void read_row(sqlite3_stmt *query, const char *store, char *scratch, sht_
   (void)sht_path_join(run->folder, sizeof run->folder, store, row->name, NULL);
 }
 
-static uint64_t count_rows(sqlite3 *db) {
-  sqlite3_stmt *query = NULL;
-  uint64_t count = 0;
-  if (sqlite3_prepare_v2(db, "SELECT count(*) FROM runs", -1, &query, NULL) == SQLITE_OK &&
-      sqlite3_step(query) == SQLITE_ROW) {
-    count = (uint64_t)sqlite3_column_int64(query, 0);
-  }
-  (void)sqlite3_finalize(query);
-  return count;
-}
-
-sht_status sht__index_load(sht_index *index, const char *store, sht_row **rows, uint64_t *count, sht_error *error) {
+sht_status sht__index_visit(sht_index *index, const char *store, sht__row_visitor visit, void *context,
+                            sht_error *error) {
   static const char select[] =
       "SELECT name, stamp, id, family, created, complete, problem, config, result, seconds, rate FROM runs"
       " ORDER BY name";
-  uint64_t room = index == NULL ? 0 : count_rows(index->db);
-  char *scratch = NULL;
+  struct {
+    sht_row row;
+    char scratch[CONFIG_TEXT];
+  } *space = NULL;
   sqlite3_stmt *query = NULL;
-  *count = 0;
-  SHT_TRY(SHT_ALLOC(rows, room, "rows of the index", error));
-  sht_status status = SHT_ALLOC(&scratch, CONFIG_TEXT, "row of the index", error);
-  if (status != SHT_OK) {
-    sht_free(*rows);
-    *rows = NULL;
-    return status;
+  if (index == NULL) {
+    return SHT_OK;
   }
-  if (room > 0 && sqlite3_prepare_v2(index->db, select, -1, &query, NULL) == SQLITE_OK) {
-    while (*count < room && sqlite3_step(query) == SQLITE_ROW) {
-      read_row(query, store, scratch, &(*rows)[(*count)++]);
+  SHT_TRY(SHT_ALLOC(&space, 1, "row of the index", error));
+  if (sqlite3_prepare_v2(index->db, select, -1, &query, NULL) == SQLITE_OK) {
+    while (sqlite3_step(query) == SQLITE_ROW) {
+      read_row(query, store, space->scratch, &space->row);
+      visit(context, &space->row);
     }
   }
   (void)sqlite3_finalize(query);
-  sht_free(scratch);
+  sht_free(space);
   return SHT_OK;
 }
 

@@ -22,9 +22,12 @@ sht_index *sht__index_open(const char *store);
 bool sht__index_exists(const char *store);
 void sht__index_close(sht_index *index);  // NULL is allowed
 
-// All rows, in the order of strcmp of their names; free with sht_free. An index that cannot be read gives none.
-// `store`: the folders' parent, for run.folder. Errors: SHT_MEMORY.
-sht_status sht__index_load(sht_index *index, const char *store, sht_row **rows, uint64_t *count, sht_error *error);
+// Shows all rows, one after the other (10,000 at once are 150 MB), in the order of strcmp of their names; a row is the
+// visitor's until it returns. An index that cannot be read has none. `store`: the folders' parent, for run.folder.
+// Errors: SHT_MEMORY.
+typedef void (*sht__row_visitor)(void *context, const sht_row *row);
+sht_status sht__index_visit(sht_index *index, const char *store, sht__row_visitor visit, void *context,
+                            sht_error *error);
 
 // Changes between begin and end become visible together. Failures are ignored: the next listing tries again.
 void sht__index_begin(sht_index *index);

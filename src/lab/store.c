@@ -1,5 +1,6 @@
 // The store: a folder of run folders, listed through the index. See shatter/lab.h.
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,8 +129,8 @@ static sht_status read_names(const char *store, sht_names *names, sht_error *err
   return status;
 }
 
-// Inode, size and time of the files that a row is made of: it changes when one of them does.
-static void make_stamp(const char *store, const char *name, char *out, size_t size) {
+// Inode, size and time of the files that a row is made of: it changes when one of them does. store: the folder, opened.
+static void make_stamp(int store, const char *name, char *out, size_t size) {
   static const char *const files[] = {SHT_FILE_CONFIG, SHT_FILE_RESULT, SHT_FILE_METRICS, SHT_FILE_ENV,
                                       SHT_FILE_TIMING};
   size_t at = 0;
@@ -137,8 +138,8 @@ static void make_stamp(const char *store, const char *name, char *out, size_t si
   for (size_t i = 0; i < sizeof files / sizeof files[0] && at < size; i++) {
     char path[SHT_LAB_PATH];
     struct stat info = {0};
-    int written = snprintf(path, sizeof path, "%s/%s/%s", store, name, files[i]);
-    bool there = written < (int)sizeof path && stat(path, &info) == 0;
+    int written = snprintf(path, sizeof path, "%s/%s", name, files[i]);
+    bool there = written < (int)sizeof path && fstatat(store, path, &info, 0) == 0;
     written = there ? snprintf(out + at, size - at, "%jx.%jx.%jx.%lx ", (uintmax_t)info.st_ino, (uintmax_t)info.st_size,
                                (uintmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec)
                     : snprintf(out + at, size - at, "- ");
@@ -146,37 +147,62 @@ static void make_stamp(const char *store, const char *name, char *out, size_t si
   }
 }
 
-// A run: the index's own row when nothing changed, else what is in the folder.
-static void refresh(sht_store *store, const char *name, const sht_row *known, sht_run *run) {
-  sht_row row = {0};
-  char folder[SHT_LAB_PATH];
-  make_stamp(store->path, name, row.stamp, sizeof row.stamp);
-  if (known != NULL && strcmp(known->stamp, row.stamp) == 0) {
-    *run = known->run;
+// A listing on its way.
+typedef struct listing {
+  sht_names names;  // of the folders
+  int folder;       // the store's, opened
+  sht_run *runs;    // [names.count]
+  bool *known;      // [names.count] that the index had, unchanged
+  size_t next;      // name that the next row may be of
+  sht_names gone;   // rows without a folder
+  sht_status status;
+  sht_error *error;
+} listing;
+
+// Takes a row whose folder has not changed since.
+static void take_row(void *context, const sht_row *row) {
+  listing *all = context;
+  char stamp[SHT_STAMP_MAX];
+  int order = 1;
+  while (all->next < all->names.count && (order = strcmp(all->names.names[all->next], row->name)) < 0) {
+    all->next++;
+  }
+  if (all->next == all->names.count || order != 0) {
+    all->status = all->status == SHT_OK ? add_name(&all->gone, row->name, all->error) : all->status;
     return;
   }
-  (void)snprintf(folder, sizeof folder, "%s/%s", store->path, name);
-  sht__run_read(folder, &row.run);
+  make_stamp(all->folder, row->name, stamp, sizeof stamp);
+  if (strcmp(row->stamp, stamp) == 0) {
+    all->runs[all->next] = row->run;
+    all->known[all->next] = true;
+  }
+  all->next++;
+}
+
+// Reads a run from its folder, for the index as well.
+static void read_run(sht_store *store, int folder, const char *name, sht_run *run) {
+  sht_row row = {0};
+  char path[SHT_LAB_PATH];
+  make_stamp(folder, name, row.stamp, sizeof row.stamp);
+  (void)snprintf(path, sizeof path, "%s/%s", store->path, name);
+  sht__run_read(path, &row.run);
   (void)snprintf(row.name, sizeof row.name, "%s", name);
   sht__index_put(store->index, &row);
   *run = row.run;
 }
 
-// Walks names and known rows, both sorted, side by side. runs: [names->count].
-static void merge(sht_store *store, const sht_names *names, const sht_row *known, uint64_t known_count, sht_run *runs) {
-  uint64_t k = 0;
-  for (size_t i = 0; i < names->count; i++) {
-    int order = -1;
-    while (k < known_count && (order = strcmp(known[k].name, names->names[i])) < 0) {
-      sht__index_drop(store->index, known[k++].name);
+// Brings the index up to the folders.
+static void update(sht_store *store, const listing *all) {
+  sht__index_begin(store->index);
+  for (size_t i = 0; i < all->gone.count; i++) {
+    sht__index_drop(store->index, all->gone.names[i]);
+  }
+  for (size_t i = 0; i < all->names.count; i++) {
+    if (!all->known[i]) {
+      read_run(store, all->folder, all->names.names[i], &all->runs[i]);
     }
-    bool match = k < known_count && order == 0;
-    refresh(store, names->names[i], match ? &known[k] : NULL, &runs[i]);
-    k += match;
   }
-  while (k < known_count) {
-    sht__index_drop(store->index, known[k++].name);
-  }
+  sht__index_end(store->index);
 }
 
 // What is asked each time: a process that is gone changes no file. A run whose lock cannot be asked passes for running.
@@ -197,29 +223,37 @@ static int newest_first(const void *a, const void *b) {
   return strcmp(left->folder, right->folder);
 }
 
+static sht_status list(sht_store *store, listing *all, sht_error *error) {
+  SHT_TRY(read_names(store->path, &all->names, error));
+  SHT_TRY(SHT_ALLOC(&all->runs, all->names.count, "list of runs", error));
+  SHT_TRY(SHT_ALLOC(&all->known, all->names.count, "list of runs", error));
+  SHT_TRY(sht__index_visit(store->index, store->path, take_row, all, error));
+  SHT_TRY(all->status);
+  update(store, all);
+  find_interrupted(all->runs, all->names.count);
+  if (all->names.count > 0) {
+    qsort(all->runs, all->names.count, sizeof *all->runs, newest_first);
+  }
+  return SHT_OK;
+}
+
 sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht_error *error) {
-  sht_names names = {0};
-  sht_row *known = NULL;
-  uint64_t known_count = 0;
+  listing all = {.folder = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .error = error};
   *runs = NULL;
   *count = 0;
-  sht_status status = read_names(store->path, &names, error);
+  sht_status status = list(store, &all, error);
   if (status == SHT_OK) {
-    status = sht__index_load(store->index, store->path, &known, &known_count, error);
+    *runs = all.runs;
+    *count = all.names.count;
+  } else {
+    sht_free(all.runs);
   }
-  if (status == SHT_OK) {
-    status = SHT_ALLOC(runs, names.count, "list of runs", error);
+  if (all.folder >= 0) {
+    (void)close(all.folder);
   }
-  if (status == SHT_OK) {
-    sht__index_begin(store->index);
-    merge(store, &names, known, known_count, *runs);
-    sht__index_end(store->index);
-    *count = names.count;
-    find_interrupted(*runs, *count);
-    qsort(*runs, *count, sizeof **runs, newest_first);
-  }
-  sht_free(known);
-  close_names(&names);
+  sht_free(all.known);
+  close_names(&all.names);
+  close_names(&all.gone);
   return status;
 }
 
