@@ -800,6 +800,9 @@ static void test_estimate(void **state) {
   assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &one, NULL), SHT_OK);
   const uint64_t triangle = (uint64_t)8 * 9 / 2 * 256 * 256 * sizeof(float);
   assert_true(one.bytes >= triangle + (9 + 3 + 1) * 400 * (uint64_t)2000 * sizeof(double));
+  o.spectrum_steps = UINT32_MAX;  // there are as many steps as examples, at most
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &three, NULL), SHT_OK);
+  assert_true(three.bytes > one.bytes && three.bytes <= one.bytes + (uint64_t)2048 * 2001 * sizeof(double));
   free_sample(&s);
 }
 
