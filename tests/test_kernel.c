@@ -396,7 +396,9 @@ static void test_duplicates(void **state) {
     sample s = make_sample(n, 5, 4, CLASSES);
     sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.2, 0);
     o.tolerance = 1e-10;
+    s.inputs[(size_t)7 * 4] = 0;
     memcpy(s.inputs + (n - 1) * 4, s.inputs + (size_t)7 * 4, 4 * sizeof(float));
+    s.inputs[(n - 1) * 4] = -0.0F;  // the same number
     s.labels[n - 1] = s.labels[7];
     check_equal_pair(&s, &o);
     s.labels[n - 1] = (uint16_t)((s.labels[7] + 1) % CLASSES);
