@@ -1,5 +1,6 @@
 // The base: checked sizes, memory, files, text, SHA-256, the thread pool.
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 // after the four headers that it needs
 #include <cmocka.h>
@@ -168,6 +170,43 @@ static void full_disk_keeps_the_old_file(void **state) {
   sht_free(text);
 }
 
+// What is written to /dev/null or to a pipe does not put a file in its place.
+static void pipes_stay_pipes(void **state) {
+  (void)state;
+  char folder[64], path[256], got[8] = "";
+  struct stat info;
+  make_folder(folder);
+  (void)snprintf(path, sizeof path, "%s/pipe", folder);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  int reader = open(path, O_RDONLY | O_NONBLOCK);
+  assert_true(reader >= 0);
+  assert_int_equal(sht_file_write(path, "one", 3, NULL), SHT_OK);
+  assert_int_equal(read(reader, got, sizeof got), 3);
+  assert_string_equal(got, "one");
+  assert_int_equal(lstat(path, &info), 0);
+  assert_true(S_ISFIFO(info.st_mode));
+  (void)close(reader);
+}
+
+static void links_stay_links(void **state) {
+  (void)state;
+  char folder[64], path[256], link[256];
+  char *text = NULL;
+  uint64_t size = 0;
+  struct stat info;
+  make_folder(folder);
+  (void)snprintf(path, sizeof path, "%s/file", folder);
+  (void)snprintf(link, sizeof link, "%s/link", folder);
+  assert_int_equal(sht_file_write(path, "old", 3, NULL), SHT_OK);
+  assert_int_equal(symlink("file", link), 0);
+  assert_int_equal(sht_file_write(link, "new", 3, NULL), SHT_OK);
+  assert_int_equal(lstat(link, &info), 0);
+  assert_true(S_ISLNK(info.st_mode));
+  assert_int_equal(sht_file_read(path, 100, &text, &size, NULL), SHT_OK);
+  assert_string_equal(text, "new");
+  sht_free(text);
+}
+
 typedef struct tally {
   atomic_int runs[1000];
   atomic_int workers[8];
@@ -224,6 +263,8 @@ int main(void) {
       cmocka_unit_test(words_are_quoted),
       cmocka_unit_test(files_round_trip),
       cmocka_unit_test(full_disk_keeps_the_old_file),
+      cmocka_unit_test(pipes_stay_pipes),
+      cmocka_unit_test(links_stay_links),
       cmocka_unit_test(pool_runs_every_task_once),
       cmocka_unit_test(pool_sizes_are_checked),
   };

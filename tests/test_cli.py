@@ -144,6 +144,9 @@ def check_interrupt(store):
 def check_diverged(store):
     answer = run("train", *small(store, "--learning-rate", "1000", "--epochs", "2", "--json"))
     check("divergence is an outcome with exit 3", answer.returncode == 3 and json.loads(answer.stdout), answer)
+    again = run("rerun", json.loads(answer.stdout)["run"], "--store", store)
+    check("a run that diverges again has no weights to be equal", again.returncode == 0 and "SHA-256" not in again.stdout
+          and "The same: it diverged in step" in again.stdout, again)
 
 
 def check_outputs(store):

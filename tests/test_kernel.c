@@ -396,7 +396,9 @@ static void test_duplicates(void **state) {
     sample s = make_sample(n, 5, 4, CLASSES);
     sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.2, 0);
     o.tolerance = 1e-10;
+    s.inputs[(size_t)7 * 4] = 0;
     memcpy(s.inputs + (n - 1) * 4, s.inputs + (size_t)7 * 4, 4 * sizeof(float));
+    s.inputs[(n - 1) * 4] = -0.0F;  // the same number
     s.labels[n - 1] = s.labels[7];
     check_equal_pair(&s, &o);
     s.labels[n - 1] = (uint16_t)((s.labels[7] + 1) % CLASSES);
@@ -800,6 +802,9 @@ static void test_estimate(void **state) {
   assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &one, NULL), SHT_OK);
   const uint64_t triangle = (uint64_t)8 * 9 / 2 * 256 * 256 * sizeof(float);
   assert_true(one.bytes >= triangle + (9 + 3 + 1) * 400 * (uint64_t)2000 * sizeof(double));
+  o.spectrum_steps = UINT32_MAX;  // there are as many steps as examples, at most
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &three, NULL), SHT_OK);
+  assert_true(three.bytes > one.bytes && three.bytes <= one.bytes + (uint64_t)2048 * 2001 * sizeof(double));
   free_sample(&s);
 }
 

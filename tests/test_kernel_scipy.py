@@ -167,6 +167,7 @@ def check_mistakes(folder):
             (["--kernel", "linear", "--sigma", "5"], 2, "--sigma is the width"),
             (["--features", "randconv:10", "--gamma", "1"], 2, "--gamma is the width"),
             (["--degree", "4"], 2, "--degree is of the polynomial kernel"),
+            (["--data", "shapes:20,5", "--kernel", "polynomial", "--degree", "4294967299"], 2, "degree 4294967295"),
             (["--kernel", "laplacian", "--offset", "1"], 2, "--offset is of the polynomial kernel"),
             (["--search-size", "100"], 2, "--search-size is of a search"),
             # What is for images and would be ignored beside arrays is refused by its name.
@@ -206,6 +207,9 @@ def check_unsolved(folder):
     text, norms = run(*classes).stdout, json.loads(run(*classes, "--json").stdout)["norms"]
     check("a norm that is not known is told as none, not as nan", "nan" not in text and "plus and minus one -" in text
           and norms["centred"] is None and norms["plus_minus_one"] is None and norms["one_hot"] > 0, (text, norms))
+    many = json.loads(run("--data", "shapes:100,10", "--sigma", "5", "--iterations", "4294967297", "--spectrum",
+                          "4294967296", "--json").stdout)
+    check("counts beyond 32 bits are large ones", many["converged"] and many["largest_eigenvalue"] is not None, many)
     answer = run(*words, "--ridge", "1")
     check("with a ridge: solved, exit 0", answer.returncode == 0 and "NOT SOLVED" not in answer.stdout, answer)
 

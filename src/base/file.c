@@ -128,7 +128,17 @@ static void sync_folder_of(const char *path) {
   }
 }
 
-sht_status sht_file_write(const char *path, const void *bytes, uint64_t size, sht_error *error) {
+// Writes into what stands at the path: nothing can be put in the place of a device or a pipe.
+static sht_status write_through(const char *path, const void *bytes, uint64_t size, sht_error *error) {
+  int file = open(path, O_WRONLY | O_CLOEXEC);
+  bool good = file >= 0 && write_all(file, bytes, size);
+  int cause = errno;
+  good = (file < 0 || close(file) == 0) && good;
+  errno = cause;
+  return good ? SHT_OK : fail_write(path, size, error);
+}
+
+static sht_status replace(const char *path, const void *bytes, uint64_t size, sht_error *error) {
   char temporary[PATH_SIZE];
   if (snprintf(temporary, sizeof temporary, "%s.tmp.%d", path, (int)getpid()) >= (int)sizeof temporary) {
     return SHT_FAIL(error, SHT_CONFIG, "%s: the path is too long", path);
@@ -147,6 +157,19 @@ sht_status sht_file_write(const char *path, const void *bytes, uint64_t size, sh
   errno = good ? errno : cause;
   sht_status status = fail_write(path, size, error);
   (void)unlink(temporary);
+  return status;
+}
+
+sht_status sht_file_write(const char *path, const void *bytes, uint64_t size, sht_error *error) {
+  struct stat info;
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+    return write_through(path, bytes, size, error);
+  }
+  // Of a link, the file that it leads to is replaced, and not the link.
+  bool is_link = lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+  char *real = is_link ? realpath(path, NULL) : NULL;
+  sht_status status = replace(real != NULL ? real : path, bytes, size, error);
+  free(real);
   return status;
 }
 

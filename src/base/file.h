@@ -17,7 +17,8 @@ bool sht_folder_exists(const char *path);
 sht_status sht_file_read(const char *path, uint64_t limit, char **out, uint64_t *size, sht_error *error);
 
 // Writes path.tmp.PID, syncs it, renames it to path, syncs the folder. On failure the old file stands and the temporary
-// one is gone. Errors: SHT_DISK with the bytes that were needed.
+// one is gone. Through a link the file that it leads to is replaced; into a device or a pipe the bytes are written as
+// they are. Errors: SHT_DISK with the bytes that were needed.
 sht_status sht_file_write(const char *path, const void *bytes, uint64_t size, sht_error *error);
 
 // Appends in one write() (O_APPEND).

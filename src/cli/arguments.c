@@ -92,6 +92,11 @@ uint64_t sht__cli_count(const sht_cli *cli, const char *name, uint64_t fallback)
   return count;
 }
 
+uint32_t sht__cli_count_u32(const sht_cli *cli, const char *name, uint32_t fallback) {
+  const uint64_t count = sht__cli_count(cli, name, fallback);
+  return count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+}
+
 static bool is_option(const char *word) { return word[0] == '-' && word[1] != '\0' && strcmp(word, "--") != 0; }
 
 static option_word take_apart(const char *word) {

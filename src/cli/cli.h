@@ -99,6 +99,8 @@ extern const sht_cli_option sht__common_options[];
 const char *sht__cli_text(const sht_cli *cli, const char *name);
 bool sht__cli_is_set(const sht_cli *cli, const char *name);  // of BOOL
 uint64_t sht__cli_count(const sht_cli *cli, const char *name, uint64_t fallback);
+// What 32 bits do not hold is their largest number, not what is left of it.
+uint32_t sht__cli_count_u32(const sht_cli *cli, const char *name, uint32_t fallback);
 // Whether the verb takes this option of the configuration.
 bool sht__verb_takes(const sht_verb *verb, const sht_option *option);
 // Sets the flags that were given, over what `config` holds.

@@ -126,12 +126,12 @@ static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_er
   options->kind = kind != NULL ? kind_of(kind) : wide ? SHT_KERNEL_LINEAR : options->kind;
   SHT_TRY(check_kernel_options(cli, options, error));
   options->offset = number_of(cli, "offset", options->offset);
-  options->degree = (uint32_t)sht__cli_count(cli, "degree", options->degree);
+  options->degree = sht__cli_count_u32(cli, "degree", options->degree);
   options->centre = sht__cli_is_set(cli, "centre");
   options->leave_one_out = sht__cli_is_set(cli, "leave-one-out");
-  options->spectrum_steps = (uint32_t)sht__cli_count(cli, "spectrum", options->spectrum_steps);
+  options->spectrum_steps = sht__cli_count_u32(cli, "spectrum", options->spectrum_steps);
   options->tolerance = number_of(cli, "tolerance", options->tolerance);
-  options->iterations_max = (uint32_t)sht__cli_count(cli, "iterations", options->iterations_max);
+  options->iterations_max = sht__cli_count_u32(cli, "iterations", options->iterations_max);
   options->search_examples = sht__cli_count(cli, "search-size", options->search_examples);
   options->seed = cli->config.seed;
   options->device = cli->config.device;

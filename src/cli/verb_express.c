@@ -89,11 +89,10 @@ static sht_status read_options(const sht_cli *cli, sht_express_options *out, sht
     return SHT_FAIL(error, SHT_CONFIG, "%s has too few digits to tell the points apart; use --precision fp64 or fp32",
                     precision);
   }
-  const uint64_t depth = sht__cli_count(cli, "depth", 2), tries = sht__cli_count(cli, "tries", TRIES);
   *out = (sht_express_options){
-      .depth = depth > UINT32_MAX ? UINT32_MAX : (uint32_t)depth,
+      .depth = sht__cli_count_u32(cli, "depth", 2),
       .single = strcmp(precision, "fp32") == 0,
-      .tries = tries > UINT32_MAX ? UINT32_MAX : (uint32_t)tries,
+      .tries = sht__cli_count_u32(cli, "tries", TRIES),
       .engine_points = sht__cli_count(cli, "engine-points", ENGINE_POINTS),
       .seed = cli->config.seed,
       .threads = (int)cli->config.threads,

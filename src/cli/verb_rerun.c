@@ -1,4 +1,6 @@
 // shatter rerun: repeats a run from nothing and says whether the same weights came out.
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,23 +9,54 @@
 #include "cli/training.h"
 #include "cli/verbs.h"
 
+// A run that diverged keeps no weights: what is left to compare is where and from what loss it did.
+static bool has_weights(const sht_run *run) { return run->result.weights_sha256[0] != '\0'; }
+
+// No epoch was finished: no loss.
+static bool are_equal(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+
+static bool are_same(const sht_run *before, const sht_run *after) {
+  const sht_train_result *a = &before->result, *b = &after->result;
+  return has_weights(before) || has_weights(after)
+             ? strcmp(a->weights_sha256, b->weights_sha256) == 0
+             : a->diverged_step == b->diverged_step && are_equal(a->last.train_loss, b->last.train_loss);
+}
+
+static void print_comparison(const sht_run *before, const sht_run *after, bool same) {
+  if (has_weights(before) && has_weights(after)) {
+    (void)printf(same ? "The same: the weights are equal bit for bit (SHA-256 %.12s...).\n"
+                      : "Different: the weights are not those of the first time (SHA-256 now %.12s...).\n",
+                 after->result.weights_sha256);
+  } else if (same) {
+    (void)printf("The same: it diverged in step %" PRIu64 " again; a run that diverges keeps no weights to compare.\n",
+                 after->result.diverged_step);
+  } else {
+    (void)printf("Different: it diverged, and not as the other time (step %" PRIu64 ", now %" PRIu64 "; 0: none).\n",
+                 before->result.diverged_step, after->result.diverged_step);
+  }
+}
+
+static const char *weights_of(const sht_run *run) { return has_weights(run) ? run->result.weights_sha256 : NULL; }
+
 static sht_status compare(sht_cli *cli, const sht_run *before, const sht_run *after, sht_error *error) {
-  bool same = strcmp(before->result.weights_sha256, after->result.weights_sha256) == 0;
+  const bool same = are_same(before, after);
   if (cli->json) {
     char *result = NULL;
     SHT_TRY(sht_run_json(after, &result, error));
     sht_json json = {0};
-    sht_json_add_bool(&json, "same_weights", same);
-    sht_json_add_text(&json, "weights_sha256", after->result.weights_sha256);
-    sht_json_add_text(&json, "weights_sha256_before", before->result.weights_sha256);
+    if (has_weights(before) || has_weights(after)) {
+      sht_json_add_bool(&json, "same_weights", same);
+    } else {
+      sht_json_add_null(&json, "same_weights");
+    }
+    sht_json_add_text(&json, "weights_sha256", weights_of(after));
+    sht_json_add_text(&json, "weights_sha256_before", weights_of(before));
     sht_json_add_text(&json, "run", after->folder);
     sht_json_add_raw(&json, "result", result);
     sht_text_free(result);
     SHT_TRY(sht__answer_print(cli, &json, error));
   } else {
-    (void)printf(same ? "The same: the weights are equal bit for bit (SHA-256 %.12s...).\n"
-                      : "Different: the weights are not those of the first time (SHA-256 now %.12s...).\n",
-                 after->result.weights_sha256);
+    print_comparison(before, after, same);
     (void)printf("Run: %s\n", after->folder);
   }
   return same ? SHT_OK : SHT_NO;
@@ -73,7 +106,7 @@ const sht_verb sht__verb_rerun = {
     .summary = "repeat a run from nothing and compare the weights",
     .description =
         "With the model that its folder keeps, also where its file has been edited since. Exit code 0: equal bit "
-        "for bit; 1: different.",
+        "for bit; 1: different. Of a run that diverged, which keeps no weights, the step and the loss are compared.",
     .examples = examples,
     .config_options = "threads store data-dir checkpoint-seconds dynamics save",
     .options = options,

@@ -71,7 +71,7 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
     add(&sum, threads_of(options) * rows, SHT_TILE * sizeof(float));
   }
   if (options->spectrum_steps > 0) {
-    add(&sum, rows, (options->spectrum_steps + 1) * sizeof(double));
+    add(&sum, rows, ((n < options->spectrum_steps ? n : options->spectrum_steps) + 1) * sizeof(double));
   }
   return sum;
 }
