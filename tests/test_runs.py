@@ -54,6 +54,30 @@ def check_edited(folder):
     check("with the file as it was nothing is told", again.returncode == 0 and "is not what" not in again.stderr, again)
 
 
+def check_order(folder):
+    """The newest run is the one that was begun last, also among those of one second."""
+    model = write(os.path.join(folder, "own.yaml"), MODEL)
+    store = os.path.join(folder, "order")
+    made = [train(store, model, "--epochs", "1", "--seed", str(seed))["run"] for seed in range(6)]
+
+    def listed(*words):
+        return [r["run"] for r in json.loads(run("runs", "--store", store, "--json", *words).stdout)["runs"]]
+
+    last = json.loads(run("runs", "show", "last", "--store", store, "--json").stdout)
+    check("runs of one second stand newest first, and the last is the last", listed() == made[::-1] and
+          listed("--sort", "model") == made[::-1] and last["run"] == made[-1], [made, listed(), last["run"]])
+    for folder_of_run in made:  # as old versions wrote it
+        env = os.path.join(folder_of_run, "env.json")
+        with open(env, encoding="utf-8") as file:
+            text = json.load(file)
+        text["created"] = 1000000000
+        write(env, json.dumps(text))
+    indexed = listed()
+    os.unlink(os.path.join(store, "index.sqlite"))
+    check("runs of old versions have a fixed order", indexed == sorted(made) and listed() == indexed and
+          listed("--sort", "labels") == indexed, [indexed, listed()])
+
+
 def check_other_data(folder):
     """A run does not go on with other data in the place of its own."""
     model = write(os.path.join(folder, "own.yaml"), MODEL)
@@ -105,6 +129,7 @@ def check_interrupted(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         check_edited(folder)
+        check_order(folder)
         check_other_data(folder)
         check_interrupted(folder)
     return checks_exit_code()

@@ -31,7 +31,7 @@ typedef struct sht_run {
   bool complete;            // result.json is there
   sht_train_result result;  // of the last epoch so far when not complete
   bool interrupted;         // not complete, and no process trains it: filled where a store's runs are listed or found
-  double created;           // seconds since 1970
+  double created;           // seconds since 1970, with their fraction (runs of old versions: without)
   bool damaged;             // one of its files cannot be read: the rest of this struct may be empty
   char problem[512];        // then: which, and what to do
 } sht_run;
@@ -48,7 +48,7 @@ const char *sht_store_path(const sht_store *store);
 // Reads all run folders again into the index.
 sht_status sht_store_rebuild(sht_store *store, sht_error *error);
 
-// All runs, newest first; *runs is freed with sht_free. 10,000 runs in under a second.
+// All runs, newest first, those of one moment by the names of their folders; *runs is freed with sht_free. 10,000 runs in under a second.
 sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht_error *error);
 
 // The run whose folder name, path or identity starts with `name` ("last": the newest). Errors: SHT_MISSING with the

@@ -77,11 +77,20 @@ static const order orders[] = {{"created", by_created}, {"model", by_model}, {"d
                                {"labels", by_labels},   {"train", by_train}, {"test", by_test},
                                {"fitted", by_fitted}};
 
+// Runs that are equal in it stand newest first, and those of one moment by name, as they do without --sort.
+static int compare_runs(const void *a, const void *b, void *wanted) {
+  const order *chosen = wanted;
+  int down = chosen->compare(a, b);
+  down = down != 0 ? down : by_created(a, b);
+  return down != 0 ? down : strcmp(((const sht_run *)a)->folder, ((const sht_run *)b)->folder);
+}
+
 static void sort_runs(const sht_cli *cli, sht_run *runs, uint64_t count) {
   const char *wanted = sht__cli_text(cli, "sort");
   for (size_t i = 0; wanted != NULL && i < sizeof orders / sizeof orders[0]; i++) {
     if (strcmp(orders[i].name, wanted) == 0) {
-      qsort(runs, count, sizeof *runs, orders[i].compare);
+      order chosen = orders[i];
+      qsort_r(runs, count, sizeof *runs, compare_runs, &chosen);
     }
   }
 }

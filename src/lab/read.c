@@ -18,7 +18,7 @@ static sht_status read_config(const char *folder, sht_run *run, sht_error *error
   struct stat info;
   SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_CONFIG, error));
   if (stat(path, &info) == 0) {
-    run->created = (double)info.st_mtim.tv_sec;
+    run->created = (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec;
   }
   return sht_config_read(&run->config, path, error);
 }
