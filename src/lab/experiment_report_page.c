@@ -33,7 +33,7 @@ static void write_head(FILE *out, const sht__results *results) {
 
 static bool same_but_seed(const sht_run *a, const sht_run *b) {
   return strcmp(a->config.labels, b->config.labels) == 0 && strcmp(a->config.pixels, b->config.pixels) == 0 &&
-         strcmp(a->config.model, b->config.model) == 0 && strcmp(a->config.data, b->config.data) == 0 &&
+         sht__report_same_model(a, b) && strcmp(a->config.data, b->config.data) == 0 &&
          sht__report_differences(a, b) == (a->config.seed != b->config.seed);
 }
 

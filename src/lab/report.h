@@ -63,7 +63,9 @@ void sht__report_close(sht__report *report);
 void sht__report_name(sht__report_run *run);
 // Fills label and style of the runs of a group.
 void sht__report_label(sht__report_run *runs, size_t count);
-// Of two runs, how many options differ, beyond labels, pixels and the number of epochs.
+// Whether it is one model, wherever its file lay.
+bool sht__report_same_model(const sht_run *a, const sht_run *b);
+// Of two runs of one model, how many options differ, beyond labels, pixels and the number of epochs.
 size_t sht__report_differences(const sht_run *a, const sht_run *b);
 
 // Evaluation mode where that was measured, else the mean during the epoch.

@@ -19,7 +19,7 @@ static sht_status fill_row(const sht__report_run *run, sht__sheet *sheet, size_t
     r->remark[0] = '\0';
   }
   (void)snprintf(r->label, sizeof r->label, several ? "%s%.100s on %.100s: %.300s" : "%s%.0s%.0s%s", "",
-                 run->run->config.model, run->run->config.data, run->label);
+                 sht_run_model(run->run), run->run->config.data, run->label);
   for (size_t c = 0; c < sheet->column_count; c++) {
     sht__cell *cell = sht__sheet_cell(sheet, row, c);
     cell->value = sht__quantity_of_run(&sheet->columns[c], run->run, NULL);

@@ -6,10 +6,13 @@
 #include "lab/report.h"
 #include "shatter/data.h"
 
+bool sht__report_same_model(const sht_run *a, const sht_run *b) {
+  return strcmp(sht_run_model(a), sht_run_model(b)) == 0 && strcmp(a->model_id, b->model_id) == 0;
+}
+
 // A run that cannot be read belongs to none.
 static bool same_group(const sht_run *a, const sht_run *b) {
-  return !a->damaged && !b->damaged && strcmp(a->config.model, b->config.model) == 0 &&
-         strcmp(a->config.data, b->config.data) == 0;
+  return !a->damaged && !b->damaged && sht__report_same_model(a, b) && strcmp(a->config.data, b->config.data) == 0;
 }
 
 static bool comes_before(const sht__report_run *a, const sht__report_run *b) {
@@ -118,7 +121,7 @@ sht_status sht__report_open(const sht_run *runs, uint64_t count, bool with_epoch
     size_t members = add_group(runs, count, i, first);
     sht__report_label(first, members);
     sht__report_group *group = &out->groups[out->group_count++];
-    *group = (sht__report_group){.model = runs[i].config.model,
+    *group = (sht__report_group){.model = sht_run_model(&runs[i]),
                                  .data = runs[i].config.data,
                                  .classes = classes_of(runs[i].config.data),
                                  .runs = first,

@@ -80,7 +80,7 @@ static bool is_one_of(const char *name, const char *const *names) {
 }
 
 size_t sht__report_differences(const sht_run *a, const sht_run *b) {
-  static const char *const aside[] = {"labels", "pixels", "epochs", "stop-when-fitted", NULL};
+  static const char *const aside[] = {"model", "labels", "pixels", "epochs", "stop-when-fitted", NULL};
   size_t count = 0;
   for (size_t i = 0; i < sht_option_count; i++) {
     const sht_option *option = &sht_options[i];
@@ -131,7 +131,7 @@ void sht__report_label(sht__report_run *runs, size_t count) {
     runs[i].style = choose_style(runs, i);
   }
   for (size_t i = 0; i < sht_option_count; i++) {
-    if (sht_options[i].identity) {
+    if (sht_options[i].identity && strcmp(sht_options[i].name, "model") != 0) {  // of which they are runs
       add_option(runs, count, &sht_options[i]);
     }
   }

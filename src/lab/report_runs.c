@@ -78,7 +78,7 @@ static void write_run(FILE *out, const sht__report_run *run, bool paper) {
   write_count_cell(out, r->result.steps);
   write_count_cell(out, r->result.parameters);
   write_count_cell(out, r->result.train_examples);
-  write_cell(out, r->config.model);
+  write_cell(out, sht_run_model(r));
   write_cell(out, r->config.data);
   write_cell(out, r->config.labels);
   write_cell(out, r->config.pixels);

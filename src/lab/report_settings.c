@@ -74,7 +74,7 @@ void sht__command_html(FILE *out, const sht_config *config) {
 static void write_run(FILE *out, const sht__report_run *run) {
   const sht_run *r = run->run;
   (void)fputs("<article>\n<h3>", out);
-  sht__xml_text(out, r->config.model);
+  sht__xml_text(out, sht_run_model(r));
   (void)fputs(" on ", out);
   sht__xml_text(out, r->config.data);
   (void)fputs(", ", out);

@@ -188,6 +188,46 @@ static void find_interrupted(sht_run *runs, uint64_t count) {
   }
 }
 
+static int by_model(const void *a, const void *b) {
+  const sht_run *left = *(sht_run *const *)a;
+  const sht_run *right = *(sht_run *const *)b;
+  int order = strcmp(left->model, right->model);
+  return order != 0 ? order : strcmp(left->model_id, right->model_id);
+}
+
+// Puts the beginning of their identity behind the names of models that are not shipped; runs: [count] of one name.
+static void mark_models(sht_run **runs, uint64_t count) {
+  enum { DIGITS = 8 };
+  if (strcmp(runs[0]->model_id, runs[count - 1]->model_id) == 0) {
+    return;
+  }
+  for (uint64_t i = 0; i < count; i++) {
+    size_t used = strlen(runs[i]->model);
+    if (runs[i]->model_id[0] != '\0') {
+      (void)snprintf(runs[i]->model + used, sizeof runs[i]->model - used, " (%.*s)", DIGITS, runs[i]->model_id);
+    }
+  }
+}
+
+// Tells different models of one name apart. sorted: scratch [count].
+static void tell_models_apart(sht_run *runs, sht_run **sorted, uint64_t count) {
+  uint64_t kept = 0;
+  for (uint64_t i = 0; i < count; i++) {
+    if (runs[i].model[0] != '\0') {
+      sorted[kept++] = &runs[i];
+    }
+  }
+  if (kept > 0) {
+    qsort((void *)sorted, kept, sizeof *sorted, by_model);
+  }
+  for (uint64_t first = 0, next = 0; first < kept; first = next) {
+    for (next = first; next < kept && strcmp(sorted[first]->model, sorted[next]->model) == 0;) {
+      next++;
+    }
+    mark_models(&sorted[first], next - first);
+  }
+}
+
 static int newest_first(const void *a, const void *b) {
   const sht_run *left = a;
   const sht_run *right = b;
@@ -200,6 +240,7 @@ static int newest_first(const void *a, const void *b) {
 sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht_error *error) {
   sht_names names = {0};
   sht_row *known = NULL;
+  sht_run **sorted = NULL;
   uint64_t known_count = 0;
   *runs = NULL;
   *count = 0;
@@ -211,13 +252,18 @@ sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht
     status = SHT_ALLOC(runs, names.count, "list of runs", error);
   }
   if (status == SHT_OK) {
+    status = SHT_ALLOC(&sorted, names.count, "list of models", error);
+  }
+  if (status == SHT_OK) {
     sht__index_begin(store->index);
     merge(store, &names, known, known_count, *runs);
     sht__index_end(store->index);
     *count = names.count;
     find_interrupted(*runs, *count);
+    tell_models_apart(*runs, sorted, *count);
     qsort(*runs, *count, sizeof **runs, newest_first);
   }
+  sht_free((void *)sorted);
   sht_free(known);
   close_names(&names);
   return status;

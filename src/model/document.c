@@ -164,6 +164,18 @@ sht_status sht__recipe_read(const char *path, const char *text, uint64_t size, s
   return SHT_OK;
 }
 
+bool sht__name_read(const char *text, char out[SHT_NAME_MAX]) {
+  sht_graph graph = {.node_count = 0};
+  sht__faults faults;
+  sht__faults_start(&faults, "model", text);
+  sht__builder builder = {.graph = &graph, .faults = &faults};
+  if (read_text(&builder, text, strlen(text), read_name) != SHT_OK || graph.name[0] == '\0') {
+    return false;
+  }
+  memcpy(out, graph.name, SHT_NAME_MAX);
+  return true;
+}
+
 sht_status sht__graph_read(const char *path, const char *name, const char *text, uint64_t size,
                            const sht_graph_options *options, sht_graph **out, sht_error *error) {
   *out = NULL;
