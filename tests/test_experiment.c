@@ -237,6 +237,16 @@ static void what_stands_above_wins(void **state) {
 }
 
 // What stands above the page and differs from it makes another experiment; its differences to the paper mean nothing.
+static void mistakes_above_the_page_are_told(void **state) {
+  (void)state;
+  const sht_setting above[] = {{"labels", "rndom"}, {"model", "alexnte"}, {NULL, NULL}};
+  sht_experiment *experiment = NULL;
+  sht_error error;
+  assert_int_equal(try_page("title: t\n", NULL, above, &experiment, &error), SHT_CONFIG);
+  assert_non_null(strstr(error.message, "page.yaml: --labels: labels \"rndom\""));
+  assert_non_null(strstr(error.message, "page.yaml: --model: there is no model \"alexnte\""));
+}
+
 static void changes_are_told(void **state) {
   (void)state;
   static const char page[] =
@@ -331,6 +341,37 @@ static void all_mistakes_are_told_at_once(void **state) {
           "          model: [alexnte, mlp-1x512]}}\n                  ^\n",
           "page.yaml:13:8: \"tset_error\" is no quantity", "page.yaml:14:10: f: there is no set \"other\"",
           "page.yaml:16:3: small: needs a note", NULL});
+}
+
+// A mistake in one series, one exclusion or one combination hides none of the others.
+static void every_part_is_read(void **state) {
+  (void)state;
+  assert_told(
+      "title: t\n"
+      "options: {data: cifar10, train-size: 1000}\n"
+      "series:\n"
+      "  - {name: a, labels: rndom, precision: fp64, batch: 5000}\n"
+      "  - {name: b, model: mlp-1x51, augment: flop}\n"
+      "  - {name: c, labels: wrong:x, epochs: -3}\n"
+      "  - {model: alexnet}\n"
+      "exclude:\n"
+      "  - {labels: true}\n"
+      "  - {augment: crap}\n"
+      "tables:\n"
+      "  t: {columns: [test_acuracy]}\n",
+      (const char *const[]){"page.yaml:4:23: labels \"rndom\"",
+                            "page.yaml:4:41: runs: the device cpu does not compute in fp64\n",
+                            "page.yaml:4:54: runs: a batch of 5000 does not fit in a training set of 1000\n",
+                            "page.yaml:5:22: there is no model \"mlp-1x51\"", "page.yaml:5:41: augment \"flop\"",
+                            "page.yaml:6:23: labels \"wrong:x\"", "page.yaml:6:40: epochs must be",
+                            "page.yaml:7:5: series: each series needs a name", "page.yaml:10:15: augment \"crap\"",
+                            "page.yaml:12:17: \"test_acuracy\"", NULL});
+  assert_told(
+      "title: t\n"
+      "tables:\n"
+      "  a: {columns: tset_error}\n"
+      "  b: {columns: test_error, paper: [{series: runz, test_error: 1}]}\n",
+      (const char *const[]){"3:16: \"tset_error\"", "b has no series \"runz\"", NULL});
 }
 
 static void mistakes(void **state) {
@@ -489,10 +530,12 @@ int main(void) {
       cmocka_unit_test(names_are_a_figures_own),
       cmocka_unit_test(overruled_lists_name_nothing),
       cmocka_unit_test(what_stands_above_wins),
+      cmocka_unit_test(mistakes_above_the_page_are_told),
       cmocka_unit_test(changes_are_told),
       cmocka_unit_test(work_is_measured),
       cmocka_unit_test(model_files_lie_beside_the_page),
       cmocka_unit_test(all_mistakes_are_told_at_once),
+      cmocka_unit_test(every_part_is_read),
       cmocka_unit_test(mistakes),
       cmocka_unit_test(unknown_names_are_suggested),
       cmocka_unit_test(the_papers_experiments),

@@ -9,7 +9,7 @@
 
 #include "model/build.h"
 
-enum { FRAGMENTS_MAX = 5 };
+enum { FRAGMENTS_MAX = 8 };
 
 static const sht_graph_options cifar = {.input = {3, 28, 28}, .classes = 10};
 
@@ -319,6 +319,26 @@ static void faults_come_in_the_order_of_the_file(void **state) {
   assert_true(first == error.message && second > first);
 }
 
+// A faulty layer, section or definition hides no mistake of those below it.
+static void every_layer_is_read(void **state) {
+  (void)state;
+  static const row rows[] = {
+      {"recipe: {speed: 3, momentum: 5}\n"
+       "layers:\n"
+       "  - conv: {filters: 16, kernal: 5, stride: 0}\n"
+       "  - rellu\n"
+       "  - {relu: {}, linear: {units: 3}}\n"
+       "  - linear: {units: -5}\n"
+       "  - conv: {colour: red, kernel: 3}\n" TAIL,
+       9,
+       {"m.yaml:1:10: recipe: unknown key \"speed\"", "m.yaml:1:30: recipe: momentum must be",
+        "m.yaml:3:25: layer \"conv1\": unknown key \"kernal\"", "m.yaml:3:44: layer \"conv1\": stride must be",
+        "m.yaml:4:5: layer \"rellu\": there is no kind", "m.yaml:5:5: layer 3: a layer is one kind",
+        "m.yaml:6:21: layer \"linear1\": units must be", "m.yaml:7:12: layer \"conv2\": unknown key \"colour\""}},
+  };
+  CHECK(rows);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(top_level),
@@ -329,6 +349,7 @@ int main(void) {
       cmocka_unit_test(names_that_grow_too_long),
       cmocka_unit_test(square_only),
       cmocka_unit_test(faults_come_in_the_order_of_the_file),
+      cmocka_unit_test(every_layer_is_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

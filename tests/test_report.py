@@ -413,6 +413,61 @@ def check_dynamics(folder):
                                       "wrong: true label", "2,500", "against corrupted ones"])
 
 
+def make_store(folder):
+    """Two networks on two data sets, three seeds each; one with many values of an option."""
+    for data in ("cifar10", "mnist"):
+        for model in ("mlp-1x512", "alexnet"):
+            for labels, rate, test in (("true", 0.4, 0.5), ("random", 0.2, 0.1)):
+                for decay in (0.001 * i for i in range(12 if model == "alexnet" else 1)):
+                    for seed in (1, 2, 3):
+                        place = folder / f"{model}-{data}-{labels}-{decay:g}-{seed}"
+                        write_run(place, model=model, data=data, labels=labels, seed=seed, epochs=20, weight_decay=decay,
+                                  rate=rate + 0.02 * seed, test=test + 0.01 * seed, env={"identity": place.name})
+    return 2 * 2 * 13 * 3
+
+
+def check_store(folder):
+    """A whole store: by data set and model, a row for runs that differ in their seed alone, no more lines than can be
+    told apart."""
+    count = make_store(folder / "store")
+    out = folder / "out"
+    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", out, "--format",
+                             "html,csv,tex"], stdout=subprocess.PIPE, text=True, timeout=250)
+    check("a store's report", answer.returncode == 0 and f"Report on {count} runs" in answer.stdout, answer)
+    check_page("a store", out / "index.html", [
+        f"{count} runs", "alexnet on cifar10", "mlp-1x512 on mnist", "14 of 24 lines are left out",
+        "random labels (3 seeds)", "Runs that differ in their seed alone share a row", f"The commands of {count} runs"])
+    rows = list(csv.DictReader(open(out / "runs.csv", newline="", encoding="utf-8")))
+    check("a row for several seeds", len(rows) == count // 3 and {row["test_accuracy_n"] for row in rows} == {"3"}, rows)
+    groups = [row["series"].split(":")[0] for row in rows]
+    check("in groups by data set and model", list(dict.fromkeys(groups)) == sorted(
+        set(groups), key=lambda group: group.split(" on ")[::-1]) and groups == sorted(
+        groups, key=list(dict.fromkeys(groups)).index), groups)
+    first = [row for row in rows if row["series"] == "mlp-1x512 on mnist: true data (3 seeds)"]
+    seeds = [json.loads((folder / "store" / f"mlp-1x512-mnist-true-0-{seed}" / "result.json").read_text())
+             for seed in (1, 2, 3)]
+    tests = [seed["test_accuracy"] for seed in seeds]
+    check("mean and deviation", len(first) == 1 and
+          abs(float(first[0]["test_accuracy"]) - statistics.mean(tests)) < 1e-12 and
+          abs(float(first[0]["test_accuracy_sd"]) - statistics.stdev(tests)) < 1e-12, first)
+    lines = {row["series"] for row in csv.DictReader(open(out / "train_loss-1.csv", newline="", encoding="utf-8"))}
+    check("no more lines than can be told apart", len(lines) == 10, lines)
+    tex = (out / "runs.tex").read_text(encoding="utf-8")
+    check("LaTeX: over several pages, groups headed once", "\\begin{longtable}" in tex and
+          tex.count("\\textit{alexnet on cifar10}") == 1 and "alexnet on cifar10:" not in tex, tex[:600])
+    compile_tex(out, "runs", "\\usepackage{booktabs,longtable,pdflscape}")
+
+
+def check_verdict(folder):
+    """The sentences speak of all seeds."""
+    out, _ = report(folder)
+    tests = [json.loads((folder / "runs" / f"random-{seed}" / "result.json").read_text())["test_accuracy"]
+             for seed in (1, 2, 3)]
+    check_page("the verdict of several seeds", out / "index.html", [
+        f"test accuracy {100 * statistics.mean(tests):.2f} \u00b1 {100 * statistics.stdev(tests):.2f} %",
+        "of several seeds mean \u00b1 standard deviation"])
+
+
 def fill(folder, place):
     """Fills one place of a page from a result; gives the exit code, what was said and the page."""
     page = folder / "page.md"
@@ -446,7 +501,8 @@ def check_values(folder):
 def main():
     with tempfile.TemporaryDirectory() as name:
         for part in (check_plain, check_scaled, check_changed, check_lengths, check_seeds, check_ratio, check_converter,
-                     check_hostile, check_pictures, check_dynamics, check_values):
+                     check_hostile, check_pictures, check_dynamics, check_store, check_verdict,
+                     check_values):
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)
             part(folder)

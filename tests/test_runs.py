@@ -54,6 +54,62 @@ def check_edited(folder):
     check("with the file as it was nothing is told", again.returncode == 0 and "is not what" not in again.stderr, again)
 
 
+def check_order(folder):
+    """The newest run is the one that was begun last, also among those of one second."""
+    model = write(os.path.join(folder, "own.yaml"), MODEL)
+    store = os.path.join(folder, "order")
+    made = [train(store, model, "--epochs", "1", "--seed", str(seed))["run"] for seed in range(6)]
+
+    def listed(*words):
+        return [r["run"] for r in json.loads(run("runs", "--store", store, "--json", *words).stdout)["runs"]]
+
+    last = json.loads(run("runs", "show", "last", "--store", store, "--json").stdout)
+    check("runs of one second stand newest first, and the last is the last", listed() == made[::-1] and
+          listed("--sort", "model") == made[::-1] and last["run"] == made[-1], [made, listed(), last["run"]])
+    for folder_of_run in made:  # as old versions wrote it
+        env = os.path.join(folder_of_run, "env.json")
+        with open(env, encoding="utf-8") as file:
+            text = json.load(file)
+        text["created"] = 1000000000
+        write(env, json.dumps(text))
+    indexed = listed()
+    os.unlink(os.path.join(store, "index.sqlite"))
+    check("runs of old versions have a fixed order", indexed == sorted(made) and listed() == indexed and
+          listed("--sort", "labels") == indexed, [indexed, listed()])
+
+
+def check_names(folder):
+    """A model of one's own is called what its file calls it, else as the file; two of one name are told apart."""
+    store = os.path.join(folder, "names")
+    plain = write(os.path.join(folder, "plain.yaml"), MODEL.split("\n", 1)[1])
+    elsewhere = write(os.path.join(folder, "elsewhere.yaml"), MODEL)
+    other = write(os.path.join(folder, "other.yaml"), MODEL.replace("16", "24"))
+    made = [train(store, model, "--epochs", "1", *words)["run"] for model, words in
+            [(plain, []), (elsewhere, []), (write(os.path.join(folder, "moved.yaml"), MODEL), ["--seed", "2"])]]
+
+    def names(*words):
+        answer = json.loads(run("runs", "--store", store, "--json", *words).stdout)
+        return sorted(r["model_name"] for r in answer["runs"])
+
+    check("by the file's stem, or by what it calls itself", names() == ["own-net", "own-net", "plain"] and
+          folder not in run("runs", "--store", store, "--quiet").stdout, names())
+    check("found by it", names("--model", "own-net") == ["own-net"] * 2 and
+          names("--filter", "model=plain") == ["plain"] and names("--model", plain) == ["plain"], names())
+    page = os.path.join(folder, "names.html")
+    told = run("report", made[1], made[2], "--store", store, "-o", page).stdout
+    with open(page, encoding="utf-8") as file:
+        head = file.read().split("</header>")[0]
+    check("a report on one model that lay in two places is on one model", "own-net on shapes" in told and
+          "own-net on shapes" in head and folder not in head and ", model " not in told, told)
+    made.append(train(store, other, "--epochs", "1")["run"])
+    apart = names("--model", "own-net")
+    check("two models of one name are told apart", len(set(apart)) == 2 and
+          all(name.startswith("own-net (") and len(name) == len("own-net (3f9a2c1b)") for name in apart), apart)
+    check("folders are called as ever", all(os.path.basename(run_).startswith(("own-net-shapes", "plain-shapes"))
+                                            for run_ in made), made)
+    check("and in the index as in the folders", apart == names("--model", "own-net"), apart)
+
+
 def check_other_data(folder):
     """A run does not go on with other data in the place of its own."""
     model = write(os.path.join(folder, "own.yaml"), MODEL)
@@ -105,6 +161,8 @@ def check_interrupted(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         check_edited(folder)
+        check_order(folder)
+        check_names(folder)
         check_other_data(folder)
         check_interrupted(folder)
     return checks_exit_code()

@@ -27,11 +27,15 @@ typedef struct sht_run {
   char id[65];        // identity, hex; "" when the files that say it are lost
   char family[65];    // identity without the number of epochs: a longer run goes on from a shorter one of its family
   char folder[1024];  // its path
+  // What the model is called: a shipped one, or what its file calls itself, else the file's stem. In lists with another
+  // model of that name the beginning of model_id stands behind it: "own-net (3f9a2c1b)". "" where that is not known
+  char model[96];
+  char model_id[65];  // SHA-256 of the text of a model that is not shipped; "" of one that is
   sht_config config;
   bool complete;            // result.json is there
   sht_train_result result;  // of the last epoch so far when not complete
   bool interrupted;         // not complete, and no process trains it: filled where a store's runs are listed or found
-  double created;           // seconds since 1970
+  double created;           // seconds since 1970, with their fraction (runs of old versions: without)
   bool damaged;             // one of its files cannot be read: the rest of this struct may be empty
   char problem[512];        // then: which, and what to do
 } sht_run;
@@ -48,12 +52,15 @@ const char *sht_store_path(const sht_store *store);
 // Reads all run folders again into the index.
 sht_status sht_store_rebuild(sht_store *store, sht_error *error);
 
-// All runs, newest first; *runs is freed with sht_free. 10,000 runs in under a second.
+// All runs, newest first, those of one moment by the names of their folders; *runs is freed with sht_free. 10,000 runs in under a second.
 sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht_error *error);
 
 // The run whose folder name, path or identity starts with `name` ("last": the newest). Errors: SHT_MISSING with the
 // nearest names, SHT_USAGE when several match.
 sht_status sht_store_find(sht_store *store, const char *name, sht_run *out, sht_error *error);
+
+// What to call the run's model: `model`, or where that is not known what the configuration says.
+const char *sht_run_model(const sht_run *run);
 
 // "fitted", "not fitted", "diverged"; of a run without a result "running" or "interrupted"; "damaged".
 const char *sht_run_outcome(const sht_run *run);

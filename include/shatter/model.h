@@ -123,6 +123,10 @@ void sht_graph_close(sht_graph *graph);  // NULL is allowed
 // sht_graph_open, SHT_CONFIG for faults of the recipe alone.
 sht_status sht_model_read(const char *spec, sht_recipe *recipe, char **text, sht_error *error);
 
+// What a model is called whose specification and text are these: the name of a shipped one, what the text calls itself,
+// or else the file's stem. Whether it is a shipped one is returned. text: NUL-terminated; NULL where it is not known.
+bool sht_model_name(const char *spec, const char *text, char out[SHT_NAME_MAX]);
+
 // Names of the shipped models, NULL-terminated, static storage.
 const char *const *sht_model_names(void);
 const char *sht_op_name(sht_op op);

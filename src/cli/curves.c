@@ -42,20 +42,20 @@ static sht_status add_curve(curves *all, const sht_epoch *epochs, uint64_t count
 // Curves of several models name theirs.
 static bool is_one_model(const sht_run *runs, int count) {
   for (int i = 1; i < count; i++) {
-    if (strcmp(runs[i].config.model, runs[0].config.model) != 0) {
+    if (strcmp(sht_run_model(&runs[i]), sht_run_model(&runs[0])) != 0) {
       return false;
     }
   }
   return true;
 }
 
-static void name_run(const sht_config *config, bool one_model, char *out, size_t size) {
+static void name_run(const sht_run *run, bool one_model, char *out, size_t size) {
   size_t used = 0;
   if (!one_model) {
-    (void)snprintf(out, size, "%s, ", config->model);
+    (void)snprintf(out, size, "%s, ", sht_run_model(run));
     used = strlen(out);
   }
-  (void)sht__describe_copy(config, out + used, size - used);
+  (void)sht__describe_copy(&run->config, out + used, size - used);
 }
 
 // label: NULL for a run alone, whose training and test curves are drawn.
@@ -94,7 +94,7 @@ sht_status sht__print_curves(const sht_run *runs, int count, sht_error *error) {
   sht_status status = SHT_OK;
   for (int i = 0; i < count && i < SHT_FIGURE_SERIES_MAX && status == SHT_OK; i++) {
     char label[LABEL_BYTES];
-    name_run(&runs[i].config, one_model, label, sizeof label);
+    name_run(&runs[i], one_model, label, sizeof label);
     status = add_run(&all, &runs[i], count == 1 ? NULL : label, values[i], error);
   }
   if (status == SHT_OK && all.count > 0) {

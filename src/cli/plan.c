@@ -5,9 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "cli/answer.h"
 #include "cli/table.h"
+#include "shatter/model.h"
 
 enum { WORD_BYTES = 64, LINE_BYTES = 512, WIDTH_MAX = 100 };
 
@@ -178,6 +180,16 @@ static void tell_together(const sht_schedule_network *network, FILE *out) {
   (void)fprintf(out, "\n");
 }
 
+// Not the path of a file, but what the model in it is called.
+static const char *model_name(const char *spec, char out[SHT_NAME_MAX]) {
+  sht_recipe recipe;
+  char *text = NULL;
+  (void)sht_model_read(spec, &recipe, &text, NULL);
+  (void)sht_model_name(spec, text, out);
+  sht_free(text);
+  return out;
+}
+
 static void tell_time(const sht_schedule *schedule, FILE *out) {
   char duration[WORD_BYTES];
   if (isnan(schedule->seconds)) {
@@ -190,7 +202,9 @@ static void tell_time(const sht_schedule *schedule, FILE *out) {
   for (uint32_t i = 0; i < schedule->network_count; i++) {
     const sht_schedule_network *network = &schedule->networks[i];
     if (network->runs > 0) {
-      (void)fprintf(out, "        %s %s, batch %" PRIu64, network->model, network->precision, network->batch);
+      char model[SHT_NAME_MAX];
+      (void)fprintf(out, "        %s %s, batch %" PRIu64, model_name(network->model, model), network->precision,
+                    network->batch);
       tell_network(schedule, network, out);
       if (together_of(network) > 1) {
         tell_together(network, out);
@@ -249,8 +263,9 @@ sht_status sht__plan_print(const sht_cli *cli, const sht_schedule *schedule, sht
     const sht_slot *slot = &schedule->slots[i];
     const sht_config *config = &schedule->experiment->runs[i].config;
     char text[LINE_BYTES];
+    char model[SHT_NAME_MAX];
     sht__table_add(&table, "%s", sht__plan_run_name(schedule, i, text, sizeof text));
-    sht__table_add(&table, "%s", config->model);
+    sht__table_add(&table, "%s", model_name(config->model, model));
     sht__table_add(&table, "%s", config->data);
     sht__table_add(&table, "%s", config->labels);
     sht__table_add(&table, "%s", config->pixels);

@@ -51,15 +51,25 @@ sht_status sht__selection_parse(const char *text, sht_selection *out, sht_error 
   return SHT_OK;
 }
 
-static bool has_value(const sht_config *config, const sht_option *option, const char *text) {
-  char own[SHT_TEXT_MAX];
-  sht_config_get(config, option, own, sizeof own);
-  return strcmp(own, text) == 0;
+char *sht__run_value(const sht_run *run, const sht_option *option, char out[SHT_TEXT_MAX]) {
+  if (strcmp(option->name, "model") == 0) {
+    (void)snprintf(out, SHT_TEXT_MAX, "%s", sht_run_model(run));
+  } else {
+    sht_config_get(&run->config, option, out, SHT_TEXT_MAX);
+  }
+  return out;
 }
 
-bool sht__selection_has(const sht_selection *selection, const sht_config *config) {
+static bool has_value(const sht_run *run, const sht_option *option, const char *text) {
+  char own[SHT_TEXT_MAX];
+  return strcmp(sht__run_value(run, option, own), text) == 0;
+}
+
+bool sht__selection_has(const sht_selection *selection, const sht_run *run) {
   for (int i = 0; i < selection->count; i++) {
-    if (!has_value(config, selection->options[i], selection->texts[i])) {
+    const sht_option *option = selection->options[i];
+    bool is_path = strcmp(option->name, "model") == 0 && strcmp(run->config.model, selection->texts[i]) == 0;
+    if (!is_path && !has_value(run, option, selection->texts[i])) {
       return false;
     }
   }
@@ -72,10 +82,10 @@ int sht__runs_differ(const sht_run *runs, uint64_t count, const sht_option **out
     bool differ = false;
     char first[SHT_TEXT_MAX] = "";
     if (count > 0) {
-      sht_config_get(&runs[0].config, &sht_options[i], first, sizeof first);
+      (void)sht__run_value(&runs[0], &sht_options[i], first);
     }
     for (uint64_t r = 1; r < count && !differ && sht_options[i].identity; r++) {
-      differ = !has_value(&runs[r].config, &sht_options[i], first);
+      differ = !has_value(&runs[r], &sht_options[i], first);
     }
     if (differ) {
       out[found++] = &sht_options[i];

@@ -17,7 +17,11 @@ typedef struct sht_selection {
 
 // text NULL: everything is selected. Errors: SHT_USAGE, SHT_CONFIG with a suggestion.
 sht_status sht__selection_parse(const char *text, sht_selection *out, sht_error *error);
-bool sht__selection_has(const sht_selection *selection, const sht_config *config);
+// A model that is a file goes by its name or by its path.
+bool sht__selection_has(const sht_selection *selection, const sht_run *run);
+
+// What people see of an option of the run: of its model the name. Returns out.
+char *sht__run_value(const sht_run *run, const sht_option *option, char out[SHT_TEXT_MAX]);
 
 // Options that decide results and in which the runs differ, into out [room]; returns how many.
 int sht__runs_differ(const sht_run *runs, uint64_t count, const sht_option **out, int room);

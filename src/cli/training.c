@@ -75,10 +75,11 @@ char *sht__describe_copy(const sht_config *config, char *out, size_t size) {
   return out;
 }
 
-char *sht__describe_run(const sht_config *config, char *out, size_t size) {
+char *sht__describe_run(const sht_run *run, char *out, size_t size) {
+  const sht_config *config = &run->config;
   char copy[TEXT_BYTES];
   bool augmented = strcmp(config->augment, "none") != 0;
-  (void)snprintf(out, size, "%s on %s with %s%s%s", config->model, config->data,
+  (void)snprintf(out, size, "%s on %s with %s%s%s", sht_run_model(run), config->data,
                  sht__describe_copy(config, copy, sizeof copy), augmented ? ", augmented by " : "",
                  augmented ? config->augment : "");
   return out;
@@ -110,7 +111,7 @@ sht_status sht__train_in_store(const sht_cli *cli, sht_store *store, const sht_c
 static void outcome_sentence(const sht_run *run, char *out, size_t size) {
   const sht_train_result *result = &run->result;
   char what[TEXT_BYTES], fitted[WORD_BYTES], steps[WORD_BYTES];
-  (void)sht__describe_run(&run->config, what, sizeof what);
+  (void)sht__describe_run(run, what, sizeof what);
   (void)sht__percent(run->config.fitted_at, fitted, sizeof fitted);
   switch (result->outcome) {
     case SHT_OUTCOME_FITTED:

@@ -27,7 +27,7 @@ sht_status sht__train_in_store(const sht_cli *cli, sht_store *store, const sht_c
 sht_status sht__tell_run(sht_cli *cli, const sht_run *run, bool reused, sht_error *error);
 
 // "mlp-1x512 on cifar10 with random labels" into out; returns out.
-char *sht__describe_run(const sht_config *config, char *out, size_t size);
+char *sht__describe_run(const sht_run *run, char *out, size_t size);
 // "random labels", "shuffled pixels", "true labels": how the run differs from the data as they are; returns out.
 char *sht__describe_copy(const sht_config *config, char *out, size_t size);
 // "mlp-1x512-shapes-0f3a9c" out of the path of its folder.

@@ -16,7 +16,7 @@
 #include "lab/report_update.h"
 #include "lab/report_values.h"
 
-enum { VERDICT_BYTES = 1024, FORMATS_BYTES = 128 };
+enum { VERDICT_BYTES = 1024, FORMATS_BYTES = 128, CURVES_MAX = 8 };
 
 static const char *const format_names[] = {"html", "csv", "svg", "tex", "pdf", "png", "md", NULL};
 
@@ -68,7 +68,13 @@ static void add_row(sht_table *table, const sht__sheet *sheet, size_t row) {
   for (size_t c = 0; c < sheet->column_count; c++) {
     const sht__quantity *quantity = &sheet->columns[c];
     const sht__cell *cell = sht__sheet_cell(sheet, row, c);
-    sht__table_add(table, "%s", sht__cell_value_text(quantity, cell->value, text, sizeof text));
+    char spread[SHT__TEXT_SIZE];
+    (void)sht__cell_value_text(quantity, cell->value, text, sizeof text);
+    if (isfinite(cell->spread)) {
+      (void)sht__cell_value_text(quantity, cell->spread, spread, sizeof spread);
+    }
+    sht__table_add(table, "%s%s%s", text, isfinite(cell->spread) ? " \xc2\xb1 " : "",
+                   isfinite(cell->spread) ? spread : "");
     if (sheet->has_paper[c]) {
       sht__table_add(table, "%s", sht__cell_value_text(quantity, cell->paper, text, sizeof text));
       double difference = sht__sheet_difference(sheet, row, c);
@@ -116,9 +122,13 @@ static sht_status print_summary(const sht_run *runs, uint64_t count, sht_error *
     (void)fputc('\n', stdout);
     status = print_sheet(&sheet, error);
   }
+  bool one = report.group_count == 1 && count <= CURVES_MAX;
   sht__sheet_close(&sheet);
   sht__report_close(&report);
-  return status == SHT_OK ? sht__print_curves(runs, count > INT32_MAX ? INT32_MAX : (int)count, error) : status;
+  if (status == SHT_OK && !one) {
+    (void)puts("\nTheir curves stand in the report; here those of at most 8 runs of one model and data set are drawn.");
+  }
+  return status == SHT_OK && one ? sht__print_curves(runs, (int)count, error) : status;
 }
 
 static void on_noted(void *context, const char *sentence) {

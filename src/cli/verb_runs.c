@@ -33,9 +33,10 @@ static bool passes(const sht_cli *cli, const char *name, const char *text) {
 }
 
 static bool is_wanted(const sht_cli *cli, const sht_selection *selection, const sht_run *run) {
-  return sht__selection_has(selection, &run->config) && passes(cli, "model", run->config.model) &&
-         passes(cli, "data", run->config.data) && passes(cli, "labels", run->config.labels) &&
-         passes(cli, "pixels", run->config.pixels) && passes(cli, "outcome", sht_run_outcome(run));
+  bool is_model = passes(cli, "model", sht_run_model(run)) || passes(cli, "model", run->config.model);
+  return sht__selection_has(selection, run) && is_model && passes(cli, "data", run->config.data) &&
+         passes(cli, "labels", run->config.labels) && passes(cli, "pixels", run->config.pixels) &&
+         passes(cli, "outcome", sht_run_outcome(run));
 }
 
 // NaN sorts last.
@@ -48,9 +49,7 @@ static int compare_down(double a, double b) {
 static int by_created(const void *a, const void *b) {
   return compare_down(((const sht_run *)a)->created, ((const sht_run *)b)->created);
 }
-static int by_model(const void *a, const void *b) {
-  return strcmp(((const sht_run *)a)->config.model, ((const sht_run *)b)->config.model);
-}
+static int by_model(const void *a, const void *b) { return strcmp(sht_run_model(a), sht_run_model(b)); }
 static int by_data(const void *a, const void *b) {
   return strcmp(((const sht_run *)a)->config.data, ((const sht_run *)b)->config.data);
 }
@@ -77,11 +76,20 @@ static const order orders[] = {{"created", by_created}, {"model", by_model}, {"d
                                {"labels", by_labels},   {"train", by_train}, {"test", by_test},
                                {"fitted", by_fitted}};
 
+// Runs that are equal in it stand newest first, and those of one moment by name, as they do without --sort.
+static int compare_runs(const void *a, const void *b, void *wanted) {
+  const order *chosen = wanted;
+  int down = chosen->compare(a, b);
+  down = down != 0 ? down : by_created(a, b);
+  return down != 0 ? down : strcmp(((const sht_run *)a)->folder, ((const sht_run *)b)->folder);
+}
+
 static void sort_runs(const sht_cli *cli, sht_run *runs, uint64_t count) {
   const char *wanted = sht__cli_text(cli, "sort");
   for (size_t i = 0; wanted != NULL && i < sizeof orders / sizeof orders[0]; i++) {
     if (strcmp(orders[i].name, wanted) == 0) {
-      qsort(runs, count, sizeof *runs, orders[i].compare);
+      order chosen = orders[i];
+      qsort_r(runs, count, sizeof *runs, compare_runs, &chosen);
     }
   }
 }
@@ -119,7 +127,7 @@ static void add_row(sht_table *table, const sht_run *run) {
     (void)strftime(when, sizeof when, "%Y-%m-%d %H:%M", &parts);
   }
   sht__table_add(table, "%s", sht__cli_run_name(run));
-  sht__table_add(table, "%s", run->config.model);
+  sht__table_add(table, "%s", sht_run_model(run));
   sht__table_add(table, "%s", run->config.data);
   sht__table_add(table, "%s", run->config.labels);
   sht__table_add(table, "%s", run->config.pixels);
@@ -150,8 +158,7 @@ static sht_status print_comparison(const sht_run *runs, uint64_t count, sht_erro
   for (uint64_t r = 0; r < count; r++) {
     sht__table_add(&table, "%s", sht__cli_run_name(&runs[r]));
     for (int i = 0; i < differ; i++) {
-      sht_config_get(&runs[r].config, options[i], value, sizeof value);
-      sht__table_add(&table, "%s", value);
+      sht__table_add(&table, "%s", sht__run_value(&runs[r], options[i], value));
     }
     add_results(&table, &runs[r]);
   }
@@ -193,6 +200,7 @@ static sht_status add_run(sht_json_list *list, const sht_run *run, sht_error *er
   sht_json_add_text(&item, "run", run->folder);
   sht_json_add_text(&item, "identity", run->id);
   sht_json_add_text(&item, "model", run->config.model);
+  sht_json_add_text(&item, "model_name", sht_run_model(run));
   sht_json_add_text(&item, "data", run->config.data);
   sht_json_add_text(&item, "labels", run->config.labels);
   sht_json_add_text(&item, "pixels", run->config.pixels);

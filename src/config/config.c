@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "config/check.h"
 #include "config/scalar.h"
 #include "config/value.h"
 #include "config/yaml.h"
@@ -82,50 +83,10 @@ sht_status sht_config_read(sht_config *config, const char *path, sht_error *erro
   return status;
 }
 
-static bool equal(const char *a, const char *b) { return strcmp(a, b) == 0; }
-
-static void check_ranges(const sht_config *config, sht__faults *faults) {
-  sht_config scratch = *config;
-  for (size_t i = 0; i < sht_option_count; i++) {
-    char text[SHT_TEXT_MAX];
-    sht__complaint complaint;
-    sht_config_get(config, &sht_options[i], text, sizeof text);
-    if (!sht__value_set(&scratch, &sht_options[i], text, &complaint)) {
-      sht__fault(faults, (sht__place){0}, NULL, complaint.advice, "%s", complaint.sentence);
-    }
-  }
-}
-
-static void check_pairs(const sht_config *config, sht__faults *faults) {
-  const sht__place nowhere = {0};
-  bool is_ref = equal(config->device, "ref");
-  bool is_double = equal(config->precision, "fp64");
-  if (is_ref && equal(config->precision, "bf16")) {
-    sht__fault(faults, nowhere, NULL, "use precision fp32 or fp64, or the device cpu",
-               "the device ref does not compute in bf16");
-  }
-  if (is_double && !is_ref) {
-    sht__fault(faults, nowhere, NULL, "use precision fp32 or bf16, or the device ref",
-               "the device %s does not compute in fp64", config->device);
-  }
-  if (equal(config->precision, "tf32") && !equal(config->device, "cuda")) {
-    sht__fault(faults, nowhere, NULL, "use precision fp32, or the device cuda",
-               "the device %s does not compute in tf32", config->device);
-  }
-  if (config->train_size != 0 && config->batch > config->train_size) {
-    sht__fault(faults, nowhere, NULL, "make the batch smaller or the training set larger",
-               "a batch of %" PRIu64 " does not fit in a training set of %" PRIu64, config->batch, config->train_size);
-  }
-  if (config->model[0] == '\0' || config->data[0] == '\0') {
-    sht__fault(faults, nowhere, NULL, "name one", "there is no %s", config->model[0] == '\0' ? "model" : "data");
-  }
-}
-
 sht_status sht_config_check(const sht_config *config, sht_error *error) {
   sht__faults faults;
   sht__faults_start(&faults, "configuration", NULL);
-  check_ranges(config, &faults);
-  check_pairs(config, &faults);
+  sht__config_check(config, &(sht__option_places){.who = NULL}, &faults);
   return sht__faults_end(&faults, SHT_CONFIG, error);
 }
 
@@ -195,7 +156,7 @@ static size_t write_option(const sht_config *config, const sht_option *option, c
 static bool is_written(const sht_config *config, const sht_option *option, bool identity_only) {
   char value[SHT_TEXT_MAX];
   sht_config_get(config, option, value, sizeof value);
-  return !identity_only || (option->identity && !(option->later && equal(value, option->default_text)));
+  return !identity_only || (option->identity && !(option->later && strcmp(value, option->default_text) == 0));
 }
 
 sht_status sht_config_write(const sht_config *config, bool identity_only, char **out, sht_error *error) {

@@ -9,7 +9,7 @@
 
 static void write_run(FILE *out, const sht_run *run) {
   const char *slash = strrchr(run->folder, '/');
-  const char *const texts[] = {slash == NULL ? run->folder : slash + 1, run->config.model, run->config.data,
+  const char *const texts[] = {slash == NULL ? run->folder : slash + 1, sht_run_model(run), run->config.data,
                                run->config.labels, run->config.pixels};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     sht__csv_text(out, i == 0, texts[i]);

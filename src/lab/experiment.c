@@ -92,6 +92,7 @@ static void read_document(sht__page *page) {
   }
   (void)sht__page_text(page, page->root, "source", experiment->source, sizeof experiment->source);
   sht__page_read_sets(page);
+  page->doubtful = page->faults->count > 0;
   if (page->status == SHT_OK) {
     sht__page_read_views(page);
   }

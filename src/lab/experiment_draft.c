@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "config/value.h"
 #include "lab/experiment_page.h"
+#include "shatter/data.h"
+#include "shatter/model.h"
 
 const sht_option *sht__page_option(sht__page *page, const sht__yaml_node *entry) {
   const sht_option *option = sht_option_find(entry->key);
@@ -15,6 +18,46 @@ const sht_option *sht__page_option(sht__page *page, const sht__yaml_node *entry)
   return option;
 }
 
+static bool is_shipped(const char *model) {
+  const char *const *name = sht_model_names();
+  while (*name != NULL && strcmp(*name, model) != 0) {
+    name++;
+  }
+  return *name != NULL;
+}
+
+bool sht__page_model(const sht__page *page, const char *model, char path[SHT_TEXT_MAX]) {
+  char beside[2 * SHT_TEXT_MAX];
+  int length = snprintf(beside, sizeof beside, "%s/%s", page->folder, model);
+  bool may_be_beside = page->folder[0] != '\0' && model[0] != '/' && length < SHT_TEXT_MAX;
+  bool is_beside = !is_shipped(model) && may_be_beside && sht_file_exists(beside);
+  (void)snprintf(path, SHT_TEXT_MAX, "%.*s", SHT_TEXT_MAX - 1, is_beside ? beside : model);
+  return is_shipped(model) || is_beside || sht_file_exists(model);
+}
+
+// Texts with a grammar of their own.
+bool sht__page_check_text(sht__page *page, const sht_option *option, const char *text, const char *who, sht__place at) {
+  sht_error error = {.message = ""};
+  sht_randomization how;
+  sht_augmentation augmentation;
+  char path[SHT_TEXT_MAX];
+  bool good = true;
+  if (strcmp(option->name, "labels") == 0) {
+    good = sht_randomization_parse(text, "true", 0, &how, &error) == SHT_OK;
+  } else if (strcmp(option->name, "augment") == 0) {
+    good = sht_augmentation_parse(text, &augmentation, &error) == SHT_OK;
+  } else if (strcmp(option->name, "model") == 0 && !sht__page_model(page, text, path)) {
+    char advice[SHT__FAULT_TEXT];
+    sht__fault(page->faults, at, who, sht__advise(advice, sizeof advice, "models", text, sht_model_names()),
+               "there is no model \"%.100s\"", text);
+    return false;
+  }
+  if (!good) {
+    sht__fault(page->faults, at, who, NULL, "%s", error.message);
+  }
+  return good;
+}
+
 bool sht__draft_set(sht__page *page, sht__draft *draft, const sht_option *option, const char *text, sht__place at) {
   sht__complaint complaint;
   if (!sht__value_set(&draft->config, option, text, &complaint)) {
@@ -22,7 +65,7 @@ bool sht__draft_set(sht__page *page, sht__draft *draft, const sht_option *option
     return false;
   }
   draft->at[option - sht_options] = at;
-  return true;
+  return sht__page_check_text(page, option, text, NULL, at);
 }
 
 static void apply_entry(sht__page *page, sht__draft *draft, const sht__yaml_node *entry) {

@@ -47,6 +47,7 @@ typedef struct sht__page {
   sht__grid *grids;                // beside experiment->sets, owned
   sht__origin *origins;            // beside experiment->runs, owned
   uint64_t run_room;
+  bool doubtful;  // the sets have faults: what depends on their runs is not looked at
   sht_error *error;
   sht_status status;  // SHT_MEMORY when that was the end
 } sht__page;
@@ -64,6 +65,11 @@ typedef struct sht__draft {
 
 // The option of a key; NULL for an unknown one, which is then reported.
 const sht_option *sht__page_option(sht__page *page, const sht__yaml_node *entry);
+// The path of a model that the page names, beside the page first; of a shipped one its name. False: there is none.
+bool sht__page_model(const sht__page *page, const char *model, char path[SHT_TEXT_MAX]);
+// Whether labels, an augmentation or a model can be what the text says; else that is reported, `who` (NULL: none)
+// opening the sentence. True for other options.
+bool sht__page_check_text(sht__page *page, const sht_option *option, const char *text, const char *who, sht__place at);
 // Sets an option; false at a fault, which is then reported.
 bool sht__draft_set(sht__page *page, sht__draft *draft, const sht_option *option, const char *text, sht__place at);
 // Sets all options of a mapping, but for the key `but` (NULL: none).

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "lab/experiment_report.h"
 #include "lab/report_curve.h"
-#include "lab/report_moments.h"
 
 static bool belongs(const sht__results *results, const sht_plan_view *view, uint64_t run, const char *series) {
   return sht__view_has(results, view, run, series) && sht__result_is_there(results, run);
@@ -34,38 +33,6 @@ static bool all_diverged(const sht__results *results, const sht_plan_view *view,
     all = all && (!belongs(results, view, i, name) || results->runs[i].result.outcome == SHT_OUTCOME_DIVERGED);
   }
   return all;
-}
-
-// Seeds that end when they are fitted end in different epochs: without the last values of the others a mean would end
-// as that of the slowest alone. Returns whether any was carried on.
-static bool average(const sht__run_curve *curves, size_t count, sht__plot_series *out) {
-  bool carried = false;
-  for (uint64_t p = 0; p < out->count; p++) {
-    sht__moments x = {0};
-    sht__moments y = {0};
-    for (size_t c = 0; c < count; c++) {
-      const sht__run_curve *curve = &curves[c];
-      if (p < curve->count) {
-        sht__moments_add(&x, curve->x[p]);
-        sht__moments_add(&y, curve->y[p]);
-      } else if (curve->settled && curve->count > 0) {
-        sht__moments_add(&y, curve->y[curve->count - 1]);
-        carried = true;
-      }
-    }
-    out->x[p] = sht__moments_mean(&x);
-    out->y[p] = sht__moments_mean(&y);
-    out->spread[p] = sht__moments_deviation(&y);
-    out->n[p] = y.n;
-  }
-  return carried;
-}
-
-static void explain_carried(sht__plot *plot) {
-  static const char sentence[] = "Of a seed that ended earlier the last value stands on.";
-  if (strstr(plot->caption, sentence) == NULL) {
-    sht__plot_explain(plot, sentence);
-  }
 }
 
 // What the paper gives for the whole curve stands at its end.
@@ -99,9 +66,7 @@ static sht_status add_line(const sht__results *results, const sht_plan_view *vie
   }
   if (status == SHT_OK) {
     sht__plot_series *series = &plot->series[plot->series_count - 1];
-    if (average(curves, count, series)) {
-      explain_carried(plot);
-    }
+    sht__run_curves_average(curves, count, plot, series);
     series->style = style;
     series->crossed = count > 0 && all_diverged(results, view, name);
     if (results->experiment->comparable) {

@@ -31,10 +31,10 @@ static void write_head(FILE *out, const sht__results *results) {
   write_variant(out, "Changed:", experiment->changed);
 }
 
-static bool same_but_seed(const sht_run *a, const sht_run *b) {
+static bool is_same(const sht_run *a, const sht_run *b) {
   return strcmp(a->config.labels, b->config.labels) == 0 && strcmp(a->config.pixels, b->config.pixels) == 0 &&
-         strcmp(a->config.model, b->config.model) == 0 && strcmp(a->config.data, b->config.data) == 0 &&
-         sht__report_differences(a, b) == (a->config.seed != b->config.seed);
+         sht__report_same_model(a, b) && strcmp(a->config.data, b->config.data) == 0 &&
+         sht__report_differences(a, b) == 0;
 }
 
 // Partly random labels are what figures show best.
@@ -43,14 +43,14 @@ static bool is_spoken_of(const sht_run *run) {
   return !(corruption > 0 && corruption < 1);
 }
 
-// The begun runs that the verdict speaks of: each once, as often as the plan shows it, and of several seeds the first.
+// The begun runs that the verdict speaks of: each once, as often as the plan shows it.
 // distinct: [run_count].
 static uint64_t distinct_runs(const sht__results *results, sht_run *distinct) {
   uint64_t count = 0;
   for (uint64_t i = 0; i < results->experiment->run_count; i++) {
     bool known = !sht__result_is_there(results, i) || !is_spoken_of(&results->runs[i]);
     for (uint64_t k = 0; k < count && !known; k++) {
-      known = same_but_seed(&distinct[k], &results->runs[i]);
+      known = is_same(&distinct[k], &results->runs[i]);
     }
     if (!known) {
       distinct[count++] = results->runs[i];
@@ -82,9 +82,8 @@ static sht_status write_verdicts(FILE *out, const sht__results *results, sht_err
 }
 
 static void write_state(FILE *out, const sht__results *results) {
-  (void)fputs("<p class=\"caption\">Of several seeds the sentences take the first; figures and tables take them all. ",
-              out);
-  (void)fprintf(out, "%" PRIu64 " of %" PRIu64 " runs of the plan are complete", results->complete, results->planned);
+  (void)fprintf(out, "<p class=\"caption\">%" PRIu64 " of %" PRIu64 " runs of the plan are complete", results->complete,
+                results->planned);
   if (results->trained > results->complete) {
     (void)fprintf(out, ", %" PRIu64 " more %s begun", results->trained - results->complete,
                   results->trained - results->complete == 1 ? "is" : "are");

@@ -3,13 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "config/check.h"
 #include "lab/experiment_page.h"
-#include "shatter/data.h"
-#include "shatter/model.h"
 
 // A set while it is expanded.
 typedef struct set_reader {
@@ -78,6 +76,7 @@ static bool entry_matches(set_reader *set, const sht__yaml_node *entry) {
 
 static bool is_excluded(set_reader *set) {
   const sht__yaml_node *list = sht__page_list(set->page, set->grid->map, "exclude");
+  bool excluded = false;
   for (const sht__yaml_node *item = list == NULL ? NULL : list->first; item != NULL; item = item->next) {
     if (item->kind != SHT__YAML_MAP || item->count == 0) {
       sht__fault(set->page->faults, item->at, "exclude", NULL, "each item must be OPTION: VALUE lines");
@@ -87,11 +86,9 @@ static bool is_excluded(set_reader *set) {
     for (const sht__yaml_node *entry = item->first; entry != NULL; entry = entry->next) {
       all = entry_matches(set, entry) && all;
     }
-    if (all) {
-      return true;
-    }
+    excluded = excluded || all;  // those below are read all the same, for their faults
   }
-  return false;
+  return excluded;
 }
 
 // What the scale says for runs of this model: another model's name, or options.
@@ -136,52 +133,17 @@ static void apply_above(set_reader *set) {
   }
 }
 
-static sht__place place_of(const set_reader *set, const char *option) {
-  sht__place at = set->draft.at[sht_option_find(option) - sht_options];
-  return at.line > 0 ? at : set->grid->map->at;
-}
-
-// A model that is a file is looked for beside the page first.
-static void check_model(set_reader *set) {
-  char *model = set->draft.config.model;
-  char beside[2 * SHT_TEXT_MAX];
-  const char *const *name = sht_model_names();
-  while (*name != NULL && strcmp(*name, model) != 0) {
-    name++;
-  }
-  int length = snprintf(beside, sizeof beside, "%s/%s", set->page->folder, model);
-  if (*name != NULL) {
-    return;
-  }
-  if (set->page->folder[0] != '\0' && model[0] != '/' && sht_file_exists(beside) && length < SHT_TEXT_MAX) {
-    memcpy(model, beside, (size_t)length + 1);
-  } else if (!sht_file_exists(model)) {
-    char advice[SHT__FAULT_TEXT];
-    sht__fault(set->page->faults, place_of(set, "model"), NULL,
-               sht__advise(advice, sizeof advice, "models", model, sht_model_names()), "there is no model \"%.100s\"",
-               model);
-  }
-}
-
-// Contradictions between the options of a run, told where its labels or its set stand.
+// What the options of a run say together.
 static void check_run(set_reader *set) {
-  sht_error error = {.message = ""};
-  sht_randomization how;
-  sht_augmentation augmentation;
-  const sht_config *config = &set->draft.config;
-  check_model(set);
-  if (sht_randomization_parse(config->labels, config->pixels, config->seed, &how, &error) != SHT_OK) {
-    sht__fault(set->page->faults, place_of(set, "labels"), NULL, NULL, "%s", error.message);
+  sht_config *config = &set->draft.config;
+  char model[SHT_TEXT_MAX];
+  const sht__option_places places = {.who = set->grid->name,
+                                     .at = set->draft.at,
+                                     .otherwise = set->series != NULL ? set->series->at : set->grid->map->at};
+  if (sht__page_model(set->page, config->model, model)) {
+    memcpy(config->model, model, sizeof config->model);
   }
-  if (sht_augmentation_parse(config->augment, &augmentation, &error) != SHT_OK) {
-    sht__fault(set->page->faults, place_of(set, "augment"), NULL, NULL, "%s", error.message);
-  }
-  if (sht_config_check(config, &error) != SHT_OK) {
-    static const char opening[] = "configuration: ";
-    bool opens = strncmp(error.message, opening, sizeof opening - 1) == 0;
-    sht__fault(set->page->faults, set->series != NULL ? set->series->at : set->grid->map->at, set->grid->name, NULL,
-               "%s", error.message + (opens ? sizeof opening - 1 : 0));
-  }
+  sht__config_check(config, &places, set->page->faults);
 }
 
 // Room for one run more, and for where it comes from.
@@ -297,17 +259,15 @@ static void expand_grid(set_reader *set) {
   }
 }
 
-static void check_series(set_reader *set, const sht__yaml_node *list) {
-  for (const sht__yaml_node *item = list->first; item != NULL; item = item->next) {
-    const sht__yaml_node *name = item->kind == SHT__YAML_MAP ? sht__yaml_get(item, "name") : NULL;
-    char label[SHT_LABEL_MAX];
-    if (name == NULL) {
-      sht__fault(set->page->faults, item->at, "series", "write - {name: random labels, labels: random}",
-                 "each series needs a name and OPTION: VALUE lines");
-    } else {
-      (void)sht__page_text(set->page, item, "name", label, sizeof label);
-    }
+static bool check_series(set_reader *set, const sht__yaml_node *item) {
+  const sht__yaml_node *name = item->kind == SHT__YAML_MAP ? sht__yaml_get(item, "name") : NULL;
+  char label[SHT_LABEL_MAX];
+  if (name == NULL) {
+    sht__fault(set->page->faults, item->at, "series", "write - {name: random labels, labels: random}",
+               "each series needs a name and OPTION: VALUE lines");
+    return false;
   }
+  return sht__page_text(set->page, item, "name", label, sizeof label);
 }
 
 static void expand_series(set_reader *set) {
@@ -321,12 +281,11 @@ static void expand_series(set_reader *set) {
     expand_grid(set);
     return;
   }
-  int before = set->page->faults->count;
-  check_series(set, list);
-  for (const sht__yaml_node *item = list->first; item != NULL && set->page->faults->count == before;
-       item = item->next) {
-    set->series = item;
-    expand_grid(set);
+  for (const sht__yaml_node *item = list->first; item != NULL; item = item->next) {
+    if (check_series(set, item)) {
+      set->series = item;
+      expand_grid(set);
+    }
   }
 }
 
@@ -418,6 +377,18 @@ static void read_set(sht__page *page, const sht__yaml_node *map, const char *nam
   sht_free(set);
 }
 
+// What stands above the page and has a grammar of its own; the rest was checked where it was given.
+static void check_above(sht__page *page) {
+  for (const sht_setting *setting = page->above; setting != NULL && setting->name != NULL; setting++) {
+    const sht_option *option = sht_option_find(setting->name);
+    char who[SHT_LABEL_MAX];
+    (void)snprintf(who, sizeof who, "--%s", setting->name);
+    if (option != NULL) {
+      (void)sht__page_check_text(page, option, setting->text, who, (sht__place){0});
+    }
+  }
+}
+
 void sht__page_read_sets(sht__page *page) {
   static const char *const keys[] = {"options", "grid", "series", "exclude", NULL};
   const sht__yaml_node *sets = sht__page_map(page, page->root, "sets");
@@ -429,6 +400,7 @@ void sht__page_read_sets(sht__page *page) {
   if (page->status != SHT_OK) {
     return;
   }
+  check_above(page);
   if (sets == NULL) {
     read_set(page, page->root, "runs");
     return;

@@ -265,6 +265,7 @@ static void read_view(sht__page *page, const sht__yaml_node *map, bool is_table)
   static const char *const figure_keys[] = {"title", "set", "x", "y", "paper", NULL};
   static const char *const table_keys[] = {"title", "set", "columns", "paper", NULL};
   sht_plan_view *view = &page->experiment->views[page->experiment->view_count++];
+  const int before = page->faults->count;
   (void)snprintf(view->name, sizeof view->name, "%s", map->key);
   check_name(page, map, view);
   if (map->kind != SHT__YAML_MAP) {
@@ -285,7 +286,7 @@ static void read_view(sht__page *page, const sht__yaml_node *map, bool is_table)
     view->kind = kind_of(view->x);
   }
   read_columns(page, map, is_table ? "columns" : "y", view);
-  if (find_set(page, map, view) && page->faults->count == 0) {
+  if (find_set(page, map, view) && !page->doubtful && page->faults->count == before) {
     name_series(page, view);
     if (view->kind == SHT_VIEW_SWEEP) {
       check_places(page, x, view);

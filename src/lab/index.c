@@ -13,7 +13,7 @@
 #include "lab/files.h"
 
 // INDEX_VERSION is the schema's user_version, raised when the table changes; an index of another is thrown away.
-enum { INDEX_VERSION = 1, BUSY_MILLISECONDS = 5000, CONFIG_TEXT = 32768 };
+enum { INDEX_VERSION = 2, BUSY_MILLISECONDS = 5000, CONFIG_TEXT = 32768 };
 
 struct sht_index {
   sqlite3 *db;
@@ -22,8 +22,9 @@ struct sht_index {
 static const char schema[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp TEXT, id TEXT, family TEXT, created REAL,"
-    " complete INTEGER, problem TEXT, config TEXT, result TEXT, seconds REAL, rate REAL) WITHOUT ROWID;"
-    "PRAGMA user_version = 1;"
+    " complete INTEGER, problem TEXT, config TEXT, result TEXT, seconds REAL, rate REAL, model TEXT, model_id TEXT)"
+    " WITHOUT ROWID;"
+    "PRAGMA user_version = 2;"
     "COMMIT;";
 
 static int read_version(sqlite3 *db) {
@@ -139,7 +140,7 @@ static double number_column(sqlite3_stmt *query, int column) {
 }
 
 // Columns of load's query, in its order.
-enum { NAME, STAMP, ID, FAMILY, CREATED, COMPLETE, PROBLEM, CONFIG, RESULT, SECONDS, RATE };
+enum { NAME, STAMP, ID, FAMILY, CREATED, COMPLETE, PROBLEM, CONFIG, RESULT, SECONDS, RATE, MODEL, MODEL_ID };
 
 // A row whose texts cannot be read gets no stamp, and is read from its folder again.
 static void read_row(sqlite3_stmt *query, const char *store, char *scratch, sht_row *row) {
@@ -159,6 +160,8 @@ static void read_row(sqlite3_stmt *query, const char *store, char *scratch, sht_
   copy_column(query, ID, run->id, sizeof run->id);
   copy_column(query, FAMILY, run->family, sizeof run->family);
   copy_column(query, PROBLEM, run->problem, sizeof run->problem);
+  copy_column(query, MODEL, run->model, sizeof run->model);
+  copy_column(query, MODEL_ID, run->model_id, sizeof run->model_id);
   run->damaged = run->problem[0] != '\0';
   run->created = sqlite3_column_double(query, CREATED);
   run->complete = sqlite3_column_int(query, COMPLETE) != 0;
@@ -170,8 +173,8 @@ static void read_row(sqlite3_stmt *query, const char *store, char *scratch, sht_
 sht_status sht__index_visit(sht_index *index, const char *store, sht__row_visitor visit, void *context,
                             sht_error *error) {
   static const char select[] =
-      "SELECT name, stamp, id, family, created, complete, problem, config, result, seconds, rate FROM runs"
-      " ORDER BY name";
+      "SELECT name, stamp, id, family, created, complete, problem, config, result, seconds, rate, model, model_id"
+      " FROM runs ORDER BY name";
   struct {
     sht_row row;
     char scratch[CONFIG_TEXT];
@@ -218,10 +221,12 @@ static void bind_row(sqlite3_stmt *insert, const sht_row *row, const char *confi
   (void)sqlite3_bind_text(insert, RESULT + 1, result, -1, SQLITE_STATIC);
   (void)sqlite3_bind_double(insert, SECONDS + 1, run->result.seconds);
   (void)sqlite3_bind_double(insert, RATE + 1, run->result.images_per_second);
+  (void)sqlite3_bind_text(insert, MODEL + 1, run->model, -1, SQLITE_STATIC);
+  (void)sqlite3_bind_text(insert, MODEL_ID + 1, run->model_id, -1, SQLITE_STATIC);
 }
 
 void sht__index_put(sht_index *index, const sht_row *row) {
-  static const char insert_text[] = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  static const char insert_text[] = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
   sqlite3_stmt *insert = NULL;
   char *config = NULL;
   char *result = NULL;

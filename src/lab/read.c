@@ -6,9 +6,12 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
+#include "config/yaml.h"
 #include "lab/env.h"
 #include "lab/files.h"
+#include "shatter/model.h"
 
 static const uint64_t result_size_max = 1 << 20;
 static const uint64_t timing_size_max = (uint64_t)1 << 30;
@@ -18,7 +21,7 @@ static sht_status read_config(const char *folder, sht_run *run, sht_error *error
   struct stat info;
   SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_CONFIG, error));
   if (stat(path, &info) == 0) {
-    run->created = (double)info.st_mtim.tv_sec;
+    run->created = (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec;
   }
   return sht_config_read(&run->config, path, error);
 }
@@ -92,10 +95,28 @@ static void read_timing(const char *folder, sht_run *run) {
   sht_free(text);
 }
 
+// What the model is called, and which it is: from the text that the folder keeps.
+static void read_model(const char *folder, sht_run *run) {
+  char path[SHT_LAB_PATH];
+  char *text = NULL;
+  uint64_t size = 0;
+  if (sht_path_join(path, sizeof path, folder, SHT_FILE_MODEL, NULL) == SHT_OK) {
+    (void)sht_file_read(path, SHT__YAML_SIZE_MAX, &text, &size, NULL);
+  }
+  char name[SHT_NAME_MAX];
+  bool is_shipped = sht_model_name(run->config.model, text, name);
+  (void)snprintf(run->model, sizeof run->model, "%s", name);
+  if (!is_shipped && text != NULL) {
+    (void)sht_hash_bytes(text, size, run->model_id, NULL);
+  }
+  sht_free(text);
+}
+
 static sht_status read_all(const char *folder, sht_run *run, sht_error *error) {
   char path[SHT_LAB_PATH];
   SHT_TRY(read_config(folder, run, error));
   sht__env_take(folder, run);
+  read_model(folder, run);
   read_timing(folder, run);
   SHT_TRY(sht_path_join(path, sizeof path, folder, SHT_FILE_RESULT, error));
   if (!sht_file_exists(path)) {
@@ -117,6 +138,8 @@ void sht__run_read(const char *folder, sht_run *out) {
   }
 }
 
+const char *sht_run_model(const sht_run *run) { return run->model[0] != '\0' ? run->model : run->config.model; }
+
 const char *sht_run_outcome(const sht_run *run) {
   return run->damaged ? "damaged" : run->interrupted ? "interrupted" : sht_outcome_name(run->result.outcome);
 }
@@ -136,6 +159,7 @@ static void add_run(sht_json *out, const sht_run *run) {
   double rate = run->result.images_per_second;
   sht_json_add_text(out, "run", run->folder);
   sht_json_add_text(out, "model", run->config.model);
+  sht_json_add_text(out, "model_name", sht_run_model(run));
   sht_json_add_text(out, "data", run->config.data);
   sht_json_add_text(out, "labels", run->config.labels);
   sht_json_add_text(out, "pixels", run->config.pixels);

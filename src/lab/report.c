@@ -14,7 +14,7 @@ static void write_title(FILE *out, const sht__report *report) {
     sht__xml_text(out, report->groups[0].data);
     (void)fputs(report->run_count == 1 ? "" : ": true against randomised data", out);
   } else {
-    (void)fprintf(out, "True against randomised data: %zu runs", report->run_count);
+    (void)fprintf(out, "True against randomised data: %zu runs", report->seed_count);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lab/report_moments.h"
 #include "shatter/lab.h"
 
 enum { SHT__KIND_SIZE = 192, SHT__LABEL_SIZE = 512, SHT__TEXT_SIZE = 32 };
@@ -23,9 +24,21 @@ typedef enum sht__kind {
   SHT__KIND_OTHER,
 } sht__kind;
 
-typedef struct sht__report_run {
+// One of the runs behind a row.
+typedef struct sht__report_seed {
   const sht_run *run;
   sht_epoch *epochs;  // [epoch_count], owned
+  uint64_t epoch_count;
+} sht__report_seed;
+
+// A row: a run, or the mean of finished runs that differ in their seed alone.
+typedef struct sht__report_run {
+  const sht_run *run;             // of several seeds `mean`
+  const sht__report_seed *seeds;  // [seed_count], ascending
+  size_t seed_count;
+  sht_run *mean;                     // owned; NULL of one seed. Fitted when all seeds are, then in their mean epoch
+  sht__moments train, test, fitted;  // over the seeds: last accuracies; epochs of those that fitted
+  const sht_epoch *epochs;           // [epoch_count] of the first seed
   uint64_t epoch_count;
   sht__kind kind;
   double noise;                 // share of the labels that is randomised
@@ -50,7 +63,9 @@ typedef struct sht__report_group {
 typedef struct sht__report {
   sht__report_run *runs;  // [run_count], group by group
   size_t run_count;
-  sht__report_group *groups;  // [group_count]
+  sht__report_seed *seeds;  // [seed_count], row by row
+  size_t seed_count;
+  sht__report_group *groups;  // [group_count], by data set and model
   size_t group_count;
 } sht__report;
 
@@ -59,15 +74,23 @@ typedef struct sht__report {
 sht_status sht__report_open(const sht_run *runs, uint64_t count, bool with_epochs, sht__report *out, sht_error *error);
 void sht__report_close(sht__report *report);
 
+// Makes one row of runs [*count] that differ in their seed alone, where they are finished and did not diverge. seeds:
+// room for as many as there are runs. Free each row's mean.
+sht_status sht__seeds_join(sht__report_run *runs, size_t *count, sht__report_seed *seeds, sht_error *error);
+
 // Fills kind, noise and name from the run's configuration.
 void sht__report_name(sht__report_run *run);
 // Fills label and style of the runs of a group.
 void sht__report_label(sht__report_run *runs, size_t count);
-// Of two runs, how many options differ, beyond labels, pixels and the number of epochs.
+// Whether it is one model, wherever its file lay.
+bool sht__report_same_model(const sht_run *a, const sht_run *b);
+// Of two runs of one model, how many options differ, beyond labels, pixels and the number of epochs.
 size_t sht__report_differences(const sht_run *a, const sht_run *b);
 
 // Evaluation mode where that was measured, else the mean during the epoch.
 double sht__train_accuracy(const sht_epoch *epoch);
+// "99.4 ± 0.2 %", of one value "99.4 %". Returns out.
+char *sht__percent_moments(const sht__moments *moments, char *out, size_t size);
 // "99.4 %"; a dash for NaN. Returns out.
 char *sht__percent_text(double fraction, char *out, size_t size);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "lab/report_moments.h"
 
 static bool is_finer(const sht__quantity *x, const sht__quantity *y, const sht_epoch *epochs, uint64_t count) {
   if (strcmp(x->name, "steps") != 0 || strcmp(y->name, "train_loss") != 0) {
@@ -48,4 +49,42 @@ sht_status sht__run_curve_open(const sht__quantity *x, const sht__quantity *y, c
 void sht__run_curve_close(sht__run_curve *curve) {
   sht_free(curve->x);
   *curve = (sht__run_curve){0};
+}
+
+// Seeds that end when they are fitted end in different epochs: without the last values of the others a mean would end
+// as that of the slowest alone. Returns whether any was carried on.
+static bool average(const sht__run_curve *curves, size_t count, sht__plot_series *out) {
+  bool carried = false;
+  for (uint64_t p = 0; p < out->count; p++) {
+    sht__moments x = {0};
+    sht__moments y = {0};
+    for (size_t c = 0; c < count; c++) {
+      const sht__run_curve *curve = &curves[c];
+      if (p < curve->count) {
+        sht__moments_add(&x, curve->x[p]);
+        sht__moments_add(&y, curve->y[p]);
+      } else if (curve->settled && curve->count > 0) {
+        sht__moments_add(&y, curve->y[curve->count - 1]);
+        carried = true;
+      }
+    }
+    out->x[p] = sht__moments_mean(&x);
+    out->y[p] = sht__moments_mean(&y);
+    out->spread[p] = sht__moments_deviation(&y);
+    out->n[p] = y.n;
+  }
+  return carried;
+}
+
+static void explain_carried(sht__plot *plot) {
+  static const char sentence[] = "Of a seed that ended earlier the last value stands on.";
+  if (strstr(plot->caption, sentence) == NULL) {
+    sht__plot_explain(plot, sentence);
+  }
+}
+
+void sht__run_curves_average(const sht__run_curve *curves, size_t count, sht__plot *plot, sht__plot_series *out) {
+  if (average(curves, count, out)) {
+    explain_carried(plot);
+  }
 }

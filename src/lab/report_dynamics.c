@@ -1,5 +1,6 @@
 // What is learned when: the figures of a run with corrupted labels, of how the network answers over the epochs: see
 // report_measure.h.
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -115,6 +116,11 @@ sht_status sht__dynamics_plot(const sht__report_run *run, const char *name, bool
   }
   (void)snprintf(out->what, sizeof out->what, of_tests ? "Two sets of test labels: %s" : "What is learned when: %s",
                  run->label);
+  if (run->seed_count > 1) {
+    size_t used = strlen(out->what);
+    (void)snprintf(out->what + used, sizeof out->what - used, ", of which seed %" PRIu64,
+                   run->seeds[0].run->config.seed);
+  }
   for (size_t i = 0; i < count; i++) {
     SHT_TRY(add_line(run, &lines[i], out, error));
   }

@@ -18,12 +18,19 @@ static sht_status fill_row(const sht__report_run *run, sht__sheet *sheet, size_t
   if (paper == NULL) {
     r->remark[0] = '\0';
   }
-  (void)snprintf(r->label, sizeof r->label, several ? "%s%.100s on %.100s: %.300s" : "%s%.0s%.0s%s", "",
-                 run->run->config.model, run->run->config.data, run->label);
+  (void)snprintf(r->group, sizeof r->group, several ? "%.100s on %.100s" : "%.0s%.0s", sht_run_model(run->run),
+                 run->run->config.data);
+  (void)snprintf(r->label, sizeof r->label, "%s%s%.250s", r->group, several ? ": " : "", run->label);
   for (size_t c = 0; c < sheet->column_count; c++) {
     sht__cell *cell = sht__sheet_cell(sheet, row, c);
     cell->value = sht__quantity_of_run(&sheet->columns[c], run->run, NULL);
     cell->n = isfinite(cell->value);
+    if (run->seed_count > 1) {
+      const sht__moments *moments[] = {&run->train, &run->test, &run->fitted};
+      cell->value = sht__moments_mean(moments[c]);
+      cell->spread = sht__moments_deviation(moments[c]);
+      cell->n = moments[c]->n;
+    }
   }
   if (paper != NULL) {
     sht__sheet_cell(sheet, row, 0)->paper = paper->train_accuracy;
@@ -40,8 +47,11 @@ sht_status sht__report_sheet(const sht__report *report, sht__sheet *out, sht_err
     (void)sht__quantity_find(columns[i], &out->columns[i]);
   }
   SHT_TRY(sht__sheet_open(out, report->run_count, error));
-  for (size_t i = 0; i < report->run_count; i++) {
-    SHT_TRY(fill_row(&report->runs[i], out, i, report->group_count > 1, error));
+  size_t row = 0;
+  for (size_t g = 0; g < report->group_count; g++) {
+    for (size_t i = 0; i < report->groups[g].run_count; i++) {
+      SHT_TRY(fill_row(&report->groups[g].runs[i], out, row++, report->group_count > 1, error));
+    }
   }
   sht__sheet_finish(out);
   return SHT_OK;

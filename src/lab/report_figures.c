@@ -38,23 +38,69 @@ static uint64_t mark_of(const sht__report_run *run, uint64_t points) {
   return SHT_SVG_NO_MARK;
 }
 
+// The curves of a row's seeds; returns the length of the longest. curves: [seed_count].
+static sht_status open_curves(const sht__report_run *run, const sht__plot *plot, sht__run_curve *curves,
+                              uint64_t *longest, sht_error *error) {
+  *longest = 0;
+  for (size_t i = 0; i < run->seed_count; i++) {
+    const sht__report_seed *seed = &run->seeds[i];
+    SHT_TRY(sht__run_curve_open(&plot->x, &plot->y, seed->epochs, seed->epoch_count, &curves[i], error));
+    curves[i].settled = seed->run->complete && seed->run->result.outcome != SHT_OUTCOME_DIVERGED;
+    *longest = curves[i].count > *longest ? curves[i].count : *longest;
+  }
+  return SHT_OK;
+}
+
 static sht_status add_run(const sht__report_run *run, sht__measure what, sht__plot *plot, sht_error *error) {
-  sht__run_curve curve;
-  SHT_TRY(sht__run_curve_open(&plot->x, &plot->y, run->epochs, run->epoch_count, &curve, error));
-  sht_status status = sht__plot_series_open(plot, run->label, curve.count, error);
+  sht__run_curve *curves = NULL;
+  uint64_t longest = 0;
+  SHT_TRY(SHT_ALLOC(&curves, run->seed_count, "curves of a figure", error));
+  sht_status status = open_curves(run, plot, curves, &longest, error);
+  if (status == SHT_OK) {
+    status = sht__plot_series_open(plot, run->label, longest, error);
+  }
   if (status == SHT_OK) {
     sht__plot_series *series = &plot->series[plot->series_count - 1];
+    bool marked = what != SHT__MEASURE_TEST && run->seed_count == 1;
     series->style = run->style;
-    series->mark = what == SHT__MEASURE_TEST ? SHT_SVG_NO_MARK : mark_of(run, curve.count);
+    series->mark = marked ? mark_of(run, longest) : SHT_SVG_NO_MARK;
     series->crossed = run->run->result.outcome == SHT_OUTCOME_DIVERGED;
-    memcpy(series->x, curve.x, curve.count * sizeof *curve.x);
-    memcpy(series->y, curve.y, curve.count * sizeof *curve.y);
-    for (uint64_t i = 0; i < curve.count; i++) {
-      series->n[i] = isfinite(series->y[i]);
-    }
+    sht__run_curves_average(curves, run->seed_count, plot, series);
   }
-  sht__run_curve_close(&curve);
+  for (size_t i = 0; i < run->seed_count; i++) {
+    sht__run_curve_close(&curves[i]);
+  }
+  sht_free(curves);
   return status;
+}
+
+// More lines could not be told from one another.
+static const size_t lines_max = 10;
+// Figures of what is learned when, of so many rows of a group.
+static const size_t dynamics_max = 4;
+
+// The two that the sentences speak of, and of the others the first.
+static sht_status add_runs(const sht__report_group *group, sht__measure what, sht__plot *plot, sht_error *error) {
+  size_t others = lines_max - (group->base != NULL) - (group->random != NULL);
+  size_t left_out = 0;
+  for (size_t i = 0; i < group->run_count; i++) {
+    const sht__report_run *run = &group->runs[i];
+    bool spoken_of = run == group->base || run == group->random;
+    if (!spoken_of && others == 0) {
+      left_out++;
+      continue;
+    }
+    others -= !spoken_of;
+    SHT_TRY(add_run(run, what, plot, error));
+  }
+  if (left_out > 0) {
+    char sentence[SHT__LABEL_SIZE];
+    (void)snprintf(sentence, sizeof sentence,
+                   "%zu of %zu lines are left out; shatter report RUN ... draws those of the runs it names.", left_out,
+                   group->run_count);
+    sht__plot_explain(plot, sentence);
+  }
+  return SHT_OK;
 }
 
 static void set_level(const sht__report_group *group, sht__plot *plot) {
@@ -91,18 +137,20 @@ sht_status sht__measure_plot(sht__measure what, const sht__report_group *group, 
   }
   SHT_TRY(set_finding(what, group, out, error));
   SHT_TRY(SHT_ALLOC(&out->series, group->run_count, "lines of a figure", error));
+  return add_runs(group, what, out, error);
+}
+
+static size_t count_dynamics(const sht__report_group *group) {
+  size_t count = 0;
   for (size_t i = 0; i < group->run_count; i++) {
-    SHT_TRY(add_run(&group->runs[i], what, out, error));
+    count += sht__dynamics_has(&group->runs[i]);
   }
-  return SHT_OK;
+  return count;
 }
 
 size_t sht__group_plot_count(const sht__report_group *group) {
-  size_t count = SHT__MEASURE_COUNT;
-  for (size_t i = 0; i < group->run_count; i++) {
-    count += sht__dynamics_has(&group->runs[i]) ? 2 : 0;
-  }
-  return count;
+  size_t rows = count_dynamics(group);
+  return SHT__MEASURE_COUNT + 2 * (rows < dynamics_max ? rows : dynamics_max);
 }
 
 sht_status sht__group_plot(const sht__report_group *group, size_t number, size_t index, sht__plot *out,
@@ -161,5 +209,10 @@ sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t 
     SHT_TRY(write_figure(out, group, number, i, error));
   }
   (void)fputs("</div>\n", out);
+  size_t rows = count_dynamics(group);
+  if (rows > dynamics_max) {
+    (void)fprintf(out, "<p class=\"caption\">What is learned when is drawn for %zu of %zu rows.</p>\n", dynamics_max,
+                  rows);
+  }
   return SHT_OK;
 }

@@ -1,15 +1,19 @@
 // Sorts the runs of a report into groups of one model and one data set: see report.h.
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "lab/report.h"
 #include "shatter/data.h"
 
+bool sht__report_same_model(const sht_run *a, const sht_run *b) {
+  return strcmp(sht_run_model(a), sht_run_model(b)) == 0 && strcmp(a->model_id, b->model_id) == 0;
+}
+
 // A run that cannot be read belongs to none.
 static bool same_group(const sht_run *a, const sht_run *b) {
-  return !a->damaged && !b->damaged && strcmp(a->config.model, b->config.model) == 0 &&
-         strcmp(a->config.data, b->config.data) == 0;
+  return !a->damaged && !b->damaged && sht__report_same_model(a, b) && strcmp(a->config.data, b->config.data) == 0;
 }
 
 static bool comes_before(const sht__report_run *a, const sht__report_run *b) {
@@ -82,14 +86,32 @@ static void choose_base(sht__report_group *group) {
   }
 }
 
-static sht_status read_epochs(sht__report_run *run, sht_error *error) {
+static sht_status read_epochs(sht__report_run *run, sht__report_seed *seed, sht_error *error) {
   sht_error fault = {0};
-  sht_status status = sht_run_epochs(run->run, &run->epochs, &run->epoch_count, &fault);
+  sht_status status = sht_run_epochs(seed->run, &seed->epochs, &seed->epoch_count, &fault);
   if (status == SHT_MEMORY) {
     return SHT_FAIL(error, status, "%s", fault.message);
   }
-  if (status != SHT_OK && run->run->result.epochs > 0) {
+  if (status != SHT_OK && seed->run->result.epochs > 0) {
     (void)snprintf(run->problem, sizeof run->problem, "%.500s", fault.message);
+  }
+  return SHT_OK;
+}
+
+static sht_status read_row(sht__report_run *run, sht__report_seed *seeds, sht_error *error) {
+  for (size_t i = 0; i < run->seed_count; i++) {
+    SHT_TRY(read_epochs(run, &seeds[i], error));
+  }
+  run->epochs = seeds[0].epochs;
+  run->epoch_count = seeds[0].epoch_count;
+  return SHT_OK;
+}
+
+static sht_status read_rows(sht__report *report, sht_error *error) {
+  sht__report_seed *seeds = report->seeds;
+  for (size_t i = 0; i < report->run_count; i++) {
+    SHT_TRY(read_row(&report->runs[i], seeds, error));
+    seeds += report->runs[i].seed_count;
   }
   return SHT_OK;
 }
@@ -106,37 +128,57 @@ static bool leads_group(const sht_run *runs, uint64_t index) {
   return true;
 }
 
-sht_status sht__report_open(const sht_run *runs, uint64_t count, bool with_epochs, sht__report *out, sht_error *error) {
-  *out = (sht__report){0};
-  SHT_TRY(SHT_ALLOC(&out->runs, count, "runs of the report", error));
-  SHT_TRY(SHT_ALLOC(&out->groups, count, "groups of the report", error));
-  for (uint64_t i = 0; i < count; i++) {
-    if (!leads_group(runs, i)) {
-      continue;
-    }
-    sht__report_run *first = &out->runs[out->run_count];
-    size_t members = add_group(runs, count, i, first);
-    sht__report_label(first, members);
-    sht__report_group *group = &out->groups[out->group_count++];
-    *group = (sht__report_group){.model = runs[i].config.model,
-                                 .data = runs[i].config.data,
-                                 .classes = classes_of(runs[i].config.data),
-                                 .runs = first,
-                                 .run_count = members};
-    choose_random(group);
-    choose_base(group);
-    out->run_count += members;
-  }
-  for (size_t i = 0; with_epochs && i < out->run_count; i++) {
-    SHT_TRY(read_epochs(&out->runs[i], error));
-  }
+static sht_status open_group(const sht_run *runs, uint64_t count, uint64_t leader, sht__report *out, sht_error *error) {
+  sht__report_run *first = &out->runs[out->run_count];
+  size_t members = add_group(runs, count, leader, first);
+  const size_t seeds = members;
+  sht_status status = sht__seeds_join(first, &members, &out->seeds[out->seed_count], error);
+  out->seed_count += seeds;
+  out->run_count += members;
+  SHT_TRY(status);
+  sht__report_label(first, members);
+  sht__report_group *group = &out->groups[out->group_count++];
+  *group = (sht__report_group){.model = sht_run_model(&runs[leader]),
+                               .data = runs[leader].config.data,
+                               .classes = classes_of(runs[leader].config.data),
+                               .runs = first,
+                               .run_count = members};
+  choose_random(group);
+  choose_base(group);
   return SHT_OK;
 }
 
-void sht__report_close(sht__report *report) {
-  for (size_t i = 0; i < report->run_count; i++) {
-    sht_free(report->runs[i].epochs);
+static int by_data_and_model(const void *a, const void *b) {
+  const sht__report_group *left = a;
+  const sht__report_group *right = b;
+  int order = strcmp(left->data, right->data);
+  return order != 0 ? order : strcmp(left->model, right->model);
+}
+
+sht_status sht__report_open(const sht_run *runs, uint64_t count, bool with_epochs, sht__report *out, sht_error *error) {
+  *out = (sht__report){0};
+  SHT_TRY(SHT_ALLOC(&out->runs, count, "runs of the report", error));
+  SHT_TRY(SHT_ALLOC(&out->seeds, count, "runs of the report", error));
+  SHT_TRY(SHT_ALLOC(&out->groups, count, "groups of the report", error));
+  for (uint64_t i = 0; i < count; i++) {
+    if (leads_group(runs, i)) {
+      SHT_TRY(open_group(runs, count, i, out, error));
+    }
   }
+  if (out->group_count > 0) {
+    qsort(out->groups, out->group_count, sizeof *out->groups, by_data_and_model);
+  }
+  return with_epochs ? read_rows(out, error) : SHT_OK;
+}
+
+void sht__report_close(sht__report *report) {
+  for (size_t i = 0; i < report->seed_count; i++) {
+    sht_free(report->seeds[i].epochs);
+  }
+  for (size_t i = 0; i < report->run_count; i++) {
+    sht_free(report->runs[i].mean);
+  }
+  sht_free(report->seeds);
   sht_free(report->runs);
   sht_free(report->groups);
   *report = (sht__report){0};

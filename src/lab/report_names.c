@@ -80,7 +80,7 @@ static bool is_one_of(const char *name, const char *const *names) {
 }
 
 size_t sht__report_differences(const sht_run *a, const sht_run *b) {
-  static const char *const aside[] = {"labels", "pixels", "epochs", "stop-when-fitted", NULL};
+  static const char *const aside[] = {"model", "labels", "pixels", "epochs", "stop-when-fitted", NULL};
   size_t count = 0;
   for (size_t i = 0; i < sht_option_count; i++) {
     const sht_option *option = &sht_options[i];
@@ -99,7 +99,7 @@ static void add_option(sht__report_run *runs, size_t count, const sht_option *op
     }
   }
   for (size_t i = 0; i < count; i++) {
-    if (runs[i].differs) {
+    if (runs[i].differs && !(runs[i].seed_count > 1 && strcmp(option->name, "seed") == 0)) {
       char value[SHT_TEXT_MAX];
       char text[SHT__LABEL_SIZE];
       sht_config_get(&runs[i].run->config, option, value, sizeof value);
@@ -131,14 +131,33 @@ void sht__report_label(sht__report_run *runs, size_t count) {
     runs[i].style = choose_style(runs, i);
   }
   for (size_t i = 0; i < sht_option_count; i++) {
-    if (sht_options[i].identity) {
+    if (sht_options[i].identity && strcmp(sht_options[i].name, "model") != 0) {  // of which they are runs
       add_option(runs, count, &sht_options[i]);
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (runs[i].seed_count > 1) {
+      char text[SHT__TEXT_SIZE];
+      (void)snprintf(text, sizeof text, " (%zu seeds)", runs[i].seed_count);
+      append(runs[i].label, sizeof runs[i].label, text);
     }
   }
 }
 
 double sht__train_accuracy(const sht_epoch *epoch) {
   return isfinite(epoch->train_accuracy_eval) ? epoch->train_accuracy_eval : epoch->train_accuracy;
+}
+
+char *sht__percent_moments(const sht__moments *moments, char *out, size_t size) {
+  char mean[SHT__TEXT_SIZE];
+  char spread[SHT__TEXT_SIZE];
+  if (moments->n < 2) {
+    return sht__percent_text(sht__moments_mean(moments), out, size);
+  }
+  (void)sht__number_text(100 * sht__moments_mean(moments), 2, false, mean, sizeof mean);
+  (void)sht__number_text(100 * sht__moments_deviation(moments), 2, false, spread, sizeof spread);
+  (void)snprintf(out, size, "%s \xc2\xb1 %s %%", mean, spread);
+  return out;
 }
 
 char *sht__percent_text(double fraction, char *out, size_t size) {

@@ -27,6 +27,30 @@ static void write_percent_cell(FILE *out, const char *class_name, double fractio
                 sht__number_text(100 * fraction, 2, false, text, sizeof text));
 }
 
+// With the spread over the seeds in small print.
+static void write_moments_cell(FILE *out, const sht__moments *moments) {
+  char text[SHT__TEXT_SIZE];
+  (void)fprintf(out, "<td class=\"number\">%s",
+                sht__number_text(100 * sht__moments_mean(moments), 2, false, text, sizeof text));
+  if (moments->n > 1) {
+    (void)fprintf(out, " <small>\xc2\xb1 %s</small>",
+                  sht__number_text(100 * sht__moments_deviation(moments), 2, false, text, sizeof text));
+  }
+  (void)fputs("</td>", out);
+}
+
+static void write_fitted_cells(FILE *out, const sht__report_run *run) {
+  char mean[SHT__TEXT_SIZE];
+  char spread[SHT__TEXT_SIZE];
+  if (run->fitted.n > 0 && run->fitted.n < run->seed_count) {
+    (void)fprintf(out, "<td>%" PRIu32 " of %zu seeds</td>", run->fitted.n, run->seed_count);
+  } else {
+    (void)fprintf(out, "<td>epoch %s <small>\xc2\xb1 %s</small></td>",
+                  sht__number_text(sht__moments_mean(&run->fitted), 1, true, mean, sizeof mean),
+                  sht__number_text(sht__moments_deviation(&run->fitted), 1, true, spread, sizeof spread));
+  }
+}
+
 static void write_fitted_cell(FILE *out, const sht_train_result *result) {
   char steps[SHT__TEXT_SIZE];
   if (result->outcome == SHT_OUTCOME_DIVERGED) {
@@ -53,18 +77,22 @@ static void write_results(FILE *out, const sht__report_run *run, bool paper) {
   const sht_epoch *last = &run->run->result.last;
   char obstacle[96];
   bool comparable = row != NULL && sht__paper_obstacle(run->run, obstacle, sizeof obstacle)[0] == '\0';
-  write_percent_cell(out, "number", sht__train_accuracy(last));
+  write_moments_cell(out, &run->train);
   if (paper) {
     write_percent_cell(out, "number paper-number", row == NULL ? NAN : row->train_accuracy);
     write_difference_cell(out, comparable ? sht__train_accuracy(last) - row->train_accuracy : NAN);
   }
-  write_percent_cell(out, "number", last->test_accuracy);
+  write_moments_cell(out, &run->test);
   if (paper) {
     write_percent_cell(out, "number paper-number", row == NULL ? NAN : row->test_accuracy);
     write_difference_cell(out, comparable ? last->test_accuracy - row->test_accuracy : NAN);
     write_cell(out, row == NULL ? "not in Table 1" : sht__paper_obstacle(run->run, obstacle, sizeof obstacle));
   }
-  write_fitted_cell(out, &run->run->result);
+  if (run->seed_count > 1 && run->fitted.n > 0) {
+    write_fitted_cells(out, run);
+  } else {
+    write_fitted_cell(out, &run->run->result);
+  }
 }
 
 static void write_run(FILE *out, const sht__report_run *run, bool paper) {
@@ -78,7 +106,7 @@ static void write_run(FILE *out, const sht__report_run *run, bool paper) {
   write_count_cell(out, r->result.steps);
   write_count_cell(out, r->result.parameters);
   write_count_cell(out, r->result.train_examples);
-  write_cell(out, r->config.model);
+  write_cell(out, sht_run_model(r));
   write_cell(out, r->config.data);
   write_cell(out, r->config.labels);
   write_cell(out, r->config.pixels);
@@ -151,6 +179,12 @@ void sht__runs_write(FILE *out, const sht__report *report) {
     write_group(out, &report->groups[i], report->group_count > 1, paper);
   }
   (void)fputs("</tbody></table></div>\n", out);
+  if (report->seed_count > report->run_count) {
+    (void)fputs(
+        "<p class=\"caption\">Runs that differ in their seed alone share a row: mean \xc2\xb1 standard "
+        "deviation.</p>\n",
+        out);
+  }
   write_paper_note(out, report, paper);
   (void)fputs("</section>\n", out);
 }

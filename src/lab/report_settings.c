@@ -1,4 +1,5 @@
 // How each run of a report was made: its command and its environment: see report.h.
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,14 +72,16 @@ void sht__command_html(FILE *out, const sht_config *config) {
   free(text);
 }
 
-static void write_run(FILE *out, const sht__report_run *run) {
-  const sht_run *r = run->run;
+static void write_run(FILE *out, const sht__report_run *run, const sht_run *r) {
   (void)fputs("<article>\n<h3>", out);
-  sht__xml_text(out, r->config.model);
+  sht__xml_text(out, sht_run_model(r));
   (void)fputs(" on ", out);
   sht__xml_text(out, r->config.data);
   (void)fputs(", ", out);
   sht__xml_text(out, run->label);
+  if (run->seed_count > 1) {
+    (void)fprintf(out, ": seed %" PRIu64, r->config.seed);
+  }
   (void)fputs("</h3>\n", out);
   sht__command_html(out, &r->config);
   (void)fputs("<details><summary>Environment</summary>\n<p class=\"caption\">Folder: ", out);
@@ -93,13 +96,25 @@ static void write_run(FILE *out, const sht__report_run *run) {
   (void)fputs("</details>\n</article>\n", out);
 }
 
+// Of more runs the commands are folded away.
+static const size_t runs_shown = 12;
+
 void sht__settings_write(FILE *out, const sht__report *report) {
   (void)fputs(
       "<section id=\"commands\">\n<h2>How to repeat this</h2>\n"
       "<p>Each command gives the same bits on the same kind of processor, at any number of threads.</p>\n",
       out);
-  for (size_t i = 0; i < report->run_count; i++) {
-    write_run(out, &report->runs[i]);
+  bool many = report->seed_count > runs_shown;
+  if (many) {
+    (void)fprintf(out, "<details><summary>The commands of %zu runs</summary>\n", report->seed_count);
   }
-  (void)fputs("</section>\n", out);
+  for (size_t g = 0; g < report->group_count; g++) {
+    for (size_t i = 0; i < report->groups[g].run_count; i++) {
+      const sht__report_run *run = &report->groups[g].runs[i];
+      for (size_t s = 0; s < run->seed_count; s++) {
+        write_run(out, run, run->seeds[s].run);
+      }
+    }
+  }
+  (void)fputs(many ? "</details>\n</section>\n" : "</section>\n", out);
 }

@@ -17,6 +17,8 @@ typedef struct sht__cell {
 
 typedef struct sht__sheet_row {
   char label[SHT__LABEL_SIZE];
+  // What the rows of a group share, and their labels begin with: "alexnet on cifar10", before ": "; "": no groups.
+  char group[SHT__LABEL_SIZE / 2];
   char remark[128];              // "not measured yet", "after 12 of 100 epochs", "not fitted"; ""
   uint32_t complete, fitted;     // runs that have ended; of these those that fitted their training set
   sht__kind kind;                // of the data

@@ -69,6 +69,59 @@ static void write_label(FILE *out, const char *name) {
   }
 }
 
+// Rows on a page of LaTeX, and signs in its width at \\small, columns with their gaps.
+enum { ROWS_A_PAGE = 40, SIGNS_A_LINE = 80, SIGNS_A_NUMBER = 8, SIGNS_IN_SMALL = 5 };
+
+static bool is_long(const sht__sheet *sheet) { return sheet->row_count > ROWS_A_PAGE; }
+
+// Below the heading of its group a row does not repeat it.
+static const char *label_of(const sht__sheet_row *row) {
+  return row->label + (row->group[0] == '\0' ? 0 : strlen(row->group) + strlen(": "));
+}
+
+// Of a column with what stands beside ours, in signs.
+static size_t width_of(const sht__sheet *sheet, size_t column) {
+  char axis[SHT__PLOT_NAME];
+  bool is_test = strcmp(sheet->columns[column].name, "test_accuracy") == 0;
+  size_t width = (size_t)(SIGNS_A_NUMBER * sht__sheet_width(sheet, column));
+  width += sht__sheet_has_spread(sheet) ? SIGNS_IN_SMALL : 0;
+  width += is_test && sht__sheet_has_best(sheet) ? SIGNS_IN_SMALL : 0;
+  size_t head = strlen(sht__quantity_axis(&sheet->columns[column], axis, sizeof axis));
+  return head > width ? head : width;
+}
+
+// Whether the longest row is likely to be wider than an upright page.
+static bool is_wide(const sht__sheet *sheet) {
+  size_t label = 0;
+  size_t remark = 0;
+  size_t numbers = sht__sheet_has_spread(sheet) ? SIGNS_A_NUMBER / 2 : 0;
+  for (size_t r = 0; r < sheet->row_count; r++) {
+    size_t own = strlen(label_of(&sheet->rows[r]));
+    label = own > label ? own : label;
+    remark = strlen(sheet->rows[r].remark) > remark ? strlen(sheet->rows[r].remark) : remark;
+  }
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    numbers += width_of(sheet, c);
+  }
+  return label + remark + numbers > SIGNS_A_LINE;
+}
+
+static void write_caption(FILE *out, const sht__sheet *sheet) {
+  char legend[SHT__PLOT_NAME];
+  (void)fputs("\\caption{", out);
+  write_text(out, sheet->finding);
+  (void)fputs(". ", out);
+  write_text(out, sht__sheet_legend(sheet, legend, sizeof legend));
+  if (sheet->variant.note[0] != '\0') {
+    (void)fputs(" \\textbf{", out);
+    write_text(out, sheet->variant.note);
+    (void)fputc('}', out);
+  }
+  (void)fputs("}\n\\label{tab:", out);
+  write_label(out, sheet->name);
+  (void)fputs("}", out);
+}
+
 // The quantities, and the rules below them.
 static void write_quantities(FILE *out, const sht__sheet *sheet) {
   char axis[SHT__PLOT_NAME];
@@ -89,17 +142,22 @@ static void write_quantities(FILE *out, const sht__sheet *sheet) {
   (void)fputs("\n", out);
 }
 
-// Where nothing stands beside our values one line is enough.
+// The columns, and the head's lines: where nothing stands beside our values one is enough.
 static void write_head(FILE *out, const sht__sheet *sheet) {
   char axis[SHT__PLOT_NAME];
   bool paper = sht__sheet_has_paper(sheet);
   bool spread = sht__sheet_has_spread(sheet);
   bool remarks = sht__sheet_has_remarks(sheet);
-  (void)fputs(spread ? "\\begin{tabular}{lr" : "\\begin{tabular}{l", out);
+  (void)fputs(spread ? "lr" : "l", out);
   for (size_t c = 0; c < sheet->column_count; c++) {
     (void)fprintf(out, "%.*s", sht__sheet_width(sheet, c), "rrr");
   }
-  (void)fputs(remarks ? "l}\n\\toprule\n" : "}\n\\toprule\n", out);
+  (void)fputs(remarks ? "l}\n" : "}\n", out);
+  if (is_long(sheet)) {
+    write_caption(out, sheet);
+    (void)fputs(" \\\\\n", out);
+  }
+  (void)fputs("\\toprule\n", out);
   if (paper) {
     write_quantities(out, sheet);
   }
@@ -110,6 +168,7 @@ static void write_head(FILE *out, const sht__sheet *sheet) {
     (void)fputs(sheet->has_difference[c] ? " & diff." : "", out);
   }
   (void)fputs(remarks ? " & remark \\\\\n\\midrule\n" : " \\\\\n\\midrule\n", out);
+  (void)fputs(is_long(sheet) ? "\\endhead\n\\bottomrule\n\\endfoot\n" : "", out);
 }
 
 static void write_ours(FILE *out, const sht__quantity *quantity, const sht__cell *cell) {
@@ -123,11 +182,29 @@ static void write_ours(FILE *out, const sht__quantity *quantity, const sht__cell
   }
 }
 
+static int count_columns(const sht__sheet *sheet) {
+  int count = 1 + sht__sheet_has_spread(sheet) + sht__sheet_has_remarks(sheet);
+  for (size_t c = 0; c < sheet->column_count; c++) {
+    count += sht__sheet_width(sheet, c);
+  }
+  return count;
+}
+
+// What the rows from here on share, above the first of them.
+static void write_group(FILE *out, const sht__sheet *sheet, size_t row) {
+  const char *group = sheet->rows[row].group;
+  if (group[0] != '\0' && (row == 0 || strcmp(sheet->rows[row - 1].group, group) != 0)) {
+    (void)fprintf(out, "%s\\multicolumn{%d}{l}{\\textit{", row == 0 ? "" : "\\addlinespace\n", count_columns(sheet));
+    write_text(out, group);
+    (void)fputs(is_long(sheet) ? "}} \\\\*\n" : "}} \\\\\n", out);
+  }
+}
+
 static void write_row(FILE *out, const sht__sheet *sheet, size_t row) {
   char text[SHT__TEXT_SIZE];
   // A bracket or a star after the end of the row before would be an argument of that.
   (void)fputs("{}", out);
-  write_text(out, sheet->rows[row].label);
+  write_text(out, label_of(&sheet->rows[row]));
   if (sht__sheet_has_spread(sheet)) {
     (void)fprintf(out, " & %" PRIu32, sht__sheet_row_runs(sheet, row));
   }
@@ -154,27 +231,29 @@ static void write_row(FILE *out, const sht__sheet *sheet, size_t row) {
 }
 
 void sht__sheet_tex(FILE *out, const sht__sheet *sheet) {
-  char legend[SHT__PLOT_NAME];
+  bool many = is_long(sheet);
+  bool wide = is_wide(sheet);
   (void)fputs(
       "% \\usepackage{booktabs} in the preamble; for texts outside ASCII also \\usepackage[utf8]{inputenc},\n"
-      "% and \\usepackage{textcomp} and \\usepackage[T1]{fontenc} for quotation marks.\n"
-      "\\begin{table}\n\\centering\\small\\setlength{\\tabcolsep}{4pt}\n"
-      "\\setlength{\\abovecaptionskip}{0pt}\\setlength{\\belowcaptionskip}{6pt}\n\\caption{",
+      "% and \\usepackage{textcomp} and \\usepackage[T1]{fontenc} for quotation marks.\n",
       out);
-  write_text(out, sheet->finding);
-  (void)fputs(". ", out);
-  write_text(out, sht__sheet_legend(sheet, legend, sizeof legend));
-  if (sheet->variant.note[0] != '\0') {
-    (void)fputs(" \\textbf{", out);
-    write_text(out, sheet->variant.note);
-    (void)fputc('}', out);
+  (void)fputs(many ? "% This table is longer than a page: \\usepackage{longtable}.\n" : "", out);
+  (void)fputs(wide ? "% This table is wider than a page: \\usepackage{pdflscape}.\n\\begin{landscape}\n" : "", out);
+  if (many) {
+    (void)fputs("\\begingroup\\small\\setlength{\\tabcolsep}{4pt}\n\\begin{longtable}{", out);
+  } else {
+    (void)fputs(
+        "\\begin{table}\n\\centering\\small\\setlength{\\tabcolsep}{4pt}\n"
+        "\\setlength{\\abovecaptionskip}{0pt}\\setlength{\\belowcaptionskip}{6pt}\n",
+        out);
+    write_caption(out, sheet);
+    (void)fputs("\n\\begin{tabular}{", out);
   }
-  (void)fputs("}\n\\label{tab:", out);
-  write_label(out, sheet->name);
-  (void)fputs("}\n", out);
   write_head(out, sheet);
   for (size_t r = 0; r < sheet->row_count; r++) {
+    write_group(out, sheet, r);
     write_row(out, sheet, r);
   }
-  (void)fputs("\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
+  (void)fputs(many ? "\\end{longtable}\n\\endgroup\n" : "\\bottomrule\n\\end{tabular}\n\\end{table}\n", out);
+  (void)fputs(wide ? "\\end{landscape}\n" : "", out);
 }

@@ -149,12 +149,13 @@ static void make_stamp(int store, const char *name, char *out, size_t size) {
 
 // A listing on its way.
 typedef struct listing {
-  sht_names names;  // of the folders
-  int folder;       // the store's, opened
-  sht_run *runs;    // [names.count]
-  bool *known;      // [names.count] that the index had, unchanged
-  size_t next;      // name that the next row may be of
-  sht_names gone;   // rows without a folder
+  sht_names names;   // of the folders
+  int folder;        // the store's, opened
+  sht_run *runs;     // [names.count]
+  bool *known;       // [names.count] that the index had, unchanged
+  sht_run **sorted;  // [names.count] scratch
+  size_t next;       // name that the next row may be of
+  sht_names gone;    // rows without a folder
   sht_status status;
   sht_error *error;
 } listing;
@@ -214,6 +215,46 @@ static void find_interrupted(sht_run *runs, uint64_t count) {
   }
 }
 
+static int by_model(const void *a, const void *b) {
+  const sht_run *left = *(sht_run *const *)a;
+  const sht_run *right = *(sht_run *const *)b;
+  int order = strcmp(left->model, right->model);
+  return order != 0 ? order : strcmp(left->model_id, right->model_id);
+}
+
+// Puts the beginning of their identity behind the names of models that are not shipped; runs: [count] of one name.
+static void mark_models(sht_run **runs, uint64_t count) {
+  enum { DIGITS = 8 };
+  if (strcmp(runs[0]->model_id, runs[count - 1]->model_id) == 0) {
+    return;
+  }
+  for (uint64_t i = 0; i < count; i++) {
+    size_t used = strlen(runs[i]->model);
+    if (runs[i]->model_id[0] != '\0') {
+      (void)snprintf(runs[i]->model + used, sizeof runs[i]->model - used, " (%.*s)", DIGITS, runs[i]->model_id);
+    }
+  }
+}
+
+// Tells different models of one name apart. sorted: scratch [count].
+static void tell_models_apart(sht_run *runs, sht_run **sorted, uint64_t count) {
+  uint64_t kept = 0;
+  for (uint64_t i = 0; i < count; i++) {
+    if (runs[i].model[0] != '\0') {
+      sorted[kept++] = &runs[i];
+    }
+  }
+  if (kept > 0) {
+    qsort((void *)sorted, kept, sizeof *sorted, by_model);
+  }
+  for (uint64_t first = 0, next = 0; first < kept; first = next) {
+    for (next = first; next < kept && strcmp(sorted[first]->model, sorted[next]->model) == 0;) {
+      next++;
+    }
+    mark_models(&sorted[first], next - first);
+  }
+}
+
 static int newest_first(const void *a, const void *b) {
   const sht_run *left = a;
   const sht_run *right = b;
@@ -227,10 +268,12 @@ static sht_status list(sht_store *store, listing *all, sht_error *error) {
   SHT_TRY(read_names(store->path, &all->names, error));
   SHT_TRY(SHT_ALLOC(&all->runs, all->names.count, "list of runs", error));
   SHT_TRY(SHT_ALLOC(&all->known, all->names.count, "list of runs", error));
+  SHT_TRY(SHT_ALLOC(&all->sorted, all->names.count, "list of models", error));
   SHT_TRY(sht__index_visit(store->index, store->path, take_row, all, error));
   SHT_TRY(all->status);
   update(store, all);
   find_interrupted(all->runs, all->names.count);
+  tell_models_apart(all->runs, all->sorted, all->names.count);
   if (all->names.count > 0) {
     qsort(all->runs, all->names.count, sizeof *all->runs, newest_first);
   }
@@ -254,6 +297,7 @@ sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht
   sht_free(all.known);
   close_names(&all.names);
   close_names(&all.gone);
+  sht_free((void *)all.sorted);
   return status;
 }
 

@@ -37,10 +37,24 @@ static void write_ratio(FILE *out, const sht__report_group *group, const sht__re
   }
 }
 
-static void write_accuracy(FILE *out, const char *name, double fraction) {
-  char text[SHT__TEXT_SIZE];
-  if (isfinite(fraction)) {
-    (void)fprintf(out, ", %s accuracy %s", name, sht__percent_text(fraction, text, sizeof text));
+static void write_accuracy(FILE *out, const char *name, const sht__moments *moments) {
+  char text[2 * SHT__TEXT_SIZE];
+  if (moments->n > 0) {
+    (void)fprintf(out, ", %s accuracy %s", name, sht__percent_moments(moments, text, sizeof text));
+  }
+}
+
+// "fitted in 13.3 ± 0.6 epochs"
+static void write_epochs(FILE *out, const sht__report_run *run) {
+  char mean[SHT__TEXT_SIZE];
+  char spread[SHT__TEXT_SIZE];
+  uint32_t epoch = run->run->result.fitted_epoch;
+  if (run->seed_count == 1) {
+    (void)fprintf(out, "fitted in %" PRIu32 " epoch%s", epoch, epoch == 1 ? "" : "s");
+  } else {
+    (void)fprintf(out, "fitted in %s \xc2\xb1 %s epochs",
+                  sht__number_text(sht__moments_mean(&run->fitted), 1, true, mean, sizeof mean),
+                  sht__number_text(sht__moments_deviation(&run->fitted), 1, true, spread, sizeof spread));
   }
 }
 
@@ -53,30 +67,39 @@ static void write_clause(FILE *out, const sht__report_group *group, const sht__r
     return;
   }
   if (is_fitted(run)) {
-    (void)fprintf(out, "fitted in %" PRIu32 " epoch%s", result->fitted_epoch, result->fitted_epoch == 1 ? "" : "s");
+    write_epochs(out, run);
     write_ratio(out, group, run);
   } else if (!run->run->complete) {
     (void)fprintf(out, "unfinished (%" PRIu32 " of %" PRIu64 " epochs so far)", result->epochs,
                   run->run->config.epochs);
+  } else if (run->fitted.n > 0) {
+    (void)fprintf(out, "fitted with %" PRIu32 " of %zu seeds", run->fitted.n, run->seed_count);
   } else {
     (void)fprintf(out, "not fitted after %" PRIu32 " epoch%s", result->epochs, result->epochs == 1 ? "" : "s");
   }
   if (!is_fitted(run)) {
-    write_accuracy(out, "training", sht__train_accuracy(&result->last));
+    write_accuracy(out, "training", &run->train);
   }
-  write_accuracy(out, "test", result->last.test_accuracy);
+  write_accuracy(out, "test", &run->test);
 }
 
 static void write_facts(FILE *out, const sht__report_group *group) {
   (void)fprintf(out, "%s on %s: ", group->model, group->data);
-  for (size_t i = 0; i < group->run_count && i < CLAUSES_MAX; i++) {
-    (void)fputs(i == 0 ? "" : "; ", out);
-    write_clause(out, group, &group->runs[i]);
+  bool several = false;
+  size_t more = 0;
+  for (size_t i = 0; i < group->run_count; i++) {
+    if (i < CLAUSES_MAX) {
+      (void)fputs(i == 0 ? "" : "; ", out);
+      write_clause(out, group, &group->runs[i]);
+    } else {
+      more += group->runs[i].seed_count;
+    }
+    several = several || group->runs[i].seed_count > 1;
   }
-  if (group->run_count > CLAUSES_MAX) {
-    (void)fprintf(out, "; and %zu runs more", group->run_count - CLAUSES_MAX);
+  if (more > 0) {
+    (void)fprintf(out, "; and %zu run%s more", more, more == 1 ? "" : "s");
   }
-  (void)fputc('.', out);
+  (void)fputs(several ? " (of several seeds mean \xc2\xb1 standard deviation)." : ".", out);
 }
 
 // What was memorised, said so that it claims no more than the kind allows.
@@ -105,7 +128,7 @@ static const sht__report_run *find_memorised(const sht__report_group *group) {
 
 static void write_memorised(FILE *out, const sht__report_group *group, const sht__report_run *run) {
   const sht__report_run *base = group->base;
-  char accuracy[SHT__TEXT_SIZE];
+  char accuracy[2 * SHT__TEXT_SIZE];
   bool alike = base != NULL && sht__report_differences(base->run, run->run) == 0;
   (void)fprintf(out, " The same network%s memorises %s, so a training set that is fitted is no evidence of learning",
                 alike ? ", trained the same way," : "", memorised(run));
@@ -116,7 +139,7 @@ static void write_memorised(FILE *out, const sht__report_group *group, const sht
     (void)fputs("; on new examples it is hardly better than chance with the true data either.", out);
   } else {
     (void)fprintf(out, ", and neither its size nor its training error explains the %s on new examples.",
-                  sht__percent_text(test, accuracy, sizeof accuracy));
+                  sht__percent_moments(&base->test, accuracy, sizeof accuracy));
   }
 }
 

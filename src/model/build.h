@@ -124,6 +124,8 @@ void sht__graph_check(sht__builder *builder);
 // dropout.c: as sht_graph_options say. Errors: SHT_MEMORY.
 sht_status sht__graph_set_dropout(sht_graph *graph, double probability, sht_error *error);
 // document.c: the recipe alone, its defaults where the text has none. Errors: SHT_CONFIG, SHT_MEMORY.
+// What a model's text calls itself; false where it does not, or cannot be read.
+bool sht__name_read(const char *text, char out[SHT_NAME_MAX]);
 sht_status sht__recipe_read(const char *path, const char *text, uint64_t size, sht_recipe *out, sht_error *error);
 // document.c: text -> graph. Errors: SHT_CONFIG, SHT_MEMORY.
 sht_status sht__graph_read(const char *path, const char *name, const char *text, uint64_t size,

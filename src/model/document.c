@@ -13,7 +13,7 @@ static sht__layer section(sht__builder *builder, const sht__yaml_node *map, cons
   return layer;
 }
 
-// The section of the root, or NULL when it is absent or not a mapping with the known keys.
+// The section of the root, or NULL when it is absent or not a mapping. Unknown keys in it are reported.
 static const sht__yaml_node *find_section(sht__builder *builder, const sht__yaml_node *root, const char *key,
                                           const char *const *known) {
   const sht__yaml_node *map = sht__yaml_get(root, key);
@@ -21,7 +21,10 @@ static const sht__yaml_node *find_section(sht__builder *builder, const sht__yaml
     sht__fault(builder->faults, map->at, key, NULL, "must be a mapping of OPTION: VALUE");
     return NULL;
   }
-  return map != NULL && sht__yaml_check_keys(map, key, known, builder->faults) ? map : NULL;
+  if (map != NULL) {
+    (void)sht__yaml_check_keys(map, key, known, builder->faults);
+  }
+  return map;
 }
 
 static void read_recipe(sht__builder *builder, const sht__yaml_node *root) {
@@ -159,6 +162,18 @@ sht_status sht__recipe_read(const char *path, const char *text, uint64_t size, s
   SHT_TRY(read_text(&builder, text, size, read_recipe));
   *out = graph.recipe;
   return SHT_OK;
+}
+
+bool sht__name_read(const char *text, char out[SHT_NAME_MAX]) {
+  sht_graph graph = {.node_count = 0};
+  sht__faults faults;
+  sht__faults_start(&faults, "model", text);
+  sht__builder builder = {.graph = &graph, .faults = &faults};
+  if (read_text(&builder, text, strlen(text), read_name) != SHT_OK || graph.name[0] == '\0') {
+    return false;
+  }
+  memcpy(out, graph.name, SHT_NAME_MAX);
+  return true;
 }
 
 sht_status sht__graph_read(const char *path, const char *name, const char *text, uint64_t size,

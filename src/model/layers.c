@@ -363,8 +363,8 @@ void sht__layer_kind_arity(const sht__layer_kind *kind, int *fewest, int *most) 
 void sht__layer_build(sht__layer *layer, const sht__layer_kind *kind) {
   sht__builder *builder = layer->builder;
   sht__layer_node(layer)->op = kind->op;
-  if (layer->options != NULL && !sht__yaml_check_keys(layer->options, layer->who, kind->keys, builder->faults)) {
-    return;  // what a mistyped key leaves out would only be reported twice
+  if (layer->options != NULL) {
+    (void)sht__yaml_check_keys(layer->options, layer->who, kind->keys, builder->faults);
   }
   kind->build(layer);
   sht_node *node = sht__layer_node(layer);

@@ -299,6 +299,10 @@ static bool add_item(scope *s, const sht__yaml_node *item) {
   if (kind != NULL && choose_name(s, &layer, item, fresh.name)) {
     fresh.node = build_item(s, &layer, kind, fresh.name);
   }
+  if (fresh.node < 0 && builder->status == SHT_OK) {
+    // Stands in its place without a shape, so that the mistakes of the layers below are told as well.
+    fresh.node = sht__builder_add_node(builder, fresh.name, item->at);
+  }
   s->entries[s->count++] = fresh;
   return builder->status == SHT_OK && builder->layers <= SHT__LAYERS_MAX;
 }

@@ -132,6 +132,16 @@ sht_status sht_model_read(const char *spec, sht_recipe *recipe, char **text, sht
   return SHT_OK;
 }
 
+bool sht_model_name(const char *spec, const char *text, char out[SHT_NAME_MAX]) {
+  bool is_shipped = find_builtin(spec) != NULL;
+  if (is_shipped) {
+    (void)snprintf(out, SHT_NAME_MAX, "%s", spec);
+  } else if (text == NULL || !sht__name_read(text, out)) {
+    name_of(spec, out);
+  }
+  return is_shipped;
+}
+
 void sht_graph_close(sht_graph *graph) {
   if (graph == NULL) {
     return;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "config/scalar.h"
 #include "model/build.h"
 
@@ -113,9 +114,22 @@ bool sht__layer_choice(sht__layer *layer, const char *key, const char *const *ch
   return false;
 }
 
+// Whether an option's key looks like this one: its mistyped form was told, and what it leaves out need not be.
+static bool is_mistyped(const sht__layer *layer, const char *key) {
+  const char *const wanted[] = {key, NULL};
+  const sht__yaml_node *child = layer->options == NULL ? NULL : layer->options->first;
+  while (child != NULL && sht_text_nearest(child->key, wanted) == NULL) {
+    child = child->next;
+  }
+  return child != NULL;
+}
+
 bool sht__layer_needs(sht__layer *layer, const char *key, const char *example) {
   if (layer->options != NULL && sht__yaml_get(layer->options, key) != NULL) {
     return true;
+  }
+  if (is_mistyped(layer, key)) {
+    return false;
   }
   char advice[SHT__FAULT_TEXT];
   (void)snprintf(advice, sizeof advice, "for example %s", example);
