@@ -167,6 +167,7 @@ def check_mistakes(folder):
             (["--kernel", "linear", "--sigma", "5"], 2, "--sigma is the width"),
             (["--features", "randconv:10", "--gamma", "1"], 2, "--gamma is the width"),
             (["--degree", "4"], 2, "--degree is of the polynomial kernel"),
+            (["--checkpoint-seconds", "5"], 2, "give -o FOLDER too"),
             (["--kernel", "laplacian", "--offset", "1"], 2, "--offset is of the polynomial kernel"),
             (["--search-size", "100"], 2, "--search-size is of a search"),
             # What is for images and would be ignored beside arrays is refused by its name.
