@@ -165,6 +165,30 @@ static void names_are_a_figures_own(void **state) {
 }
 
 // What a series or the command line says of a list's option makes its values one: they name nothing.
+// "default" says what it is, and stays another value than that number written out.
+static void defaults_are_named_by_their_values(void **state) {
+  (void)state;
+  static const char model[] =
+      "recipe: {learning-rate: 0.05}\n"
+      "layers:\n  - dropout: {probability: 0.25}\n  - linear: {units: classes}\n";
+  char path[FIXTURE_PATH * 2];
+  (void)snprintf(path, sizeof path, "%s/drops.yaml", folder);
+  fixture_write(path, model, sizeof model - 1);
+  sht_experiment *experiment = open_page(
+      "title: t\n"
+      "options: {model: drops.yaml}\n"
+      "grid: {dropout: [default, 0.25], learning-rate: [default, 0.1]}\n"
+      "tables: {t: {columns: test_error}}\n",
+      NULL, NULL);
+  assert_string_equal(experiment->runs[0].series, "dropout 0.25 (default), learning-rate 0.05 (default)");
+  assert_string_equal(experiment->runs[3].series, "dropout 0.25, learning-rate 0.1");
+  assert_string_equal(experiment->views[0].series[1], "dropout 0.25 (default), learning-rate 0.1");
+  sht_experiment_close(experiment);
+  experiment = open_page("title: t\ngrid: {dropout: [default, 0.5], model: [alexnet]}\n", NULL, NULL);
+  assert_string_equal(experiment->runs[0].series, "dropout none (default)");
+  sht_experiment_close(experiment);
+}
+
 static void overruled_lists_name_nothing(void **state) {
   (void)state;
   static const char page[] =
@@ -528,6 +552,7 @@ int main(void) {
       cmocka_unit_test(ranges),
       cmocka_unit_test(series_are_named),
       cmocka_unit_test(names_are_a_figures_own),
+      cmocka_unit_test(defaults_are_named_by_their_values),
       cmocka_unit_test(overruled_lists_name_nothing),
       cmocka_unit_test(what_stands_above_wins),
       cmocka_unit_test(mistakes_above_the_page_are_told),

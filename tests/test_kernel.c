@@ -348,6 +348,7 @@ static void test_breakdown_without_ridge(void **state) {
   result = solve(&s, &o);
   assert_true(!result->solutions[0].converged && result->solutions[0].residual < 1);
   assert_non_null(strstr(result->solutions[0].remark, "ran out"));
+  assert_true(result->solutions[0].iterations <= o.iterations_max + 2);  // as the option's help says
   sht_kernel_result_close(result);
   free_sample(&s);
 }

@@ -168,6 +168,7 @@ def check_mistakes(folder):
             (["--features", "randconv:10", "--gamma", "1"], 2, "--gamma is the width"),
             (["--degree", "4"], 2, "--degree is of the polynomial kernel"),
             (["--data", "shapes:20,5", "--kernel", "polynomial", "--degree", "4294967299"], 2, "degree 4294967295"),
+            (["--checkpoint-seconds", "5"], 2, "give -o FOLDER too"),
             (["--kernel", "laplacian", "--offset", "1"], 2, "--offset is of the polynomial kernel"),
             (["--search-size", "100"], 2, "--search-size is of a search"),
             # What is for images and would be ignored beside arrays is refused by its name.

@@ -168,6 +168,7 @@ def check_interrupt(page, folder, whole):
     plan = json.loads(run(page, store, "--epochs", "2000", "--dry-run", "--json", "--quiet").stdout)
     begun = [item for item in plan["runs"] if "% done" in item["state"]]
     check("the runs at work were saved", plan["done"] == 0 and len(begun) >= 1, plan)
+    check("and they are told of", f"and of {len(begun)} more the part that is done" in said, said)
 
 
 def check_outcomes(folder):

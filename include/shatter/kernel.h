@@ -54,7 +54,7 @@ typedef struct sht_kernel_options {
   uint32_t spectrum_steps;    // of Lanczos; 0: no estimate
   double tolerance;           // on the residual |y - (K + ridge I) a| / |y| of each output: 1e-10. What rounding in a
                               // product in double leaves, 4 sqrt(n) 2^-53 |K| |a|, is always good enough (up to 1e-6)
-  uint32_t iterations_max;    // products with K
+  uint32_t iterations_max;    // products with K after which it ends; up to two more measure the residual
   uint64_t search_examples;   // of SEARCH: size of the subsample
   uint64_t memory_max;        // bytes; 0: what the machine has free
   uint64_t seed;              // of subsamples and random filters

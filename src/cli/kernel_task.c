@@ -136,6 +136,12 @@ static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_er
   options->seed = cli->config.seed;
   options->device = cli->config.device;
   const bool saves = cli->cluster == NULL && !sht__kernel_on_card(task);  // no progress over ranks, and on a card
+  if (!saves || sht__cli_text(cli, "output") == NULL) {
+    SHT_TRY(sht__refuse_given(cli, "checkpoint-seconds",
+                              saves ? "is of the states saved in the folder of -o; give -o FOLDER too"
+                                    : "is of saved states, and over several processes or on a card none are saved",
+                              error));
+  }
   options->folder = saves ? sht__cli_text(cli, "output") : NULL;
   options->cluster = cli->cluster;
   options->checkpoint_seconds = cli->config.checkpoint_seconds;

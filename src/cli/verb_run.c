@@ -11,7 +11,7 @@
 #include "cli/signals.h"
 #include "cli/verbs.h"
 
-enum { PATH_BYTES = 2048, WORD_BYTES = 64, CHANGED_BYTES = 24 };
+enum { PATH_BYTES = 2048, WORD_BYTES = 64, CHANGED_BYTES = 24, BEGUN_BYTES = 128 };
 
 static sht_status open_experiment(const sht_cli *cli, sht_experiment **out, sht_error *error) {
   sht_setting above[SHT_CLI_FLAGS_MAX + 1];
@@ -90,13 +90,30 @@ static sht_status judge(const sht_schedule *schedule) {
   return worst;
 }
 
+// Runs without a result that have saved some of their steps, or were at work and save them when they stop.
+static const char *begun_text(const sht_schedule *schedule, char *out, size_t size) {
+  uint64_t begun = 0;
+  for (uint64_t i = 0; i < schedule->experiment->run_count; i++) {
+    const sht_slot *slot = &schedule->slots[i];
+    bool open = slot->state == SHT_SLOT_WAITING || slot->state == SHT_SLOT_RUNNING;
+    begun += slot->same_as == i && slot->asked && open && slot->steps_done > 0;
+  }
+  out[0] = '\0';
+  if (begun > 0) {
+    (void)snprintf(out, size, ", and of %" PRIu64 " more the part that is done, from which %s on", begun,
+                   begun == 1 ? "it goes" : "they go");
+  }
+  return out;
+}
+
 static sht_status stopped(const sht_cli *cli, const sht_schedule *schedule, sht_status status, sht_error *error) {
   char why[SHT_ERROR_MESSAGE_MAX / 2];
+  char begun[BEGUN_BYTES];
   char *again = NULL;
   (void)snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, error->message);
   SHT_TRY(sht__plan_command(cli, schedule, &again, error));
-  (void)SHT_FAIL(error, status, "%s; what is done is saved: %" PRIu64 " of %" PRIu64 " runs. Go on with:\n  %s", why,
-                 sht__plan_done(schedule), schedule->asked, again);
+  (void)SHT_FAIL(error, status, "%s; what is done is saved: %" PRIu64 " of %" PRIu64 " runs%s. Go on with:\n  %s", why,
+                 sht__plan_done(schedule), schedule->asked, begun_text(schedule, begun, sizeof begun), again);
   free(again);
   return status;
 }

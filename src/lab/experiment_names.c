@@ -3,14 +3,19 @@
 #include <string.h>
 
 #include "lab/experiment_page.h"
+#include "model/own.h"
 
 // Of an axis that tells series apart: "random labels", "weight-decay 0.001".
-static void name_value(const sht__grid_axis *from, const char *value, char *out, size_t size) {
+static void name_value(const sht__grid_axis *from, const char *value, const sht_config *config, char *out,
+                       size_t size) {
   const char *name = from->option->name;
+  char own[SHT_TEXT_MAX];
   if (strcmp(name, "model") == 0 || strcmp(name, "data") == 0) {
     (void)snprintf(out, size, "%s", value);
   } else if (strcmp(name, "labels") == 0 || strcmp(name, "pixels") == 0) {
     (void)snprintf(out, size, "%s %s", value, name);
+  } else if (strcmp(value, "default") == 0) {
+    (void)snprintf(out, size, "%s %s", name, sht__own_value(config, NULL, from->option, own, sizeof own));
   } else {
     (void)snprintf(out, size, "%s %s", name, value);
   }
@@ -38,8 +43,8 @@ static bool is_along(const char *option, const char *x) {
   return strcmp(option, x) == 0 || (strcmp(option, "labels") == 0 && strcmp(x, "corruption") == 0);
 }
 
-size_t sht__grid_name(const sht__page *page, const sht__grid *grid, const sht__origin *origin, const char *x,
-                      char out[SHT_LABEL_MAX]) {
+size_t sht__grid_name(const sht__page *page, const sht__grid *grid, const sht__origin *origin, const sht_config *config,
+                      const char *x, char out[SHT_LABEL_MAX]) {
   const sht__yaml_node *name = origin->series == NULL ? NULL : sht__yaml_get(origin->series, "name");
   size_t length = (size_t)snprintf(out, SHT_LABEL_MAX, "%s", name == NULL ? "" : name->text);
   for (int i = 0; i < grid->axis_count && length < SHT_LABEL_MAX; i++) {
@@ -50,7 +55,7 @@ size_t sht__grid_name(const sht__page *page, const sht__grid *grid, const sht__o
         is_overruled(page, grid, origin, option)) {
       continue;
     }
-    name_value(axis, axis->values.texts[origin->places[i]], part, sizeof part);
+    name_value(axis, axis->values.texts[origin->places[i]], config, part, sizeof part);
     length += (size_t)snprintf(out + length, SHT_LABEL_MAX - length, "%s%s", length > 0 ? ", " : "", part);
   }
   return length > 0 ? length : (size_t)snprintf(out, SHT_LABEL_MAX, "%s", grid->name);

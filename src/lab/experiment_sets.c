@@ -172,7 +172,7 @@ static sht_status grow(sht__page *page) {
 
 // Longer names could not be told apart: their runs would pass for seeds of one series.
 static void name_run(set_reader *set, sht_plan_run *run, const sht__origin *origin) {
-  if (sht__grid_name(set->page, set->grid, origin, "", run->series) >= SHT_LABEL_MAX) {
+  if (sht__grid_name(set->page, set->grid, origin, &run->config, "", run->series) >= SHT_LABEL_MAX) {
     sht__fault(set->page->faults, set->series != NULL ? set->series->at : set->grid->map->at, set->grid->name,
                "shorten it, or give alternatives names under series",
                "\"%.48s...\" names a series in more than %d bytes", run->series, SHT_LABEL_MAX - 1);

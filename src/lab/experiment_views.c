@@ -142,7 +142,8 @@ static void name_series(sht__page *page, sht_plan_view *view) {
   const sht_plan_set *set = &page->experiment->sets[view->set];
   page->status = SHT_ALLOC(&view->series, set->count, "names of a figure", page->error);
   for (uint64_t i = 0; i < set->count && page->status == SHT_OK; i++) {
-    (void)sht__grid_name(page, &page->grids[view->set], &page->origins[set->first + i],
+    const uint64_t run = set->first + i;
+    (void)sht__grid_name(page, &page->grids[view->set], &page->origins[run], &page->experiment->runs[run].config,
                          view->kind == SHT_VIEW_SWEEP ? view->x : "", view->series[i]);
   }
 }

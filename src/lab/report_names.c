@@ -2,9 +2,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/memory.h"
+#include "config/yaml.h"
+#include "lab/files.h"
 #include "lab/report.h"
 #include "lab/svg.h"
 #include "lab/svg_text.h"
+#include "model/own.h"
 #include "shatter/data.h"
 
 // Adds to a text, cutting it at the end of its room.
@@ -89,6 +94,19 @@ size_t sht__report_differences(const sht_run *a, const sht_run *b) {
   return count;
 }
 
+// Of a "default" what it is, from the model that the run's folder keeps.
+static const char *value_of(const sht_run *run, const sht_option *option, char *out, size_t size) {
+  char path[SHT_LAB_PATH];
+  char *text = NULL;
+  uint64_t length = 0;
+  if (option->nullable && sht_path_join(path, sizeof path, run->folder, SHT_FILE_MODEL, NULL) == SHT_OK) {
+    (void)sht_file_read(path, SHT__YAML_SIZE_MAX, &text, &length, NULL);
+  }
+  (void)sht__own_value(&run->config, text, option, out, size);
+  sht_free(text);
+  return out;
+}
+
 // Adds one option to the labels that it tells apart: ", seed 2".
 static void add_option(sht__report_run *runs, size_t count, const sht_option *option) {
   for (size_t i = 0; i < count; i++) {
@@ -102,8 +120,8 @@ static void add_option(sht__report_run *runs, size_t count, const sht_option *op
     if (runs[i].differs && !(runs[i].seed_count > 1 && strcmp(option->name, "seed") == 0)) {
       char value[SHT_TEXT_MAX];
       char text[SHT__LABEL_SIZE];
-      sht_config_get(&runs[i].run->config, option, value, sizeof value);
-      (void)snprintf(text, sizeof text, ", %s %.100s", option->name, value);
+      (void)snprintf(text, sizeof text, ", %s %.100s", option->name,
+                     value_of(runs[i].seeds[0].run, option, value, sizeof value));
       append(runs[i].label, sizeof runs[i].label, text);
     }
   }

@@ -70,7 +70,7 @@ static void write_label(FILE *out, const char *name) {
 }
 
 // Rows on a page of LaTeX, and signs in its width at \\small, columns with their gaps.
-enum { ROWS_A_PAGE = 40, SIGNS_A_LINE = 80, SIGNS_A_NUMBER = 8, SIGNS_IN_SMALL = 5 };
+enum { ROWS_A_PAGE = 40, SIGNS_A_LINE = 100, SIGNS_A_NUMBER = 8, SIGNS_IN_SMALL = 5, LABEL_SIGNS = 40 };
 
 static bool is_long(const sht__sheet *sheet) { return sheet->row_count > ROWS_A_PAGE; }
 
@@ -90,20 +90,26 @@ static size_t width_of(const sht__sheet *sheet, size_t column) {
   return head > width ? head : width;
 }
 
+static size_t longest_label(const sht__sheet *sheet) {
+  size_t longest = 0;
+  for (size_t r = 0; r < sheet->row_count; r++) {
+    size_t own = strlen(label_of(&sheet->rows[r]));
+    longest = own > longest ? own : longest;
+  }
+  return longest;
+}
+
 // Whether the longest row is likely to be wider than an upright page.
 static bool is_wide(const sht__sheet *sheet) {
-  size_t label = 0;
   size_t remark = 0;
   size_t numbers = sht__sheet_has_spread(sheet) ? SIGNS_A_NUMBER / 2 : 0;
   for (size_t r = 0; r < sheet->row_count; r++) {
-    size_t own = strlen(label_of(&sheet->rows[r]));
-    label = own > label ? own : label;
     remark = strlen(sheet->rows[r].remark) > remark ? strlen(sheet->rows[r].remark) : remark;
   }
   for (size_t c = 0; c < sheet->column_count; c++) {
     numbers += width_of(sheet, c);
   }
-  return label + remark + numbers > SIGNS_A_LINE;
+  return longest_label(sheet) + remark + numbers > SIGNS_A_LINE;
 }
 
 static void write_caption(FILE *out, const sht__sheet *sheet) {
@@ -148,11 +154,12 @@ static void write_head(FILE *out, const sht__sheet *sheet) {
   bool paper = sht__sheet_has_paper(sheet);
   bool spread = sht__sheet_has_spread(sheet);
   bool remarks = sht__sheet_has_remarks(sheet);
-  (void)fputs(spread ? "lr" : "l", out);
+  const bool wide = is_wide(sheet);
+  (void)fprintf(out, "%s%s", wide && longest_label(sheet) > LABEL_SIGNS ? "p{54mm}" : "l", spread ? "r" : "");
   for (size_t c = 0; c < sheet->column_count; c++) {
     (void)fprintf(out, "%.*s", sht__sheet_width(sheet, c), "rrr");
   }
-  (void)fputs(remarks ? "l}\n" : "}\n", out);
+  (void)fprintf(out, "%s}\n", !remarks ? "" : wide ? "p{30mm}" : "l");
   if (is_long(sheet)) {
     write_caption(out, sheet);
     (void)fputs(" \\\\\n", out);
@@ -239,13 +246,12 @@ void sht__sheet_tex(FILE *out, const sht__sheet *sheet) {
       out);
   (void)fputs(many ? "% This table is longer than a page: \\usepackage{longtable}.\n" : "", out);
   (void)fputs(wide ? "% This table is wider than a page: \\usepackage{pdflscape}.\n\\begin{landscape}\n" : "", out);
+  const char *size = wide ? "\\footnotesize\\setlength{\\tabcolsep}{3pt}" : "\\small\\setlength{\\tabcolsep}{4pt}";
   if (many) {
-    (void)fputs("\\begingroup\\small\\setlength{\\tabcolsep}{4pt}\n\\begin{longtable}{", out);
+    (void)fprintf(out, "\\begingroup%s\n\\begin{longtable}{", size);
   } else {
-    (void)fputs(
-        "\\begin{table}\n\\centering\\small\\setlength{\\tabcolsep}{4pt}\n"
-        "\\setlength{\\abovecaptionskip}{0pt}\\setlength{\\belowcaptionskip}{6pt}\n",
-        out);
+    (void)fprintf(out, "\\begin{table}\n\\centering%s\n", size);
+    (void)fputs("\\setlength{\\abovecaptionskip}{0pt}\\setlength{\\belowcaptionskip}{6pt}\n", out);
     write_caption(out, sheet);
     (void)fputs("\n\\begin{tabular}{", out);
   }
