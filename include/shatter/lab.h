@@ -52,7 +52,8 @@ const char *sht_store_path(const sht_store *store);
 // Reads all run folders again into the index.
 sht_status sht_store_rebuild(sht_store *store, sht_error *error);
 
-// All runs, newest first, those of one moment by the names of their folders; *runs is freed with sht_free. 10,000 runs in under a second.
+// All runs, newest first, those of one moment by the names of their folders; *runs is freed with sht_free. 10,000 runs
+// in under a second.
 sht_status sht_store_list(sht_store *store, sht_run **runs, uint64_t *count, sht_error *error);
 
 // The run whose folder name, path or identity starts with `name` ("last": the newest). Errors: SHT_MISSING with the

@@ -87,8 +87,8 @@ void sht__page_read_sets(sht__page *page);
 void sht__page_close_sets(sht__page *page);
 
 // Names a run by its alternative and by its values on all axes with several, but for seeds and for the axis that a
-// figure has along x ("": none; config: the run's, for what "default" is of its model), whose places are not other lines. Returns the name's length, which may be more than
-// out holds.
+// figure has along x ("": none; config: the run's, for what "default" is of its model), whose places are not other
+// lines. Returns the name's length, which may be more than out holds.
 size_t sht__grid_name(const sht__page *page, const sht__grid *grid, const sht__origin *origin, const sht_config *config,
                       const char *x, char out[SHT_LABEL_MAX]);
 

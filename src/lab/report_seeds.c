@@ -85,7 +85,7 @@ static void add_moments(sht__report_run *row) {
     const sht_train_result *result = &row->seeds[i].run->result;
     sht__moments_add(&row->train, sht__train_accuracy(&result->last));
     sht__moments_add(&row->test, result->last.test_accuracy);
-    sht__moments_add(&row->fitted, result->fitted_epoch > 0 ? result->fitted_epoch : NAN);
+    sht__moments_add(&row->fitted, result->fitted_epoch > 0 ? (double)result->fitted_epoch : (double)NAN);
   }
 }
 

@@ -83,7 +83,7 @@ static const char *label_of(const sht__sheet_row *row) {
 static size_t width_of(const sht__sheet *sheet, size_t column) {
   char axis[SHT__PLOT_NAME];
   bool is_test = strcmp(sheet->columns[column].name, "test_accuracy") == 0;
-  size_t width = (size_t)(SIGNS_A_NUMBER * sht__sheet_width(sheet, column));
+  size_t width = (size_t)SIGNS_A_NUMBER * (size_t)sht__sheet_width(sheet, column);
   width += sht__sheet_has_spread(sheet) ? SIGNS_IN_SMALL : 0;
   width += is_test && sht__sheet_has_best(sheet) ? SIGNS_IN_SMALL : 0;
   size_t head = strlen(sht__quantity_axis(&sheet->columns[column], axis, sizeof axis));
