@@ -114,6 +114,19 @@ static sht_status check_kernel_options(const sht_cli *cli, const sht_kernel_opti
              : sht__refuse_given(cli, "search-size", "is of a search for the width (--sigma search)", error);
 }
 
+// Where progress is saved: not over ranks, nor on a card.
+static sht_status take_folder(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {
+  const bool saves = cli->cluster == NULL && !sht__kernel_on_card(task);
+  task->options.folder = saves ? sht__cli_text(cli, "output") : NULL;
+  if (task->options.folder != NULL) {
+    return SHT_OK;
+  }
+  return sht__refuse_given(cli, "checkpoint-seconds",
+                           saves ? "is of the states saved in the folder of -o; give -o FOLDER too"
+                                 : "is of saved states, and over several processes or on a card none are saved",
+                           error);
+}
+
 static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_error *error) {
   sht_kernel_options *options = &task->options;
   const char *kind = sht__cli_text(cli, "kernel");
@@ -135,14 +148,7 @@ static sht_status take_options(const sht_cli *cli, sht_kernel_task *task, sht_er
   options->search_examples = sht__cli_count(cli, "search-size", options->search_examples);
   options->seed = cli->config.seed;
   options->device = cli->config.device;
-  const bool saves = cli->cluster == NULL && !sht__kernel_on_card(task);  // no progress over ranks, and on a card
-  if (!saves || sht__cli_text(cli, "output") == NULL) {
-    SHT_TRY(sht__refuse_given(cli, "checkpoint-seconds",
-                              saves ? "is of the states saved in the folder of -o; give -o FOLDER too"
-                                    : "is of saved states, and over several processes or on a card none are saved",
-                              error));
-  }
-  options->folder = saves ? sht__cli_text(cli, "output") : NULL;
+  SHT_TRY(take_folder(cli, task, error));
   options->cluster = cli->cluster;
   options->checkpoint_seconds = cli->config.checkpoint_seconds;
   SHT_TRY(sht_pool_open((int)cli->config.threads, &task->pool, error));
