@@ -599,6 +599,8 @@ static void test_refusals(void **state) {
   s.targets[5] = 0;
   o.sigma = 0;
   expect(&s, &o, SHT_CONFIG, "sigma");
+  o.sigma = 1e-170;
+  expect(&s, &o, SHT_CONFIG, "sigma");
   o.sigma = 1;
   o.memory_max = 100000;
   expect(&s, &o, SHT_MEMORY, "examples would fit");

@@ -54,8 +54,11 @@ static sht_status check_pair(const sht_kernel_examples *train, const sht_kernel_
 }
 
 static sht_status check_numbers(const sht_kernel_options *o, sht_error *error) {
-  if (o->sigma_rule == SHT_SIGMA_GIVEN && !(o->sigma > 0 && isfinite(o->sigma))) {
-    return SHT_FAIL(error, SHT_CONFIG, "sigma %g; expected a number above 0", o->sigma);
+  // What kernels divide by is its square.
+  if (o->sigma_rule == SHT_SIGMA_GIVEN &&
+      !(isfinite(1 / (o->sigma * o->sigma)) && o->sigma > 0 && isfinite(o->sigma))) {
+    return SHT_FAIL(error, SHT_CONFIG, "sigma %g; expected a number above 0 whose square is not lost in rounding",
+                    o->sigma);
   }
   if (o->kind == SHT_KERNEL_POLYNOMIAL && (o->degree < 1 || o->degree > DEGREE_MAX || !(o->offset >= 0))) {
     return SHT_FAIL(error, SHT_CONFIG, "degree %" PRIu32 ", offset %g; expected 1 to %d, and at least 0", o->degree,
