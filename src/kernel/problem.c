@@ -82,6 +82,21 @@ static sht_status check_numbers(const sht_kernel_options *o, sht_error *error) {
   return SHT_OK;
 }
 
+// What cannot be had on a card or over ranks.
+static sht_status check_device(const sht_kernel_examples *train, const sht_kernel_examples *test,
+                               const sht_kernel_options *options, sht_error *error) {
+  sht__feature_map map;
+  SHT_TRY(sht__problem_describe(train, test, options, &map, error));
+  SHT_TRY(sht__card_check_options(options, error));
+  if (sht__problem_keeps_products(options, &map) && (options->cluster != NULL || sht__card_is_asked(options))) {
+    return SHT_FAIL(error, SHT_CONFIG,
+                    "the %s kernel of features %s is made by one process, and not on a card; start one alone with "
+                    "--device cpu, or use --kernel linear",
+                    sht_kernel_name(options->kind), options->features);
+  }
+  return SHT_OK;
+}
+
 sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel_examples *test,
                               const sht_kernel_options *options, sht_error *error) {
   SHT_TRY(check_numbers(options, error));
@@ -94,16 +109,7 @@ sht_status sht__problem_check(const sht_kernel_examples *train, const sht_kernel
     SHT_TRY(check_pair(train, test, error));
     SHT_TRY(check_examples(test, "test", error));
   }
-  sht__feature_map map;
-  SHT_TRY(sht__problem_describe(train, test, options, &map, error));
-  SHT_TRY(sht__card_check_options(options, error));
-  if (sht__problem_keeps_products(options, &map) && (options->cluster != NULL || sht__card_is_asked(options))) {
-    return SHT_FAIL(error, SHT_CONFIG,
-                    "the %s kernel of features %s is made by one process, and not on a card; start one alone with "
-                    "--device cpu, or use --kernel linear",
-                    sht_kernel_name(options->kind), options->features);
-  }
-  return SHT_OK;
+  return check_device(train, test, options, error);
 }
 
 static bool are_made(const sht_kernel_options *options) {
