@@ -10,6 +10,11 @@
 
 static const char *const columns[] = {"train_accuracy", "test_accuracy", "fitted_epochs"};
 
+// Over seeds, of a column.
+static const sht__moments *moments_of(const sht__report_run *run, size_t column) {
+  return column == 0 ? &run->train : column == 1 ? &run->test : &run->fitted;
+}
+
 static sht_status fill_row(const sht__report_run *run, sht__sheet *sheet, size_t row, bool several, sht_error *error) {
   sht__sheet_row *r = &sheet->rows[row];
   const sht__paper_row *paper = sht__paper_find(run);
@@ -26,10 +31,10 @@ static sht_status fill_row(const sht__report_run *run, sht__sheet *sheet, size_t
     cell->value = sht__quantity_of_run(&sheet->columns[c], run->run, NULL);
     cell->n = isfinite(cell->value);
     if (run->seed_count > 1) {
-      const sht__moments *moments[] = {&run->train, &run->test, &run->fitted};
-      cell->value = sht__moments_mean(moments[c]);
-      cell->spread = sht__moments_deviation(moments[c]);
-      cell->n = moments[c]->n;
+      const sht__moments *moments = moments_of(run, c);
+      cell->value = sht__moments_mean(moments);
+      cell->spread = sht__moments_deviation(moments);
+      cell->n = moments->n;
     }
   }
   if (paper != NULL) {
