@@ -178,8 +178,8 @@ void cuda_member_close(cuda_member *member);
 void cuda_order_make(cuda_member *member, uint32_t epoch);
 sht_status cuda_order_put(cuda_member *member, uint32_t epoch, const uint32_t **out, sht_error *error);
 
-// serve.c: does what the members ask for, and files how that ended in each request.
-void cuda_serve(void *engine);
+// serve.c: does what the members of an engine (cuda_engine *) ask for, and files how that ended in each request.
+void cuda_serve(void *shared);
 
 // parameters.c
 sht_status cuda_parameters_open(cuda_engine *engine, sht_error *error);
