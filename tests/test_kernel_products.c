@@ -211,13 +211,13 @@ static void test_resume(void **state) {
   o.folder = folder;
   o.checkpoint_seconds = 0;
   o.work = &work;
-  for (int polls = 3; parts == NULL; polls += 3) {
+  for (int polls = 3; parts == NULL; polls += 9) {
     polls_left = polls;
     sht_status status = sht_kernel_solve(&s.train, &s.test, &o, &parts, NULL);
     assert_true(status == SHT_OK || status == SHT_STOPPED);
     stops += status == SHT_STOPPED;
   }
-  assert_true(stops > 3);
+  assert_true(stops > 1);
   assert_true(parts->solutions[0].phases[0].gflops == 0);  // all products were found
   check_same_bits(&s, whole, parts);
   sht_kernel_forget(folder);
