@@ -42,6 +42,7 @@ static void errors_of_the_card_say_what_to_do(void **state) {
   says(cuda_check(cudaErrorECCUncorrectable, "a training step", &error), SHT_UNAVAILABLE, &error,
        WORDS("a training step", "stopped working", "shatter resume"));
   says(cuda_check(cudaErrorUnknown, "a training step", &error), SHT_UNAVAILABLE, &error, WORDS("shatter resume"));
+  says(cuda_check((cudaError_t)226, "a training step", &error), SHT_UNAVAILABLE, &error, WORDS("shatter resume"));
   says(cuda_check(cudaErrorNoKernelImageForDevice, "x", &error), SHT_UNAVAILABLE, &error,
        WORDS("no code for this card", "SHATTER_CUDA_ARCHITECTURES"));
   says(cuda_check(cudaErrorStubLibrary, "x", &error), SHT_UNAVAILABLE, &error, WORDS("stand-in", "LD_LIBRARY_PATH"));

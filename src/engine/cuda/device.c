@@ -9,6 +9,7 @@
 #include "base/text.h"
 
 enum { BYTES_TEXT = 32 };
+enum { CONTAINED = 226 };  // cudaErrorContained, which the headers of CUDA 12.0 to 12.6 do not have
 
 static int major_of(int version) { return version / 1000; }
 static int minor_of(int version) { return version % 1000 / 10; }
@@ -50,7 +51,7 @@ static bool is_lost(cudaError_t code) {
   static const cudaError_t lost[] = {cudaErrorDevicesUnavailable, cudaErrorDeviceUninitialized,
                                      cudaErrorECCUncorrectable,   cudaErrorNvlinkUncorrectable,
                                      cudaErrorLaunchTimeout,      cudaErrorHardwareStackError,
-                                     cudaErrorLaunchFailure,      cudaErrorContained,
+                                     cudaErrorLaunchFailure,      (cudaError_t)CONTAINED,
                                      cudaErrorSystemNotReady,     cudaErrorUnknown};
   for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
     if (code == lost[i]) {
