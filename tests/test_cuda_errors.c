@@ -50,6 +50,10 @@ static void errors_of_the_card_say_what_to_do(void **state) {
        WORDS("layer conv3", "cudaErrorIllegalAddress", "report"));
   says(cuda_check_cudnn(CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED, "starting cuDNN", &error), SHT_UNAVAILABLE, &error,
        WORDS("starting cuDNN", "one folder"));
+  says(cuda_check_cudnn(CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, "layer conv3", &error), SHT_MEMORY,
+       &error, WORDS("layer conv3", "the card has not enough memory"));
+  says(cuda_check_cudnn(CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED, "layer conv3", &error), SHT_MEMORY, &error,
+       WORDS("layer conv3", "this machine"));
   says(cuda_check_cublas(CUBLAS_STATUS_NOT_INITIALIZED, "starting cuBLASLt", &error), SHT_UNAVAILABLE, &error,
        WORDS("starting cuBLASLt", "cuBLAS"));
 }

@@ -9,8 +9,11 @@ sht_status cuda_check_cudnn(cudnnStatus_t code, const char *doing, sht_error *er
   }
   char detail[256] = "";
   cudnnGetLastErrorString(detail, sizeof detail);
-  if (code == CUDNN_STATUS_ALLOC_FAILED) {
+  if (code == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED) {
     return cuda_fail_memory(doing, error);
+  }
+  if (code == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED) {
+    return SHT_FAIL(error, SHT_MEMORY, "%s: cuDNN finds no more memory in this machine (%s)", doing, detail);
   }
   return SHT_FAIL(error, SHT_UNAVAILABLE,
                   "%s: cuDNN %zu says %s (%s); a complete cuDNN 9 must be installed, its libraries in one folder",
