@@ -131,8 +131,7 @@ static cudnnStatus_t make_operation(cuda_direction direction, cuda_operation *ou
   return finish(&d, &out->operation);
 }
 
-sht_status cuda_operation_open(const cuda_convolution_shape *shape, cuda_direction direction, cuda_operation *out,
-                               sht_error *error) {
+static cudnnStatus_t describe(const cuda_convolution_shape *shape, cuda_direction direction, cuda_operation *out) {
   *out = (cuda_operation){.operation = NULL};
   cudnnStatus_t status = make_tensors(shape, out);
   if (status == CUDNN_STATUS_SUCCESS) {
@@ -144,7 +143,12 @@ sht_status cuda_operation_open(const cuda_convolution_shape *shape, cuda_directi
   if (status != CUDNN_STATUS_SUCCESS) {
     cuda_operation_close(out);
   }
-  return cuda_check_cudnn(status, "describing a convolution", error);
+  return status;
+}
+
+sht_status cuda_operation_open(const cuda_convolution_shape *shape, cuda_direction direction, cuda_operation *out,
+                               sht_error *error) {
+  return cuda_check_cudnn(describe(shape, direction, out), "describing a convolution", error);
 }
 
 void cuda_operation_close(cuda_operation *operation) {
@@ -157,6 +161,15 @@ void cuda_operation_close(cuda_operation *operation) {
 }
 
 // ---- choice
+
+// Keeps the first word that tells of something else than that this cannot be had: that a part of cuDNN is missing, or
+// memory.
+static void keep_fault(cudnnStatus_t status, cudnnStatus_t *fault) {
+  const bool is_fault = CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_CATEGORY(CUDNN_STATUS_NOT_INITIALIZED) ||
+                        status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+                        status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+  *fault = *fault == CUDNN_STATUS_SUCCESS && is_fault ? status : *fault;
+}
 
 // exact: products of floats as they are. Minimal filtering with small tiles is as good as a direct sum in float, and
 // too coarse in bfloat16.
@@ -207,32 +220,33 @@ static bool config_allows(const cuda_convolution_shape *shape, cudnnBackendDescr
 }
 
 // The plan of one candidate, if it can be built.
-static bool try_config(cudnnHandle_t handle, const cuda_convolution_shape *shape, cudnnBackendDescriptor_t config,
-                       cuda_convolution *out) {
+static cudnnStatus_t try_config(cudnnHandle_t handle, const cuda_convolution_shape *shape,
+                                cudnnBackendDescriptor_t config, cuda_convolution *out) {
   int64_t bytes = 0;
   int64_t count = 0;
   if (!config_allows(shape, config, &out->engine)) {
-    return false;
+    return CUDNN_STATUS_NOT_SUPPORTED;
   }
   draft d = draft_of(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   set(&d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
   set(&d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
-  if (finish(&d, &out->plan) != CUDNN_STATUS_SUCCESS) {
-    return false;
+  cudnnStatus_t status = finish(&d, &out->plan);
+  if (status != CUDNN_STATUS_SUCCESS) {
+    return status;
   }
-  if (cudnnBackendGetAttribute(out->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count,
-                               &bytes) != CUDNN_STATUS_SUCCESS) {
+  status = cudnnBackendGetAttribute(out->plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count,
+                                    &bytes);
+  if (status != CUDNN_STATUS_SUCCESS) {
     destroy(out->plan);
     out->plan = NULL;
-    return false;
   }
   out->workspace_bytes = (uint64_t)bytes;
-  return true;
+  return status;
 }
 
 // Goes through what cuDNN proposes in one mode, best first.
-static cudnnStatus_t try_mode(cudnnHandle_t handle, const cuda_convolution_shape *shape, cudnnBackendDescriptor_t graph,
-                              cudnnBackendHeurMode_t mode, cuda_convolution *out) {
+static void try_mode(cudnnHandle_t handle, const cuda_convolution_shape *shape, cudnnBackendDescriptor_t graph,
+                     cudnnBackendHeurMode_t mode, cuda_convolution *out, cudnnStatus_t *fault) {
   cudnnBackendDescriptor_t ranking = NULL;
   cudnnBackendDescriptor_t candidates[CANDIDATES_MAX] = {NULL};
   draft d = draft_of(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
@@ -248,49 +262,41 @@ static cudnnStatus_t try_mode(cudnnHandle_t handle, const cuda_convolution_shape
                                       CANDIDATES_MAX, &count, candidates);
   }
   for (int64_t i = 0; status == CUDNN_STATUS_SUCCESS && i < count && i < CANDIDATES_MAX && out->plan == NULL; i++) {
-    (void)try_config(handle, shape, candidates[i], out);
+    keep_fault(try_config(handle, shape, candidates[i], out), fault);
   }
   for (int i = 0; i < CANDIDATES_MAX; i++) {
     destroy(candidates[i]);
   }
   destroy(ranking);
-  return status;
+  keep_fault(status, fault);
 }
 
-static sht_status fail_choice(cudnnStatus_t status, const cuda_convolution_shape *s, const char *layer,
-                              sht_error *error) {
-  static const char *const advice = "use --device cpu for this model, or another precision";
-  return SHT_FAIL(error, SHT_UNAVAILABLE,
-                  "layer '%s': cuDNN %zu has no deterministic convolution for it (%s: %lld x %lld x %lld to %lld "
-                  "channels, %lld x %lld by %lld, batch %lld%s); %s",
-                  layer, cudnnGetVersion(), cudnnGetErrorString(status), (long long)s->height, (long long)s->width,
-                  (long long)s->channels, (long long)s->filters, (long long)s->kernel, (long long)s->kernel,
-                  (long long)s->stride, (long long)s->n, s->bfloat16 ? ", bf16" : "", advice);
-}
-
-static sht_status choose(cudnnHandle_t handle, const cuda_convolution_shape *shape, const cuda_operation *operation,
-                         const char *layer, cuda_convolution *out, sht_error *error) {
+static void choose(cudnnHandle_t handle, const cuda_convolution_shape *shape, const cuda_operation *operation,
+                   cuda_convolution *out, cudnnStatus_t *fault) {
   cudnnBackendDescriptor_t graph = NULL;
   draft d = draft_of(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   set(&d, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle);
   set(&d, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operation->operation);
-  cudnnStatus_t status = finish(&d, &graph);
+  keep_fault(finish(&d, &graph), fault);
   static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
   for (size_t i = 0; graph != NULL && i < sizeof modes / sizeof modes[0] && out->plan == NULL; i++) {
-    status = try_mode(handle, shape, graph, modes[i], out);
+    try_mode(handle, shape, graph, modes[i], out, fault);
   }
   destroy(graph);
-  return out->plan != NULL ? SHT_OK : fail_choice(status, shape, layer, error);
 }
 
 sht_status cuda_convolution_open(cudnnHandle_t handle, const cuda_convolution_shape *shape, cuda_direction direction,
                                  const char *layer, cuda_convolution *out, sht_error *error) {
   cuda_operation operation;
+  cudnnStatus_t fault = CUDNN_STATUS_SUCCESS;
   *out = (cuda_convolution){.plan = NULL};
-  SHT_TRY(cuda_operation_open(shape, direction, &operation, error));
-  sht_status status = choose(handle, shape, &operation, layer, out, error);
+  const cudnnStatus_t described = describe(shape, direction, &operation);
+  keep_fault(described, &fault);
+  if (described == CUDNN_STATUS_SUCCESS) {
+    choose(handle, shape, &operation, out, &fault);
+  }
   cuda_operation_close(&operation);
-  return status;
+  return out->plan != NULL ? SHT_OK : cuda_check_cudnn(fault, layer, error);
 }
 
 sht_status cuda_convolution_bind(cuda_convolution *convolution, void *x, void *w, void *y, void *workspace,

@@ -39,7 +39,8 @@ sht_status cuda_operation_open(const cuda_convolution_shape *shape, cuda_directi
                                sht_error *error);
 void cuda_operation_close(cuda_operation *operation);
 
-// layer: its name, for messages. Errors: SHT_UNAVAILABLE where cuDNN has nothing for it.
+// Leaves out->plan NULL where cuDNN has nothing for it. layer: its name, for messages. Errors: SHT_UNAVAILABLE,
+// SHT_MEMORY, when a part of cuDNN is missing, or memory.
 sht_status cuda_convolution_open(cudnnHandle_t handle, const cuda_convolution_shape *shape, cuda_direction direction,
                                  const char *layer, cuda_convolution *out, sht_error *error);
 // Fixes the addresses; workspace: at least workspace_bytes.

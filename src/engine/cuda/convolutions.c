@@ -97,16 +97,14 @@ static sht_status add_convolution(cuda_plan *plan, const sht_node *node, cuda_di
   cuda_convolution_op *as = &op->as.convolution;
   op->side = direction == CUDA_FILTER_GRADIENT;
   *as = (cuda_convolution_op){.x = x, .w = w, .y = y};
-  sht_status status =
-      cuda_convolution_open(plan->engine->cudnn, &shape, direction, node->name, &as->convolution, error);
-  if (status == SHT_UNAVAILABLE) {
+  SHT_TRY(cuda_convolution_open(plan->engine->cudnn, &shape, direction, node->name, &as->convolution, error));
+  if (as->convolution.plan == NULL) {
     const cuda_direct direct = direct_of(&shape, direction, as);
     op->run = run_direct;
     op->as.direct = direct;
     plan->direct++;
     return SHT_OK;
   }
-  SHT_TRY(status);
   op->close = close_convolution;
   const uint64_t bytes = as->convolution.workspace_bytes;
   plan->workspace_bytes = bytes > plan->workspace_bytes ? bytes : plan->workspace_bytes;
