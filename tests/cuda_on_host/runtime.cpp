@@ -276,6 +276,10 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t, enum cudaStreamCaptureMode) {
   on_host::captured = new on_host::list();
   return cudaSuccess;
 }
+cudaError_t cudaStreamIsCapturing(cudaStream_t, enum cudaStreamCaptureStatus *status) {
+  *status = on_host::captured != nullptr ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
 cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
   *graph = reinterpret_cast<cudaGraph_t>(on_host::captured);
   on_host::captured = nullptr;

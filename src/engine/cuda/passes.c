@@ -14,11 +14,26 @@ static cudaError_t join_side(cuda_engine *engine) {
   return code == cudaSuccess ? cudaStreamWaitEvent(engine->stream, engine->join, 0) : code;
 }
 
+// A library refused. What the card itself says is asked for by waiting, which may not be done while a graph is
+// captured: the libraries have a runtime of their own, and what that was told does not show in ours.
+static sht_status fail_library(cuda_engine *engine, sht_error *error) {
+  const char *layer = engine->failed;
+  enum cudaStreamCaptureStatus capturing = cudaStreamCaptureStatusNone;
+  SHT_TRY(cuda_check(cudaStreamIsCapturing(engine->stream, &capturing), layer, error));
+  if (capturing == cudaStreamCaptureStatusNone) {
+    SHT_TRY(cuda_check(cudaStreamSynchronize(engine->stream), layer, error));
+    SHT_TRY(cuda_check(cudaStreamSynchronize(engine->side), layer, error));
+  }
+  return SHT_FAIL(error, SHT_INTERNAL, "layer '%s': cuDNN or cuBLASLt could not run what it had planned; report this",
+                  layer);
+}
+
 sht_status cuda_pass_run(cuda_engine *engine, cuda_pass pass, sht_error *error) {
   const cuda_plan *plan = engine->plan;
   cudaError_t code = cudaSuccess;
   bool forked = false;
   engine->pass = pass;
+  engine->failed = NULL;
   for (int i = 0; i < plan->op_count && code == cudaSuccess && engine->failed == NULL; i++) {
     const cuda_op *op = &plan->ops[i];
     if ((op->passes & pass) == 0) {
@@ -37,14 +52,7 @@ sht_status cuda_pass_run(cuda_engine *engine, cuda_pass pass, sht_error *error) 
       return cuda_check(code, op->name, error);
     }
   }
-  if (engine->failed != NULL) {
-    const char *layer = engine->failed;
-    engine->failed = NULL;
-    SHT_TRY(cuda_check(cudaGetLastError(), layer, error));
-    return SHT_FAIL(error, SHT_INTERNAL, "layer '%s': cuDNN or cuBLASLt could not run what it had planned; report this",
-                    layer);
-  }
-  return cuda_check(code, "running a step", error);
+  return engine->failed != NULL ? fail_library(engine, error) : cuda_check(code, "running a step", error);
 }
 
 sht_status cuda_wait(cuda_engine *engine, const char *doing, sht_error *error) {
@@ -69,10 +77,10 @@ static sht_status capture(cuda_engine *engine, cuda_pass pass, cudaGraphExec_t *
   cudaGraph_t graph = NULL;
   SHT_TRY(cuda_check(cudaStreamBeginCapture(engine->stream, cudaStreamCaptureModeThreadLocal), doing, error));
   sht_status status = cuda_pass_run(engine, pass, error);
-  cudaError_t code = cudaStreamEndCapture(engine->stream, &graph);
-  if (status == SHT_OK) {
-    status = cuda_check(code, doing, error);
-  }
+  // After a failure its own word has been said, and this one is not to be found by who asks next.
+  const sht_status ended =
+      cuda_check(cudaStreamEndCapture(engine->stream, &graph), doing, status == SHT_OK ? error : NULL);
+  status = status == SHT_OK ? ended : status;
   if (status == SHT_OK) {
     status = cuda_check(cudaGraphInstantiate(out, graph, 0), doing, error);
   }

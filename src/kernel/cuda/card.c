@@ -12,7 +12,8 @@ sht_status card_check(cublasStatus_t code, const char *doing, sht_error *error) 
   if (code == CUBLAS_STATUS_ALLOC_FAILED) {
     return cuda_fail_memory(doing, error);
   }
-  SHT_TRY(cuda_check(cudaGetLastError(), doing, error));  // the card's own word, where it has one
+  // The card's own word, where it has one: cuBLAS has a runtime of its own, whose last error does not show in ours.
+  SHT_TRY(cuda_check(cudaDeviceSynchronize(), doing, error));
   return SHT_FAIL(error, SHT_UNAVAILABLE, "%s: cuBLAS says %s; a complete cuBLAS %d must be installed", doing,
                   cublasGetStatusString(code), CUBLAS_VER_MAJOR);
 }
