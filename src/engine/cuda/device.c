@@ -121,7 +121,8 @@ sht_status cuda_device_open(void (*launch)(void), cuda_device *out, sht_error *e
   out->processors = properties.multiProcessorCount;
   launch();  // fails where there is no code for the card
   SHT_TRY(cuda_check(cudaGetLastError(), "first launch", error));
-  return cuda_check(cudaDeviceSynchronize(), "first launch", error);
+  // The stream and not the card: another engine may be capturing a graph, which does not stand being waited for.
+  return cuda_check(cudaStreamSynchronize(NULL), "first launch", error);
 }
 
 sht_status cuda_copy(cudaStream_t stream, void *to, const void *from, uint64_t bytes, enum cudaMemcpyKind kind,

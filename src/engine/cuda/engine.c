@@ -132,7 +132,7 @@ static sht_status build(cuda_engine *engine, sht_error *error) {
   SHT_TRY(cuda_parameters_open(engine, error));
   SHT_TRY(cuda_plan_open(engine, &engine->plan, error));
   SHT_TRY(open_workspaces(engine, error));
-  return cuda_check(cudaDeviceSynchronize(), "starting the card", error);
+  return cuda_check(cudaStreamSynchronize(engine->stream), "starting the card", error);
 }
 
 static void close_host(cuda_engine *engine) {
@@ -187,8 +187,11 @@ void cuda_engine_close(cuda_engine *engine) {
   if (engine == NULL) {
     return;
   }
-  if (engine->stream != NULL) {
-    (void)cudaStreamSynchronize(engine->stream);
+  cudaStream_t streams[] = {engine->stream, engine->side};
+  for (size_t i = 0; i < 2; i++) {
+    if (streams[i] != NULL) {
+      (void)cudaStreamSynchronize(streams[i]);
+    }
   }
   cuda_engine_forget_graphs(engine);
   cuda_plan_close(engine->plan);

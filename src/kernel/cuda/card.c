@@ -13,7 +13,7 @@ sht_status card_check(cublasStatus_t code, const char *doing, sht_error *error) 
     return cuda_fail_memory(doing, error);
   }
   // The card's own word, where it has one: cuBLAS has a runtime of its own, whose last error does not show in ours.
-  SHT_TRY(cuda_check(cudaDeviceSynchronize(), doing, error));
+  SHT_TRY(cuda_check(cudaStreamSynchronize(NULL), doing, error));
   return SHT_FAIL(error, SHT_UNAVAILABLE, "%s: cuBLAS says %s; a complete cuBLAS %d must be installed", doing,
                   cublasGetStatusString(code), CUBLAS_VER_MAJOR);
 }
