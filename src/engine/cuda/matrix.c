@@ -123,6 +123,8 @@ static cublasStatus_t choose(cublasLtHandle_t handle, cuda_matrix *matrix) {
   }
   if (status == CUBLAS_STATUS_SUCCESS) {
     status = count > 0 ? found.state : CUBLAS_STATUS_NOT_SUPPORTED;
+  }
+  if (status == CUBLAS_STATUS_SUCCESS) {
     matrix->algorithm = found.algo;
     matrix->choice = choice_of(&found.algo);
   }
