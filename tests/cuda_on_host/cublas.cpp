@@ -81,6 +81,8 @@ void multiply_right(int64_t m, int64_t n, matrix<const T> l, bool turned, matrix
   }
 }
 
+cudaStream_t of_cublas;
+
 bool is_turned(cublasOperation_t form) { return form == CUBLAS_OP_T; }
 
 bool is_known(cublasSideMode_t side, cublasFillMode_t fill, cublasDiagType_t diagonal) {
@@ -93,23 +95,30 @@ extern "C" {
 
 cublasStatus_t cublasCreate_v2(cublasHandle_t *) { return CUBLAS_STATUS_SUCCESS; }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t) { return CUBLAS_STATUS_SUCCESS; }
-cublasStatus_t cublasSetStream_v2(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
+cublasStatus_t cublasSetStream_v2(cublasHandle_t, cudaStream_t stream) {
+  of_cublas = stream;
+  return CUBLAS_STATUS_SUCCESS;
+}
 cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t) { return CUBLAS_STATUS_SUCCESS; }
 const char *cublasGetStatusString(cublasStatus_t) { return "error"; }
 
 cublasStatus_t cublasDgemm_v2_64(cublasHandle_t, cublasOperation_t form_a, cublasOperation_t form_b, int64_t m,
                                  int64_t n, int64_t k, const double *alpha, const double *a, int64_t lda,
                                  const double *b, int64_t ldb, const double *beta, double *c, int64_t ldc) {
-  multiply<double, double>(m, n, k, *alpha, {a, lda, is_turned(form_a)}, {b, ldb, is_turned(form_b)}, *beta,
-                           {c, ldc, false});
+  on_host::enqueue(of_cublas, [=, alpha = *alpha, beta = *beta] {
+    multiply<double, double>(m, n, k, alpha, {a, lda, is_turned(form_a)}, {b, ldb, is_turned(form_b)}, beta,
+                             {c, ldc, false});
+  });
   return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasSgemm_v2_64(cublasHandle_t, cublasOperation_t form_a, cublasOperation_t form_b, int64_t m,
                                  int64_t n, int64_t k, const float *alpha, const float *a, int64_t lda, const float *b,
                                  int64_t ldb, const float *beta, float *c, int64_t ldc) {
-  multiply<float, float>(m, n, k, *alpha, {a, lda, is_turned(form_a)}, {b, ldb, is_turned(form_b)}, *beta,
-                         {c, ldc, false});
+  on_host::enqueue(of_cublas, [=, alpha = *alpha, beta = *beta] {
+    multiply<float, float>(m, n, k, alpha, {a, lda, is_turned(form_a)}, {b, ldb, is_turned(form_b)}, beta,
+                           {c, ldc, false});
+  });
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -121,10 +130,12 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t form_a, cublasO
   if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_32F || sums != CUBLAS_COMPUTE_32F) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
-  multiply<uint16_t, float>(m, n, k, *static_cast<const float *>(alpha),
-                            {static_cast<const uint16_t *>(a), lda, is_turned(form_a)},
-                            {static_cast<const uint16_t *>(b), ldb, is_turned(form_b)},
-                            *static_cast<const float *>(beta), {static_cast<float *>(c), ldc, false});
+  const float times = *static_cast<const float *>(alpha), kept = *static_cast<const float *>(beta);
+  on_host::enqueue(of_cublas, [=] {
+    multiply<uint16_t, float>(m, n, k, times, {static_cast<const uint16_t *>(a), lda, is_turned(form_a)},
+                              {static_cast<const uint16_t *>(b), ldb, is_turned(form_b)}, kept,
+                              {static_cast<float *>(c), ldc, false});
+  });
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -133,32 +144,36 @@ cublasStatus_t cublasSgeam_64(cublasHandle_t, cublasOperation_t form, cublasOper
                               const float *alpha, const float *a, int64_t lda, const float *beta, const float *,
                               int64_t, float *c, int64_t ldc) {
   const matrix<const float> from{a, lda, is_turned(form)};
-  for (int64_t j = 0; j < n; j++) {
-    for (int64_t i = 0; i < m; i++) {
-      c[j * ldc + i] = *alpha * from(i, j);
+  on_host::enqueue(of_cublas, [=, alpha = *alpha] {
+    for (int64_t j = 0; j < n; j++) {
+      for (int64_t i = 0; i < m; i++) {
+        c[j * ldc + i] = alpha * from(i, j);
+      }
     }
-  }
+  });
   return *beta == 0 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 cublasStatus_t cublasDtrsm_v2_64(cublasHandle_t, cublasSideMode_t side, cublasFillMode_t fill, cublasOperation_t form,
                                  cublasDiagType_t diagonal, int64_t m, int64_t n, const double *, const double *l,
                                  int64_t ldl, double *x, int64_t ldx) {
-  solve_right<double>(m, n, {l, ldl, false}, is_turned(form), {x, ldx, false});
+  on_host::enqueue(of_cublas, [=] { solve_right<double>(m, n, {l, ldl, false}, is_turned(form), {x, ldx, false}); });
   return is_known(side, fill, diagonal) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 cublasStatus_t cublasStrsm_v2_64(cublasHandle_t, cublasSideMode_t side, cublasFillMode_t fill, cublasOperation_t form,
                                  cublasDiagType_t diagonal, int64_t m, int64_t n, const float *, const float *l,
                                  int64_t ldl, float *x, int64_t ldx) {
-  solve_right<float>(m, n, {l, ldl, false}, is_turned(form), {x, ldx, false});
+  on_host::enqueue(of_cublas, [=] { solve_right<float>(m, n, {l, ldl, false}, is_turned(form), {x, ldx, false}); });
   return is_known(side, fill, diagonal) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 cublasStatus_t cublasStrmm_v2_64(cublasHandle_t, cublasSideMode_t side, cublasFillMode_t fill, cublasOperation_t form,
                                  cublasDiagType_t diagonal, int64_t m, int64_t n, const float *, const float *l,
                                  int64_t ldl, const float *b, int64_t ldb, float *c, int64_t ldc) {
-  multiply_right<float>(m, n, {l, ldl, false}, is_turned(form), {b, ldb, false}, {c, ldc, false});
+  on_host::enqueue(of_cublas, [=] {
+    multiply_right<float>(m, n, {l, ldl, false}, is_turned(form), {b, ldb, false}, {c, ldc, false});
+  });
   return is_known(side, fill, diagonal) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
 

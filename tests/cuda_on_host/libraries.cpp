@@ -99,6 +99,8 @@ void multiply(const cuda_matrix_shape &s, const cuda_operands &at) {
   }
 }
 
+cudaStream_t of_cudnn;
+
 }  // namespace
 
 extern "C" {
@@ -126,14 +128,17 @@ void cuda_convolution_close(cuda_convolution *convolution) {
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t what, cudnnBackendDescriptor_t where) {
   const plan p = *static_cast<plan *>(what);
   const addresses at = *static_cast<addresses *>(where);
-  on_host::enqueue([=] { convolve(p, at); });
+  on_host::enqueue(of_cudnn, [=] { convolve(p, at); });
   return CUDNN_STATUS_SUCCESS;
 }
 
 size_t cudnnGetVersion(void) { return CUDNN_VERSION; }
 cudnnStatus_t cudnnCreate(cudnnHandle_t *) { return CUDNN_STATUS_SUCCESS; }
 cudnnStatus_t cudnnDestroy(cudnnHandle_t) { return CUDNN_STATUS_SUCCESS; }
-cudnnStatus_t cudnnSetStream(cudnnHandle_t, cudaStream_t) { return CUDNN_STATUS_SUCCESS; }
+cudnnStatus_t cudnnSetStream(cudnnHandle_t, cudaStream_t stream) {
+  of_cudnn = stream;
+  return CUDNN_STATUS_SUCCESS;
+}
 const char *cudnnGetErrorString(cudnnStatus_t) { return "error"; }
 void cudnnGetLastErrorString(char *text, size_t size) {
   if (size > 0) {
@@ -156,11 +161,11 @@ cublasStatus_t cuda_matrix_repeat(cuda_matrix *matrix, cublasLtHandle_t, uint32_
 }
 
 cublasStatus_t cuda_matrix_run(const cuda_matrix *matrix, cublasLtHandle_t, const cuda_operands *at, void *,
-                               cudaStream_t) {
+                               cudaStream_t stream) {
   const cuda_matrix_shape shape = matrix->shape;
   for (uint32_t run = 0; run < matrix->together; run++) {
     const cuda_operands mine = cuda_operands_of(&shape, at, run);
-    on_host::enqueue([=] { multiply(shape, mine); });
+    on_host::enqueue(stream, [=] { multiply(shape, mine); });
   }
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -1,5 +1,5 @@
-// CUDA's runtime on the processor, as far as the engine uses it: memory, streams that run at once, captured graphs, and
-// fibers for the threads of a block. See engine/cuda/launch.cuh beside this.
+// CUDA's runtime on the processor, as far as the engine uses it: memory, copies, and fibers for the threads of a block.
+// See engine/cuda/launch.cuh beside this; streams and graphs: streams.cpp.
 #include <malloc.h>
 #include <ucontext.h>
 #include <csetjmp>
@@ -172,19 +172,9 @@ void run_grid(dim3 grid, unsigned threads, const std::function<void()> &body) {
 
 namespace {
 
-typedef std::vector<std::function<void()>> list;
-list *captured;  // NULL: nothing is captured
-size_t taken;    // bytes of the card's memory
+size_t taken;  // bytes of the card's memory
 
 }  // namespace
-
-void enqueue(std::function<void()> what) {
-  if (captured != nullptr) {
-    captured->push_back(std::move(what));
-  } else {
-    what();
-  }
-}
 
 }  // namespace on_host
 
@@ -208,7 +198,6 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int) {
   std::snprintf(properties->name, sizeof properties->name, "the processor");
   return cudaSuccess;
 }
-cudaError_t cudaDeviceSynchronize(void) { return cudaSuccess; }
 cudaError_t cudaGetLastError(void) { return cudaSuccess; }
 const char *cudaGetErrorName(cudaError_t) { return "error"; }
 const char *cudaGetErrorString(cudaError_t) { return "error"; }
@@ -222,6 +211,9 @@ cudaError_t cudaMemGetInfo(size_t *left, size_t *all) {
 
 // What is not written shows: bytes of 255 are NaN in both types.
 cudaError_t cudaMalloc(void **out, size_t bytes) {
+  if (on_host::is_capturing()) {
+    return cudaErrorStreamCaptureUnsupported;
+  }
   *out = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (*out == nullptr) {
     return cudaErrorMemoryAllocation;
@@ -230,7 +222,12 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
   on_host::taken += malloc_usable_size(*out);
   return cudaSuccess;
 }
+// Waits for the card.
 cudaError_t cudaFree(void *block) {
+  if (on_host::is_capturing()) {
+    return cudaErrorStreamCaptureUnsupported;
+  }
+  on_host::finish_everything();
   on_host::taken -= malloc_usable_size(block);
   std::free(block);
   return cudaSuccess;
@@ -239,68 +236,25 @@ cudaError_t cudaMemset(void *block, int value, size_t bytes) {
   std::memset(block, value, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind, cudaStream_t) {
-  if (on_host::captured != nullptr) {
+// Memory of this machine is read and written when the copy is made, not when it is asked for.
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind, cudaStream_t stream) {
+  if (on_host::is_capturing()) {
     return cudaErrorStreamCaptureUnsupported;
   }
-  std::memcpy(to, from, bytes);
+  on_host::enqueue(stream, [=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
-
-cudaError_t cudaMemsetAsync(void *block, int value, size_t bytes, cudaStream_t) {
-  return cudaMemset(block, value, bytes);
+cudaError_t cudaMemsetAsync(void *block, int value, size_t bytes, cudaStream_t stream) {
+  on_host::enqueue(stream, [=] { std::memset(block, value, bytes); });
+  return cudaSuccess;
 }
 cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width,
-                              size_t height, enum cudaMemcpyKind, cudaStream_t) {
-  for (size_t row = 0; row < height; row++) {
-    std::memcpy(static_cast<char *>(to) + row * to_pitch, static_cast<const char *>(from) + row * from_pitch, width);
-  }
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
-  *stream = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
-  *event = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
-
-cudaError_t cudaStreamBeginCapture(cudaStream_t, enum cudaStreamCaptureMode) {
-  on_host::captured = new on_host::list();
-  return cudaSuccess;
-}
-cudaError_t cudaStreamIsCapturing(cudaStream_t, enum cudaStreamCaptureStatus *status) {
-  *status = on_host::captured != nullptr ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
-  return cudaSuccess;
-}
-cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph) {
-  *graph = reinterpret_cast<cudaGraph_t>(on_host::captured);
-  on_host::captured = nullptr;
-  return cudaSuccess;
-}
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long) {
-  *out = reinterpret_cast<cudaGraphExec_t>(new on_host::list(*reinterpret_cast<on_host::list *>(graph)));
-  return cudaSuccess;
-}
-cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t) {
-  for (const auto &work : *reinterpret_cast<on_host::list *>(graph)) {
-    work();
-  }
-  return cudaSuccess;
-}
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  delete reinterpret_cast<on_host::list *>(graph);
-  return cudaSuccess;
-}
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
-  delete reinterpret_cast<on_host::list *>(graph);
+                              size_t height, enum cudaMemcpyKind, cudaStream_t stream) {
+  on_host::enqueue(stream, [=] {
+    for (size_t row = 0; row < height; row++) {
+      std::memcpy(static_cast<char *>(to) + row * to_pitch, static_cast<const char *>(from) + row * from_pitch, width);
+    }
+  });
   return cudaSuccess;
 }
 

@@ -34,8 +34,10 @@ extern position here;  // of the fiber that runs
 void run_grid(dim3 grid, unsigned threads, const std::function<void()> &body);
 void sync_block();
 uint64_t exchange(uint64_t mine, unsigned lane);  // what that lane of the warp gave
-// Runs it, or keeps it for a graph that is being captured.
-void enqueue(std::function<void()> work);
+// Puts it on the stream, or into the graph that is being captured: streams.cpp.
+void enqueue(cudaStream_t stream, std::function<void()> work);
+bool is_capturing();
+void finish_everything();
 
 }  // namespace on_host
 
@@ -89,8 +91,9 @@ using std::max;
 using std::min;
 
 template <typename... Parameters, typename... Arguments>
-inline void launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, cudaStream_t, Arguments... arguments) {
-  on_host::enqueue([=] { on_host::run_grid(grid, threads, [&] { kernel(arguments...); }); });
+inline void launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, cudaStream_t stream,
+                   Arguments... arguments) {
+  on_host::enqueue(stream, [=] { on_host::run_grid(grid, threads, [&] { kernel(arguments...); }); });
 }
 
 #endif
