@@ -777,6 +777,7 @@ static void test_edited_folder(void **state) {
   assert_memory_equal(whole->solutions[0].coefficients, edited->solutions[0].coefficients,
                       train.count * train.outputs * sizeof(double));
   assert_int_equal(sht_file_read(path, 100, &text, &size, NULL), SHT_OK);
+  assert_int_equal(size, 8);
   assert_memory_equal(text, "precious", size);
   sht_free(text);
   assert_int_equal(unlink(path), 0);
