@@ -472,7 +472,7 @@ def check_verdict(folder):
 def check_settings(folder):
     """A setting that differs among the runs of a network is told of every one of them, as the value that it has."""
     for place, options in (("a", {"weight_decay": 0}), ("b", {"weight_decay": 0.25, "labels": "random"}),
-                           ("c", {"weight_decay": "default", "labels": "corrupt:0.5"})):
+                           ("c", {"labels": "corrupt:0.5"})):
         write_run(folder / "store" / place, env={"identity": place}, **options)
         (folder / "store" / place / "model.yaml").write_text(
             "name: mlp-1x512\nrecipe: {weight-decay: 0.25}\nlayers: [linear: {units: classes}]\n")
