@@ -107,19 +107,11 @@ static const char *value_of(const sht_run *run, const sht_option *option, char *
   return out;
 }
 
-// Whether two runs were trained with different values; "default" and its value are the same.
-static bool value_differs(const sht_option *option, const sht_run *a, const sht_run *b) {
-  char first[SHT_TEXT_MAX];
-  char second[SHT_TEXT_MAX];
-  return option_differs(option, a, b) &&
-         strcmp(value_of(a, option, first, sizeof first), value_of(b, option, second, sizeof second)) != 0;
-}
-
 // Marks all runs when any two were trained with different values: else a reader takes them for equal.
 static void mark_setting(sht__report_run *runs, size_t count, const sht_option *option) {
   bool differs = false;
   for (size_t i = 1; i < count && !differs; i++) {
-    differs = value_differs(option, runs[0].run, runs[i].run);
+    differs = option_differs(option, runs[0].run, runs[i].run);
   }
   for (size_t i = 0; i < count; i++) {
     runs[i].differs = differs;
