@@ -13,11 +13,9 @@ import sys
 import tempfile
 import time
 
-from checks import check, checks_exit_code, write
+from checks import check, checks_exit_code, files_of, write
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
-# Timings, and what is written anew by every session.
-NOT_COMPARED = {"timing.jsonl", "env.json", "lock"}
 MODEL = """name: tiny
 recipe: {learning-rate: 0.1, learning-rate-decay: 0.9, momentum: 0.9, weight-decay: 1e-3}
 layers:
@@ -46,22 +44,6 @@ def words(page, store, *more):
 def run(page, store, *more):
     return subprocess.run(words(page, store, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=600)
-
-
-def files_of(store):
-    """The bytes of every file of every run that a repeated run is to give again. (A run that diverged keeps a checkpoint
-    of the last time that one was due.)"""
-    found = {}
-    for name in sorted(os.listdir(store)):
-        folder = os.path.join(store, name)
-        if os.path.exists(os.path.join(folder, "config.yaml")):
-            files = set(os.listdir(folder)) - NOT_COMPARED
-            if "weights.safetensors" not in files:
-                files = {file for file in files if not file.startswith("checkpoint-")}
-            for file in files:
-                with open(os.path.join(folder, file), "rb") as stream:
-                    found[name + "/" + file] = stream.read()
-    return found
 
 
 def differing(one, other):

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "dense/small.h"
@@ -602,6 +603,9 @@ static void test_refusals(void **state) {
   o.sigma = 1e-170;
   expect(&s, &o, SHT_CONFIG, "sigma");
   o.sigma = 1;
+  o.ridges[0] = 1e39;
+  expect(&s, &o, SHT_CONFIG, "ridge 1e+39");
+  o.ridges[0] = 0;
   o.memory_max = 100000;
   expect(&s, &o, SHT_MEMORY, "examples would fit");
   o.memory_max = 0;
@@ -720,6 +724,70 @@ static void test_streamed_resume(void **state) {
   sht_dataset_close(data);
 }
 
+// Solves until progress.json tells of one block of the features' inner products, and says there that it is two.
+static void claim_a_block(const sht_kernel_examples *train, sht_kernel_options o, const char *path) {
+  static const char told[] = "\"gram_blocks\": ";
+  stopper s = {0};
+  sht_work work = {.context = &s, .stop_requested = stop};
+  char *text = NULL, *blocks = NULL;
+  uint64_t size = 0;
+  o.work = &work;
+  for (int polls = 1; blocks == NULL || blocks[sizeof told - 1] != '1'; polls++) {
+    sht_kernel_result *none = NULL;
+    s.polls_left = polls;
+    assert_int_equal(sht_kernel_solve(train, NULL, &o, &none, NULL), SHT_STOPPED);
+    sht_free(text);
+    text = NULL;
+    if (sht_file_exists(path)) {
+      assert_int_equal(sht_file_read(path, 1 << 20, &text, &size, NULL), SHT_OK);
+    }
+    blocks = text != NULL ? strstr(text, told) : NULL;
+  }
+  blocks[sizeof told - 1] = '2';
+  assert_int_equal(sht_file_write(path, text, size, NULL), SHT_OK);
+  sht_free(text);
+}
+
+// Someone else's hand in the folder: more blocks than were summed are not believed, and a link with the name of the
+// features' file is taken away, not followed.
+static void test_edited_folder(void **state) {
+  (void)state;
+  char folder[] = "/tmp/test_kernel_XXXXXX", path[64], link_path[64], *text = NULL;
+  uint64_t size = 0;
+  sht_dataset *data = NULL;
+  sht_dataset_options options = {.seed = 3};
+  assert_int_equal(sht_dataset_open("shapes:160,10", &options, &data, NULL), SHT_OK);
+  sht_kernel_examples train = {
+      .count = 160, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
+  sht_kernel_result *whole = NULL, *edited = NULL;
+  o.features = "randconv:260";
+  o.tolerance = 1e-9;
+  assert_int_equal(sht_kernel_solve(&train, NULL, &o, &whole, NULL), SHT_OK);
+  assert_non_null(mkdtemp(folder));
+  (void)snprintf(path, sizeof path, "%s/precious", folder);
+  (void)snprintf(link_path, sizeof link_path, "%s/features.blocks", folder);
+  assert_int_equal(sht_file_write(path, "precious", 8, NULL), SHT_OK);
+  assert_int_equal(symlink(path, link_path), 0);
+  o.folder = folder;
+  o.checkpoint_seconds = 0;
+  (void)snprintf(link_path, sizeof link_path, "%s/progress.json", folder);
+  claim_a_block(&train, o, link_path);
+  assert_int_equal(sht_kernel_solve(&train, NULL, &o, &edited, NULL), SHT_OK);
+  assert_memory_equal(whole->solutions[0].coefficients, edited->solutions[0].coefficients,
+                      train.count * train.outputs * sizeof(double));
+  assert_int_equal(sht_file_read(path, 100, &text, &size, NULL), SHT_OK);
+  assert_int_equal(size, 8);
+  assert_memory_equal(text, "precious", size);
+  sht_free(text);
+  assert_int_equal(unlink(path), 0);
+  sht_kernel_forget(folder);
+  assert_int_equal(access(folder, F_OK), -1);
+  sht_kernel_result_close(whole);
+  sht_kernel_result_close(edited);
+  sht_dataset_close(data);
+}
+
 // A path of ridges on streamed features: inner products are added up for the first alone, and each solution is the
 // same bits as that of its ridge by itself; kept in memory, and in a folder. summed: not found in the folder.
 enum { PATH_RIDGES = 2 };
@@ -808,6 +876,15 @@ static void test_estimate(void **state) {
   o.spectrum_steps = UINT32_MAX;  // there are as many steps as examples, at most
   assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &three, NULL), SHT_OK);
   assert_true(three.bytes > one.bytes && three.bytes <= one.bytes + (uint64_t)2048 * 2001 * sizeof(double));
+  // A search among all examples has its own features, and leave-one-out; one among few has less than the solution.
+  o.spectrum_steps = 0;
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &one, NULL), SHT_OK);
+  o.sigma_rule = SHT_SIGMA_SEARCH;
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &three, NULL), SHT_OK);
+  assert_true(three.bytes >= one.bytes + 2000 * 5 * sizeof(float));
+  o.search_examples = 100;
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &three, NULL), SHT_OK);
+  assert_true(three.bytes == one.bytes);
   free_sample(&s);
 }
 
@@ -830,6 +907,7 @@ int main(void) {
       cmocka_unit_test(test_sigma),
       cmocka_unit_test(test_resume),
       cmocka_unit_test(test_streamed_resume),
+      cmocka_unit_test(test_edited_folder),
       cmocka_unit_test(test_path),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

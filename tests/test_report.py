@@ -131,7 +131,7 @@ def check_page(name, path, wanted):
     check(f"{name}: no scripts and nothing from elsewhere",
           "script" not in page.tags and not re.search(r'(?:src|href)="(?!data:|https://arxiv\.org/)', text), page.tags)
     check(f"{name}: ids are unique", len(page.ids) == len(set(page.ids)), page.ids)
-    shown = "".join(page.texts)
+    shown = "".join(page.texts).replace("\u00a0", " ")
     for part in wanted:
         check(f"{name}: says {part[:40]!r}", part in shown, shown[:3000])
     # XHTML: the same page is XML.
@@ -469,6 +469,55 @@ def check_verdict(folder):
         "of several seeds mean \u00b1 standard deviation"])
 
 
+def check_settings(folder):
+    """A setting that differs among the runs of a network is told of every one of them."""
+    for place, options in (("a", {"weight_decay": 0}), ("b", {"weight_decay": 0.25, "labels": "random"}),
+                           ("c", {"weight_decay": 0.25, "labels": "corrupt:0.5"})):
+        write_run(folder / "store" / place, env={"identity": place}, **options)
+    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
+                            stdout=subprocess.PIPE, text=True, timeout=250)
+    for wanted in ("true data, weight-decay 0 ", "random labels, weight-decay 0.25 ",
+                   "50 % random labels, weight-decay 0.25 "):
+        check(f"says {wanted}", wanted in answer.stdout, answer)
+    shutil.rmtree(folder / "store" / "a")
+    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
+                            stdout=subprocess.PIPE, text=True, timeout=250)
+    check("what is the same in all is not told", answer.returncode == 0 and
+          "weight-decay" not in answer.stdout, answer)
+
+
+PAIRS = """
+title: Networks that memorise
+options: {data: cifar10, epochs: 30}
+grid:
+  model: [mlp-1x512, mlp-3x512]
+  labels: ["true", random]
+tables:
+  end: {title: Ends, columns: [test_accuracy]}
+"""
+
+
+def check_shared_verdict(folder):
+    """Networks that all show the same have one verdict; when one of them does not, each has its own."""
+    page = folder / "pairs.yaml"
+    page.write_text(PAIRS, encoding="utf-8")
+    def runs(name, slow):
+        return [write_run(folder / name / f"{model}-{labels}", model=model, labels=labels, test=test, rate=0.05 if
+                          slow and (model, labels) == ("mlp-3x512", "random") else 0.3) for model, right in
+                (("mlp-1x512", 0.5), ("mlp-3x512", 0.6)) for labels, test in (("true", right), ("random", 0.1))]
+    draw(folder / "alike", page, [""], runs("fast", False))
+    least, most = (100 * json.loads((folder / "fast" / f"{model}-true" / "result.json").read_text())["test_accuracy"]
+                   for model in ("mlp-1x512", "mlp-3x512"))
+    shown = check_page("one verdict", folder / "alike" / "index.html", [
+        "Each of these 2 networks, trained the same way, memorises labels that mean nothing",
+        f"explains the {least:.1f} to {most:.1f} % on new examples", "mlp-3x512 on cifar10: true data fitted in"])
+    check("it is said once", shown.count("no evidence of learning") == 1, shown[:3000])
+    draw(folder / "unlike", page, [""], runs("slow", True))
+    shown = check_page("two verdicts", folder / "unlike" / "index.html", [
+        "random labels were not fitted in this time does not show"])
+    check("nothing is said of both", "Each of these" not in shown, shown[:3000])
+
+
 def fill(folder, place):
     """Fills one place of a page from a result; gives the exit code, what was said and the page."""
     page = folder / "page.md"
@@ -502,8 +551,8 @@ def check_values(folder):
 def main():
     with tempfile.TemporaryDirectory() as name:
         for part in (check_plain, check_scaled, check_changed, check_lengths, check_seeds, check_ratio, check_converter,
-                     check_hostile, check_pictures, check_dynamics, check_store, check_verdict,
-                     check_values):
+                     check_hostile, check_pictures, check_dynamics, check_store, check_verdict, check_settings,
+                     check_shared_verdict, check_values):
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)
             part(folder)

@@ -17,14 +17,12 @@ import sys
 import tempfile
 import time
 
-from checks import check, checks_exit_code, write
+from checks import check, checks_exit_code, files_of, write
 
 SHATTER = os.environ.get("SHATTER", "build/shatter")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NFS_LOCKS = os.path.join(os.path.dirname(os.path.abspath(SHATTER)), "tests", "nfs-locks.so")
 KILLS = int(os.environ.get("SHATTER_TEST_KILLS", "4"))
-# Timings, and what is written anew by every session.
-NOT_COMPARED = {"timing.jsonl", "env.json", "lock"}
 MODEL = """name: tiny
 recipe: {learning-rate: 0.05, learning-rate-decay: 0.9, momentum: 0.9, weight-decay: 1e-3}
 layers:
@@ -51,20 +49,6 @@ def words(page, store, *more):
 def run(page, store, *more, **how):
     return subprocess.run(words(page, store, *more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=200, **how)
-
-
-def files_of(store):
-    """The bytes of every file of every run that a repeated run is to give again."""
-    found = {}
-    for name in sorted(os.listdir(store)):
-        folder = os.path.join(store, name)
-        if not os.path.exists(os.path.join(folder, "config.yaml")):
-            continue
-        for file in os.listdir(folder):
-            if file not in NOT_COMPARED:
-                with open(os.path.join(folder, file), "rb") as stream:
-                    found[name + "/" + file] = stream.read()
-    return found
 
 
 def children_of(pid):

@@ -204,6 +204,14 @@ static int compare_rows(const void *a, const void *b) {
   return 0;
 }
 
+static bool rows_differ(const double *a, const double *b, uint64_t width) {
+  bool differ = false;
+  for (uint64_t f = 0; f < width && !differ; f++) {
+    differ = a[f] != b[f];
+  }
+  return differ;
+}
+
 // Two rows that differ in double and are equal in fp32; false: none.
 static sht_status find_merged(const double *wide, uint64_t rows, uint64_t width, bool *found, uint64_t *first,
                               uint64_t *second, sht_error *error) {
@@ -216,8 +224,7 @@ static sht_status find_merged(const double *wide, uint64_t rows, uint64_t width,
   qsort(order, rows, sizeof *order, compare_rows);
   for (uint64_t i = 1; i < rows && !*found; i++) {
     uint64_t a = order[i - 1].row, b = order[i].row;
-    *found = compare_rows(&order[i - 1], &order[i]) == 0 &&
-             memcmp(wide + a * width, wide + b * width, width * sizeof *wide) != 0;
+    *found = compare_rows(&order[i - 1], &order[i]) == 0 && rows_differ(wide + a * width, wide + b * width, width);
     *first = a < b ? a : b;
     *second = a < b ? b : a;
   }

@@ -43,19 +43,21 @@ static uint64_t bytes_of_feature(const sht__feature_map *map) {
   return map->levels ? sizeof(uint8_t) : map->blocks > 1 ? sizeof(uint16_t) : sizeof(float);
 }
 
-// Bytes for n training examples; what does not grow with n is small beside it.
-static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
-                          const sht_kernel_options *options, const sht__feature_map *map) {
+static uint64_t columns_of(const sht_kernel_examples *train) {
+  return train->outputs + (train->labels != NULL ? 1 : 0);
+}
+
+static uint64_t padded_columns(const sht_kernel_examples *train) {
+  return (columns_of(train) + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
+}
+
+// Of the features of n training examples, or their inner products.
+static uint64_t feature_bytes(uint64_t n, const sht_kernel_examples *test, const sht_kernel_options *options,
+                              const sht__feature_map *map) {
   const uint64_t rows = sht__tile_rows(n) * SHT_TILE;
   const uint64_t test_rows = test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0;
-  const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
-  const uint64_t padded = (columns + SHT_LANES - 1) / SHT_LANES * SHT_LANES;
   const bool blocks = map->blocks > 1;  // in bf16, and made of a panel in fp32 on each thread
   uint64_t sum = 0;
-  if (!sht__card_is_asked(options)) {
-    sum = sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1);
-    add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
-  }
   if (sht__problem_keeps_products(options, map)) {
     add(&sum, 1, sht__products_bytes(n, test != NULL ? test->count : 0));
   }
@@ -63,25 +65,76 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
     add(&sum, rows + test_rows, map->block * bytes_of_feature(map));
     add(&sum, blocks ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
   }
-  add(&sum, rows, (OF_COLUMN * columns + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
-  add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
-  add(&sum, 3 * rows + test_rows, padded * sizeof(double));
+  return sum;
+}
+
+// Of what is done with n examples beside their matrix: refinement, products, leave-one-out.
+static uint64_t work_bytes(uint64_t n, const sht_kernel_examples *train, bool leave_one_out,
+                           const sht_kernel_options *options, const sht__feature_map *map) {
+  const uint64_t rows = sht__tile_rows(n) * SHT_TILE;
+  uint64_t sum = 0;
+  add(&sum, rows, (OF_COLUMN * columns_of(train) + OF_OUTPUT * train->outputs + OF_SIDES) * sizeof(double));
+  add(&sum, 3 * rows, padded_columns(train) * sizeof(double));
   add(&sum, threads_of(options), (2 * (uint64_t)SHT_TILE_SIZE + map->scratch) * sizeof(double));
-  if (options->leave_one_out) {
-    add(&sum, threads_of(options) * rows, SHT_TILE * sizeof(float));
+  add(&sum, leave_one_out ? threads_of(options) * rows : 0, SHT_TILE * sizeof(float));
+  return sum;
+}
+
+// Of the solution for n training examples beside features and results.
+static uint64_t solve_bytes(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
+                            const sht_kernel_options *options, const sht__feature_map *map) {
+  const uint64_t rows = sht__tile_rows(n) * SHT_TILE;
+  uint64_t sum = work_bytes(n, train, options->leave_one_out, options, map);
+  if (!sht__card_is_asked(options)) {
+    add(&sum, 1, sht__spread_bytes(options->cluster, n, keeps_copy(options, map) ? 2 : 1));
+    add(&sum, 1, sht__lead_bytes(n, sht__cluster_ranks(options->cluster)));
   }
+  add(&sum, test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0, padded_columns(train) * sizeof(double));
   if (options->spectrum_steps > 0) {
     add(&sum, rows, ((n < options->spectrum_steps ? n : options->spectrum_steps) + 1) * sizeof(double));
   }
   return sum;
 }
 
+static bool is_searched(const sht_kernel_options *options) {
+  return options->sigma_rule == SHT_SIGMA_SEARCH && options->kind != SHT_KERNEL_LINEAR;
+}
+
+// How many of n training examples a search for sigma looks at.
+static uint64_t searched(uint64_t n, const sht_kernel_options *options) {
+  return options->search_examples > 0 && options->search_examples < n ? options->search_examples : n;
+}
+
+// Of the search for sigma among n training examples: a matrix and features of its own, before those of the solution.
+static uint64_t search_bytes(uint64_t n, const sht_kernel_examples *train, const sht_kernel_options *options,
+                             const sht__feature_map *map) {
+  const uint64_t part = searched(n, options);
+  uint64_t sum = work_bytes(part, train, true, options, map);
+  add(&sum, 1, sht__tiles_bytes(part));
+  if (sht__problem_keeps_products(options, map)) {
+    add(&sum, 1, sht__products_bytes(part, 0));
+  } else {
+    add(&sum, sht__tile_rows(part) * SHT_TILE, map->width * bytes_of_feature(map));
+  }
+  return sum;
+}
+
+// Bytes for n training examples; what does not grow with n is small beside it.
+static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
+                          const sht_kernel_options *options, const sht__feature_map *map) {
+  const uint64_t solving = solve_bytes(n, train, test, options, map);
+  const uint64_t searching = is_searched(options) ? search_bytes(n, train, options, map) : 0;
+  uint64_t sum = feature_bytes(n, test, options, map);
+  add(&sum, 1, solving > searching ? solving : searching);
+  add(&sum, n + (test != NULL ? test->count : 0), options->ridge_count * train->outputs * sizeof(double));  // results
+  return sum;
+}
+
 // Bytes on the card for n training examples.
 static uint64_t card_bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
                                const sht_kernel_options *options, const sht__feature_map *map) {
-  const uint64_t columns = train->outputs + (train->labels != NULL ? 1 : 0);
-  return sht__card_is_asked(options) ? sht__card_bytes(n, test != NULL ? test->count : 0, map, train->images, columns)
-                                     : 0;
+  const uint64_t tests = test != NULL ? test->count : 0;
+  return sht__card_is_asked(options) ? sht__card_bytes(n, tests, map, train->images, columns_of(train)) : 0;
 }
 
 uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges) {
@@ -151,11 +204,7 @@ sht_status sht_kernel_estimate_cost(const sht_kernel_examples *train, const sht_
   estimate_matrix(train, test != NULL ? (double)test->count : 0, options, &map, out);
   out->factor_flops = (double)options->ridge_count * sht__cholesky_flops(train->count);
   out->loo_flops = options->leave_one_out ? out->factor_flops : 0;
-  if (options->sigma_rule == SHT_SIGMA_SEARCH && options->kind != SHT_KERNEL_LINEAR) {
-    uint64_t part = options->search_examples > 0 && options->search_examples < train->count ? options->search_examples
-                                                                                            : train->count;
-    out->search_flops = search_flops(part, options, &map);
-  }
+  out->search_flops = is_searched(options) ? search_flops(searched(train->count, options), options, &map) : 0;
   return SHT_OK;
 }
 

@@ -42,7 +42,9 @@ sht_status sht__feature_file_open(const char *folder, uint64_t n, const sht__fea
   SHT_TRY(sht_folder_make(folder, error));
   SHT_TRY(sht_path_join(path, sizeof path, folder, "features.blocks", error));
   if (has_room(folder, sht__feature_file_bytes(n, map) + reserve)) {
-    file->file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    // Whatever has the name goes, unread and unwritten: it may be a link to something that matters.
+    (void)unlink(path);
+    file->file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     (void)unlink(path);
   }
   return SHT_OK;

@@ -12,6 +12,7 @@
 #include "kernel/spread.h"
 
 enum { DEGREE_MAX = 16, EXAMPLES_MAX = 1 << 24, OUTPUTS_MAX = 65536 };
+static const double RIDGE_MAX = 1e38;  // fp32 holds it, and its sum with what K has on its diagonal
 
 static sht_status check_examples(const sht_kernel_examples *e, const char *which, sht_error *error) {
   if (e->count == 0 || e->count > EXAMPLES_MAX) {
@@ -68,8 +69,8 @@ static sht_status check_numbers(const sht_kernel_options *o, sht_error *error) {
     return SHT_FAIL(error, SHT_CONFIG, "%" PRIu32 " ridges; expected 1 to %d", o->ridge_count, SHT_KERNEL_RIDGES_MAX);
   }
   for (uint32_t r = 0; r < o->ridge_count; r++) {
-    if (!(o->ridges[r] >= 0 && isfinite(o->ridges[r]))) {
-      return SHT_FAIL(error, SHT_CONFIG, "ridge %g; expected a number of at least 0", o->ridges[r]);
+    if (!(o->ridges[r] >= 0 && o->ridges[r] <= RIDGE_MAX)) {
+      return SHT_FAIL(error, SHT_CONFIG, "ridge %g; expected a number from 0 to %g", o->ridges[r], RIDGE_MAX);
     }
   }
   if (!(o->tolerance > 0 && o->tolerance < 1) || o->iterations_max < 1) {

@@ -22,6 +22,12 @@ static const char *const gram_names[] = {"gram-0.tiles", "gram-1.tiles"};
 
 static uint32_t checksum(const float *data, uint64_t bytes) { return (uint32_t)crc32_z(0, (const Bytef *)data, bytes); }
 
+// Of summed blocks: of how many they are belongs to it.
+static uint32_t gram_checksum(const sht__tiles *tiles, uint64_t blocks) {
+  const uint32_t sum = checksum(tiles->data, sht__tiles_bytes(tiles->n));
+  return (uint32_t)crc32_z(sum, (const Bytef *)&blocks, sizeof blocks);
+}
+
 static uint64_t column_bytes(const sht__tiles *tiles, uint64_t j) {
   return (tiles->count - j) * SHT_TILE_SIZE * sizeof(float);
 }
@@ -236,7 +242,7 @@ sht_status sht__saved_add_gram(sht__saved *saved, const sht__tiles *tiles, uint6
   uint64_t bytes = sht__tiles_bytes(tiles->n);
   SHT_TRY(put(saved, gram_names[1 - saved->gram_slot], tiles->data, bytes, 0, error));
   saved->gram_slot = 1 - saved->gram_slot;
-  saved->gram_checksum = checksum(tiles->data, bytes);
+  saved->gram_checksum = gram_checksum(tiles, blocks);
   saved->gram_blocks = blocks;
   saved->gram_saved_at = sht__work_clock();
   saved->gram_cost = saved->gram_saved_at - start;
@@ -246,7 +252,7 @@ sht_status sht__saved_add_gram(sht__saved *saved, const sht__tiles *tiles, uint6
 sht_status sht__saved_load_gram(sht__saved *saved, sht__tiles *tiles, bool *sound, sht_error *error) {
   uint64_t bytes = sht__tiles_bytes(tiles->n);
   SHT_TRY(get(saved, gram_names[saved->gram_slot], tiles->data, bytes, 0, sound, error));
-  *sound = *sound && checksum(tiles->data, bytes) == saved->gram_checksum;
+  *sound = *sound && gram_checksum(tiles, saved->gram_blocks) == saved->gram_checksum;
   if (!*sound) {
     memset(tiles->data, 0, bytes);
     saved->gram_blocks = 0;

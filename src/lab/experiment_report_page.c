@@ -69,7 +69,11 @@ static sht_status write_verdicts(FILE *out, const sht__results *results, sht_err
   SHT_TRY(SHT_ALLOC(&runs, results->experiment->run_count, "runs of the experiment", error));
   uint64_t count = distinct_runs(results, runs);
   sht_status status = sht__report_open(runs, count, false, &report, error);
-  for (size_t g = 0; g < report.group_count && status == SHT_OK; g++) {
+  bool shared = status == SHT_OK && sht__verdict_is_shared(&report);
+  if (shared) {
+    status = sht__verdict_shared_html(out, &report, error);
+  }
+  for (size_t g = 0; g < report.group_count && status == SHT_OK && !shared; g++) {
     // Of networks that have nothing to be compared with, the figures say enough.
     bool compared = report.groups[g].base != NULL && report.groups[g].random != NULL;
     if (compared || report.group_count == 1) {

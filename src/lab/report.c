@@ -18,24 +18,6 @@ static void write_title(FILE *out, const sht__report *report) {
   }
 }
 
-sht_status sht__verdict_html(FILE *out, const sht__report_group *group, sht_error *error) {
-  char *text = NULL;
-  size_t length = 0;
-  FILE *writer = open_memstream(&text, &length);
-  if (writer != NULL) {
-    sht__verdict_write(writer, group);
-  }
-  if (writer == NULL || fclose(writer) != 0) {
-    free(text);
-    return SHT_FAIL(error, SHT_MEMORY, "no memory for the verdict");
-  }
-  (void)fputs("<p class=\"verdict\">", out);
-  sht__xml_text(out, text);
-  (void)fputs("</p>\n", out);
-  free(text);
-  return SHT_OK;
-}
-
 void sht__head_write(FILE *out) {
   (void)fputs(
       "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"

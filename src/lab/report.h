@@ -109,6 +109,11 @@ char *sht__paper_obstacle(const sht_run *run, char *out, size_t size);
 
 // What a group says, in a few sentences.
 void sht__verdict_write(FILE *out, const sht__report_group *group);
+// Whether every group of several says the same: random labels are fitted as true ones are, which are learnt. Then that
+// is said once, and of each group its two runs alone: "alexnet on cifar10: true data fitted in 27 epochs, ...".
+bool sht__verdict_is_shared(const sht__report *report);
+void sht__verdict_write_shared(FILE *out, const sht__report *report);
+void sht__verdict_write_pair(FILE *out, const sht__report_group *group);
 
 // The command that trains the run, for a shell.
 void sht__command_write(FILE *out, const sht_config *config);
@@ -122,9 +127,10 @@ extern const char sht__report_style[];
 sht_status sht__figures_write(FILE *out, const sht__report_group *group, size_t number, sht_error *error);
 void sht__runs_write(FILE *out, const sht__report *report);
 void sht__settings_write(FILE *out, const sht__report *report);
-// The page's beginning, up to its <title>; the verdict of a group in its box.
+// The page's beginning, up to its <title>; the verdict of a group in its box, or of all groups in one.
 void sht__head_write(FILE *out);
 sht_status sht__verdict_html(FILE *out, const sht__report_group *group, sht_error *error);
+sht_status sht__verdict_shared_html(FILE *out, const sht__report *report, sht_error *error);
 // What the words mean; fitted_at: the training accuracy from which a set counts as fitted.
 void sht__terms_write(FILE *out, double fitted_at);
 void sht__foot_write(FILE *out);

@@ -107,8 +107,19 @@ static const char *value_of(const sht_run *run, const sht_option *option, char *
   return out;
 }
 
-// Adds one option to the labels that it tells apart: ", seed 2".
-static void add_option(sht__report_run *runs, size_t count, const sht_option *option) {
+// Marks all runs when any two were trained with different values: else a reader takes them for equal.
+static void mark_setting(sht__report_run *runs, size_t count, const sht_option *option) {
+  bool differs = false;
+  for (size_t i = 1; i < count && !differs; i++) {
+    differs = option_differs(option, runs[0].run, runs[i].run);
+  }
+  for (size_t i = 0; i < count; i++) {
+    runs[i].differs = differs;
+  }
+}
+
+// Marks the runs that share their label with one of another value.
+static void mark_namesakes(sht__report_run *runs, size_t count, const sht_option *option) {
   for (size_t i = 0; i < count; i++) {
     runs[i].differs = false;
     for (size_t other = 0; other < count; other++) {
@@ -116,6 +127,13 @@ static void add_option(sht__report_run *runs, size_t count, const sht_option *op
                                             option_differs(option, runs[other].run, runs[i].run));
     }
   }
+}
+
+// Adds one option to the labels that need it: ", weight-decay 0".
+static void add_option(sht__report_run *runs, size_t count, const sht_option *option) {
+  static const char *const named[] = {"labels", "pixels", "seed",
+                                      NULL};  // by the labels as they are, or of no interest
+  (is_one_of(option->name, named) ? mark_namesakes : mark_setting)(runs, count, option);
   for (size_t i = 0; i < count; i++) {
     if (runs[i].differs && !(runs[i].seed_count > 1 && strcmp(option->name, "seed") == 0)) {
       char value[SHT_TEXT_MAX];

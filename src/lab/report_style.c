@@ -28,6 +28,7 @@ const char sht__report_style[] =
     "a{color:var(--link)}\n"
     ".verdict{background:var(--card);border-left:4px solid var(--c0);padding:14px 18px;margin:0 0 14px;font-size:17px;"
     "max-width:none;border-radius:2px}\n"
+    "div.verdict p{max-width:none}.verdict ul{margin:0;padding-left:1.2em}\n"
     ".scale{border:1px solid var(--c1);padding:10px 18px;border-radius:2px;max-width:none}\n"
     "small{color:var(--quiet);font-weight:400;font-size:13px}\n"
     "td.remark{white-space:normal;color:var(--quiet)}\n"
@@ -82,6 +83,7 @@ const char sht__report_style[] =
     "h1{font-size:24px}h2{font-size:20px;margin-top:34px}.verdict{font-size:16px;padding:12px 14px}\n"
     ".figures{display:block}figure{max-width:520px;margin-bottom:30px}figure.half{display:block}\n"
     ".on-wide{display:none}.on-narrow{display:block}\n"
+    ".runs tbody tr:not(.group) th{white-space:normal;min-width:10em}\n"
     "}\n"
     "@media print{\n"
     ":root{" LIGHT_COLORS

@@ -171,6 +171,47 @@ void sht__verdict_write(FILE *out, const sht__report_group *group) {
   }
 }
 
+// Whether a group shows by itself what the paper says: the same training fits true and meaningless labels, and learns
+// something of the true ones.
+static bool shows_memorising(const sht__report_group *group) {
+  const sht__report_run *base = group->base, *random = group->random;
+  return base != NULL && random != NULL && random->kind == SHT__KIND_RANDOM_LABELS && is_fitted(base) &&
+         is_fitted(random) && sht__report_differences(base->run, random->run) == 0 && group->classes > 0 &&
+         sht__moments_mean(&base->test) >= 1.0 / group->classes + hardly_above_chance;
+}
+
+bool sht__verdict_is_shared(const sht__report *report) {
+  bool shared = report->group_count > 1;
+  for (size_t g = 0; g < report->group_count; g++) {
+    shared = shared && shows_memorising(&report->groups[g]);
+  }
+  return shared;
+}
+
+void sht__verdict_write_shared(FILE *out, const sht__report *report) {
+  char low[SHT__TEXT_SIZE], high[SHT__TEXT_SIZE];
+  double least = 1, most = 0;
+  for (size_t g = 0; g < report->group_count; g++) {
+    const double test = sht__moments_mean(&report->groups[g].base->test);
+    least = fmin(least, test);
+    most = fmax(most, test);
+  }
+  (void)fprintf(
+      out,
+      "Each of these %zu networks, trained the same way, memorises labels that mean nothing, so a training set "
+      "that is fitted is no evidence of learning, and neither its size nor its training error explains the %s "
+      "to %s on new examples.",
+      report->group_count, sht__number_text(100 * least, 1, false, low, sizeof low),
+      sht__percent_text(most, high, sizeof high));
+}
+
+void sht__verdict_write_pair(FILE *out, const sht__report_group *group) {
+  (void)fprintf(out, "%s on %s: ", group->model, group->data);
+  write_clause(out, group, group->base);
+  (void)fputs("; ", out);
+  write_clause(out, group, group->random);
+}
+
 // Adds a group's sentences when they fit whole; else as much of the first one's as fits, or an ellipsis.
 static bool add_text(const char *text, char *out, uint64_t size, uint64_t *used) {
   static const char more[] = " ...";
