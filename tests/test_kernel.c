@@ -668,6 +668,15 @@ static void check_same_numbers(const sht_kernel_solution *a, const sht_kernel_so
   }
 }
 
+// Training examples of pictures; they are the data set's.
+static sht_kernel_examples open_shapes(const char *name, sht_dataset **data) {
+  sht_dataset_options options = {.seed = 3};
+  assert_int_equal(sht_dataset_open(name, &options, data, NULL), SHT_OK);
+  const sht_split *train = &(*data)->train;
+  return (sht_kernel_examples){
+      .count = train->count, .images = train, .labels = train->labels, .outputs = (*data)->classes};
+}
+
 // Stopped again and again after a while, each time going on from what was saved: the same bits as in one go.
 static void check_resume(const sht_kernel_examples *train, sht_kernel_options o, int step) {
   char folder[] = "/tmp/test_kernel_XXXXXX";
@@ -713,10 +722,7 @@ static void test_resume(void **state) {
 static void test_streamed_resume(void **state) {
   (void)state;
   sht_dataset *data = NULL;
-  sht_dataset_options options = {.seed = 3};
-  assert_int_equal(sht_dataset_open("shapes:160,10", &options, &data, NULL), SHT_OK);
-  sht_kernel_examples train = {
-      .count = 160, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_examples train = open_shapes("shapes:160,10", &data);
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
   o.features = "randconv:260";
   o.tolerance = 1e-9;
@@ -755,10 +761,7 @@ static void test_edited_folder(void **state) {
   char folder[] = "/tmp/test_kernel_XXXXXX", path[64], link_path[64], *text = NULL;
   uint64_t size = 0;
   sht_dataset *data = NULL;
-  sht_dataset_options options = {.seed = 3};
-  assert_int_equal(sht_dataset_open("shapes:160,10", &options, &data, NULL), SHT_OK);
-  sht_kernel_examples train = {
-      .count = 160, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_examples train = open_shapes("shapes:160,10", &data);
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
   sht_kernel_result *whole = NULL, *edited = NULL;
   o.features = "randconv:260";
@@ -845,10 +848,7 @@ static void test_path(void **state) {
 static void test_estimate(void **state) {
   (void)state;
   sht_dataset *data = NULL;
-  sht_dataset_options options = {.seed = 3};
-  assert_int_equal(sht_dataset_open("shapes:300,10", &options, &data, NULL), SHT_OK);
-  sht_kernel_examples train = {
-      .count = 300, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
+  sht_kernel_examples train = open_shapes("shapes:300,10", &data);
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
   sht_kernel_estimate one, three;
   o.features = "randconv:260";
