@@ -95,5 +95,6 @@ const char sht__report_style[] =
     ".half .on-wide{display:none}.half .on-narrow{display:block}\n"
     ".wide{overflow:visible}table{font-size:8pt}th,td{padding-right:7px;white-space:normal}pre "
     "span{white-space:normal}\n"
-    ".verdict{font-size:10.5pt;border:1px solid var(--grid);border-left:4px solid var(--c0)}a{color:inherit;text-decoration:none}\n"
+    ".verdict{font-size:10.5pt;border:1px solid var(--grid);border-left:4px solid "
+    "var(--c0)}a{color:inherit;text-decoration:none}\n"
     "}\n";
