@@ -125,9 +125,6 @@ static void check_solutions(const sample *s, const sht_kernel_result *found, con
     assert_true(a->converged && b->converged && a->residual <= 1e-10);
     assert_true(fabs(a->sigma / b->sigma - 1) < 1e-5);
     assert_true(fabs(a->norms.solution / b->norms.solution - 1) < 1e-4);
-    fprintf(stderr, "kind diff %g norm %g sigma %g jit %g\n",
-            largest_difference(a->predictions, b->predictions, TESTS * s->test.outputs),
-            fabs(a->norms.solution / b->norms.solution - 1), a->sigma, a->smallest_eigenvalue);
     assert_true(largest_difference(a->predictions, b->predictions, TESTS * s->test.outputs) < 3e-5);
     assert_true(isnan(b->loo_error) ? isnan(a->loo_error) : fabs(a->loo_error - b->loo_error) < 1e-9);
   }
