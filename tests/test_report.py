@@ -486,6 +486,33 @@ def check_settings(folder):
           "weight-decay" not in answer.stdout, answer)
 
 
+def check_order(folder):
+    """What tells runs of one name apart comes before what tells kinds apart: figures cut long names. How long a run may
+    take, and a seed that a setting stands for, are not told."""
+    for place, options in (("a", {"augment": "crop", "epochs": 40}),
+                           ("b", {"labels": "random", "momentum": 0.5, "stop_when_fitted": True}),
+                           ("c", {"labels": "random", "momentum": 0.75, "seed": 2})):
+        write_run(folder / "store" / place, env={"identity": place}, **options)
+    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
+                            stdout=subprocess.PIPE, text=True, timeout=250)
+    for wanted in ("true data, momentum 0.9 (default), augment crop ", "random labels, momentum 0.5, augment none ",
+                   "random labels, momentum 0.75, augment none "):
+        check(f"says {wanted}", wanted in answer.stdout, answer)
+    check("no more than that", not re.search("seed|stop-when|, epochs", answer.stdout), answer)
+
+
+def check_long_verdict(folder):
+    """Many settings in the names leave room for what follows from the runs."""
+    for i in range(6):
+        write_run(folder / "store" / f"{i}", env={"identity": f"{i}"}, labels="random" if i else "true", rate=0.4,
+                  momentum=0.125 * (i + 1), dropout=0.0625 * (i + 1), learning_rate=0.03125 * (i + 1),
+                  learning_rate_decay=0.96875 - 0.03125 * i, weight_decay=0.015625 * i, batch=100 + i,
+                  augment=f"crop:{i + 1},flip,rotate:15,brightness,contrast,saturation,hue")
+    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
+                            stdout=subprocess.PIPE, text=True, timeout=250)
+    check("the verdict ends", "is no evidence of learning" in answer.stdout.split("\n")[0], answer)
+
+
 PAIRS = """
 title: Networks that memorise
 options: {data: cifar10, epochs: 30}
@@ -516,6 +543,27 @@ def check_shared_verdict(folder):
     shown = check_page("two verdicts", folder / "unlike" / "index.html", [
         "random labels were not fitted in this time does not show"])
     check("nothing is said of both", "Each of these" not in shown, shown[:3000])
+    runs_fast = runs("exception", False)
+    page.write_text(PAIRS.replace("grid:", "grid:\n  weight-decay: [0, 0.25]"), encoding="utf-8")
+    slow = write_run(folder / "exception" / "slow", model="mlp-1x512", labels="random", weight_decay=0.25, rate=0.05)
+    draw(folder / "exceptional", page, [""], [*runs_fast, slow])
+    shown = check_page("an exception", folder / "exceptional" / "index.html", [
+        "random labels, weight-decay 0.25 not fitted after 30 epochs"])
+    check("an exception is not passed over", "Each of these" not in shown, shown[:3000])
+
+
+def check_shared_seeds(folder):
+    """One network on two data sets is not called two, and what a spread is gets said; equal numbers are said once."""
+    page = folder / "seeds.yaml"
+    page.write_text(PAIRS.replace("data: cifar10, ", "model: mlp-1x512, ").replace(
+        "model: [mlp-1x512, mlp-3x512]", "data: [cifar10, mnist]\n  seed: [1, 2]"), encoding="utf-8")
+    runs = [write_run(folder / f"{data}-{labels}-{seed}", data=data, labels=labels, seed=seed, test=test, rate=0.3)
+            for data in ("cifar10", "mnist") for labels, test in (("true", 0.5), ("random", 0.1)) for seed in (1, 2)]
+    draw(folder / "out", page, [""], runs)
+    right = 100 * json.loads((folder / "mnist-true-1" / "result.json").read_text())["test_accuracy"]
+    check_page("one network", folder / "out" / "index.html", [
+        "On each data set the same network, trained the same way, memorises",
+        f"explains the {right:.1f} % on new examples (of several seeds mean \u00b1 standard deviation)"])
 
 
 def fill(folder, place):
@@ -552,7 +600,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         for part in (check_plain, check_scaled, check_changed, check_lengths, check_seeds, check_ratio, check_converter,
                      check_hostile, check_pictures, check_dynamics, check_store, check_verdict, check_settings,
-                     check_shared_verdict, check_values):
+                     check_order, check_long_verdict, check_shared_verdict, check_shared_seeds, check_values):
             folder = pathlib.Path(name) / part.__name__
             (folder / "with").mkdir(parents=True)
             part(folder)

@@ -46,7 +46,7 @@ typedef struct sht_kernel_options {
                          // with another kernel than LINEAR: one process, without a card; inner products are rounded to
                          // fp32, which is part of the kernel's definition, and all are kept (another triangle, and one
                          // column of tiles for each 256 test examples)
-  double ridges[SHT_KERNEL_RIDGES_MAX];  // lambda of K + lambda I, not multiplied by n; 0: interpolate
+  double ridges[SHT_KERNEL_RIDGES_MAX];  // lambda of K + lambda I, not multiplied by n: 0 (interpolate) .. 1e38
   uint32_t ridge_count;  // 1 or more: a path, each factored by itself; streamed features' inner products are shared, in
                          // the folder, or where there is none in memory (a second triangle)
   bool centre;           // subtract the training targets' mean first, add it to predictions

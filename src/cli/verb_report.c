@@ -16,7 +16,7 @@
 #include "lab/report_update.h"
 #include "lab/report_values.h"
 
-enum { VERDICT_BYTES = 1024, FORMATS_BYTES = 128, CURVES_MAX = 8 };
+enum { VERDICT_BYTES = 4096, FORMATS_BYTES = 128, CURVES_MAX = 8 };
 
 static const char *const format_names[] = {"html", "csv", "svg", "tex", "pdf", "png", "md", NULL};
 

@@ -107,33 +107,30 @@ static const char *value_of(const sht_run *run, const sht_option *option, char *
   return out;
 }
 
-// Marks all runs when any two were trained with different values: else a reader takes them for equal.
-static void mark_setting(sht__report_run *runs, size_t count, const sht_option *option) {
+static bool differs_anywhere(const sht__report_run *runs, size_t count, const sht_option *option) {
   bool differs = false;
   for (size_t i = 1; i < count && !differs; i++) {
     differs = option_differs(option, runs[0].run, runs[i].run);
   }
-  for (size_t i = 0; i < count; i++) {
-    runs[i].differs = differs;
-  }
+  return differs;
 }
 
-// Marks the runs that share their label with one of another value.
-static void mark_namesakes(sht__report_run *runs, size_t count, const sht_option *option) {
+// Marks the runs that share their label with one of another value; returns whether there are any.
+static bool mark_namesakes(sht__report_run *runs, size_t count, const sht_option *option) {
+  bool any = false;
   for (size_t i = 0; i < count; i++) {
     runs[i].differs = false;
-    for (size_t other = 0; other < count; other++) {
-      runs[i].differs = runs[i].differs || (strcmp(runs[other].label, runs[i].label) == 0 &&
-                                            option_differs(option, runs[other].run, runs[i].run));
+    for (size_t other = 0; other < count && !runs[i].differs; other++) {
+      runs[i].differs =
+          strcmp(runs[other].label, runs[i].label) == 0 && option_differs(option, runs[other].run, runs[i].run);
     }
+    any = any || runs[i].differs;
   }
+  return any;
 }
 
-// Adds one option to the labels that need it: ", weight-decay 0".
+// Adds one option to the labels of the marked runs: ", weight-decay 0".
 static void add_option(sht__report_run *runs, size_t count, const sht_option *option) {
-  static const char *const named[] = {"labels", "pixels", "seed",
-                                      NULL};  // by the labels as they are, or of no interest
-  (is_one_of(option->name, named) ? mark_namesakes : mark_setting)(runs, count, option);
   for (size_t i = 0; i < count; i++) {
     if (runs[i].differs && !(runs[i].seed_count > 1 && strcmp(option->name, "seed") == 0)) {
       char value[SHT_TEXT_MAX];
@@ -141,6 +138,46 @@ static void add_option(sht__report_run *runs, size_t count, const sht_option *op
       (void)snprintf(text, sizeof text, ", %s %.100s", option->name,
                      value_of(runs[i].seeds[0].run, option, value, sizeof value));
       append(runs[i].label, sizeof runs[i].label, text);
+    }
+  }
+}
+
+// Adds a setting to all labels: told of some runs alone, a reader would take the others for equal.
+static void add_setting(sht__report_run *runs, size_t count, const sht_option *option) {
+  for (size_t i = 0; i < count; i++) {
+    runs[i].differs = true;
+  }
+  add_option(runs, count, option);
+}
+
+// Told of namesakes alone: they have a name already, or say little.
+static const char *const told_apart[] = {"labels", "pixels", "seed", "epochs", "stop-when-fitted", NULL};
+
+static bool is_setting(const sht_option *option) {
+  return option->identity && strcmp(option->name, "model") != 0 && !is_one_of(option->name, told_apart);
+}
+
+// Adds the settings that differ among the runs. Those that tell namesakes apart come first, because figures cut long
+// labels at their end.
+static void add_options(sht__report_run *runs, size_t count) {
+  uint64_t later = 0;  // a bit for each option
+  for (size_t i = 0; i < sht_option_count; i++) {
+    if (!is_setting(&sht_options[i]) || !differs_anywhere(runs, count, &sht_options[i])) {
+      continue;
+    }
+    if (mark_namesakes(runs, count, &sht_options[i])) {
+      add_setting(runs, count, &sht_options[i]);
+    } else {
+      later |= UINT64_C(1) << i;
+    }
+  }
+  for (const char *const *name = told_apart; *name != NULL; name++) {
+    (void)mark_namesakes(runs, count, sht_option_find(*name));
+    add_option(runs, count, sht_option_find(*name));
+  }
+  for (size_t i = 0; i < sht_option_count; i++) {
+    if ((later >> i & 1) != 0) {
+      add_setting(runs, count, &sht_options[i]);
     }
   }
 }
@@ -166,11 +203,7 @@ void sht__report_label(sht__report_run *runs, size_t count) {
     (void)snprintf(runs[i].label, sizeof runs[i].label, "%s", runs[i].name);
     runs[i].style = choose_style(runs, i);
   }
-  for (size_t i = 0; i < sht_option_count; i++) {
-    if (sht_options[i].identity && strcmp(sht_options[i].name, "model") != 0) {  // of which they are runs
-      add_option(runs, count, &sht_options[i]);
-    }
-  }
+  add_options(runs, count);
   for (size_t i = 0; i < count; i++) {
     if (runs[i].seed_count > 1) {
       char text[SHT__TEXT_SIZE];

@@ -171,13 +171,21 @@ void sht__verdict_write(FILE *out, const sht__report_group *group) {
   }
 }
 
-// Whether a group shows by itself what the paper says: the same training fits true and meaningless labels, and learns
-// something of the true ones.
+static bool fits_all_random_labels(const sht__report_group *group) {
+  bool all = true;
+  for (size_t i = 0; i < group->run_count; i++) {
+    all = all && (group->runs[i].kind != SHT__KIND_RANDOM_LABELS || is_fitted(&group->runs[i]));
+  }
+  return all;
+}
+
+// Whether a group shows by itself what the paper says, with no exception that is to be told: the same training fits
+// true and meaningless labels, and learns something of the true ones.
 static bool shows_memorising(const sht__report_group *group) {
   const sht__report_run *base = group->base, *random = group->random;
-  return base != NULL && random != NULL && random->kind == SHT__KIND_RANDOM_LABELS && is_fitted(base) &&
-         is_fitted(random) && sht__report_differences(base->run, random->run) == 0 && group->classes > 0 &&
-         sht__moments_mean(&base->test) >= 1.0 / group->classes + hardly_above_chance;
+  return fits_all_random_labels(group) && base != NULL && random != NULL && random->kind == SHT__KIND_RANDOM_LABELS &&
+         is_fitted(base) && is_fitted(random) && sht__report_differences(base->run, random->run) == 0 &&
+         group->classes > 0 && sht__moments_mean(&base->test) >= 1.0 / group->classes + hardly_above_chance;
 }
 
 bool sht__verdict_is_shared(const sht__report *report) {
@@ -188,7 +196,24 @@ bool sht__verdict_is_shared(const sht__report *report) {
   return shared;
 }
 
-void sht__verdict_write_shared(FILE *out, const sht__report *report) {
+// "Each of these 3 networks"; of a network on several data sets, where the groups are more than the networks, no
+// number.
+static void write_networks(FILE *out, const sht__report *report) {
+  bool distinct = true;
+  for (size_t g = 0; g < report->group_count; g++) {
+    for (size_t other = 0; other < g; other++) {
+      distinct = distinct && !sht__report_same_model(report->groups[g].base->run, report->groups[other].base->run);
+    }
+  }
+  if (distinct) {
+    (void)fprintf(out, "Each of these %zu networks, trained the same way,", report->group_count);
+  } else {
+    (void)fputs("On each data set the same network, trained the same way,", out);
+  }
+}
+
+// "50.0 to 60.0 %", the range of the test accuracies.
+static void write_range(FILE *out, const sht__report *report) {
   char low[SHT__TEXT_SIZE], high[SHT__TEXT_SIZE];
   double least = 1, most = 0;
   for (size_t g = 0; g < report->group_count; g++) {
@@ -196,13 +221,27 @@ void sht__verdict_write_shared(FILE *out, const sht__report *report) {
     least = fmin(least, test);
     most = fmax(most, test);
   }
-  (void)fprintf(
-      out,
-      "Each of these %zu networks, trained the same way, memorises labels that mean nothing, so a training set "
-      "that is fitted is no evidence of learning, and neither its size nor its training error explains the %s "
-      "to %s on new examples.",
-      report->group_count, sht__number_text(100 * least, 1, false, low, sizeof low),
-      sht__percent_text(most, high, sizeof high));
+  (void)sht__percent_text(least, low, sizeof low);
+  (void)sht__percent_text(most, high, sizeof high);
+  if (strcmp(low, high) != 0) {
+    (void)fprintf(out, "%s to ", sht__number_text(100 * least, 1, false, low, sizeof low));
+  }
+  (void)fputs(high, out);
+}
+
+void sht__verdict_write_shared(FILE *out, const sht__report *report) {
+  bool several = false;
+  for (size_t g = 0; g < report->group_count; g++) {
+    several = several || report->groups[g].base->seed_count > 1 || report->groups[g].random->seed_count > 1;
+  }
+  write_networks(out, report);
+  (void)fputs(
+      " memorises labels that mean nothing, so a training set that is fitted is no evidence of learning, and neither "
+      "its size nor its training error explains the ",
+      out);
+  write_range(out, report);
+  (void)fputs(" on new examples", out);
+  (void)fputs(several ? " (of several seeds mean \xc2\xb1 standard deviation)." : ".", out);
 }
 
 void sht__verdict_write_pair(FILE *out, const sht__report_group *group) {
