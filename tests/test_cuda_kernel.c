@@ -15,61 +15,15 @@
 
 #include <cmocka.h>
 
-#include "base/memory.h"
-#include "shatter/kernel.h"
+#include "kernel_fixture.h"
 
 enum { OUTPUTS = 3 };
 static const double FEATURES_SHARE = 5e-4;
 
-typedef struct sample {
-  sht_kernel_examples train, test;
-  float *inputs[2];
-  double *targets[2];
-} sample;
-
-static void *take(uint64_t count, uint64_t size) {
-  void *block = NULL;
-  assert_int_equal(sht_alloc(&block, count, size, "a test's array", NULL), SHT_OK);
-  return block;
-}
-
-// Inputs in [0, 1], targets of a smooth function.
-static sht_kernel_examples make_examples(uint64_t n, uint64_t d, uint64_t outputs, uint32_t which, sample *s) {
-  const sht_rng rng = sht_rng_make(7, SHT_PURPOSE_SHAPES);
-  float *x = s->inputs[which] = take(n * d, sizeof(float));
-  double *y = s->targets[which] = take(n * outputs, sizeof(double));
-  for (uint64_t i = 0; i < n * d; i++) {
-    x[i] = (float)sht_rng_unit(rng, which, i, 0);
-  }
-  for (uint64_t i = 0; i < n * outputs; i++) {
-    y[i] = sin(3 * x[i / outputs * d] + (double)(i % outputs));
-  }
-  return (sht_kernel_examples){.count = n, .inputs = x, .width = d, .targets = y, .outputs = outputs};
-}
-
-static sample make_sample(uint64_t n, uint64_t tests, uint64_t d, uint64_t outputs) {
-  sample s;
-  s.train = make_examples(n, d, outputs, 0, &s);
-  s.test = make_examples(tests, d, outputs, 1, &s);
+static sample make_targets(uint64_t n, uint64_t tests, uint64_t d, uint64_t outputs) {
+  sample s = make_sample(n, tests, d, outputs);
+  make_regression(&s);
   return s;
-}
-
-static void free_sample(sample *s) {
-  for (int i = 0; i < 2; i++) {
-    sht_free(s->inputs[i]);
-    sht_free(s->targets[i]);
-  }
-}
-
-static sht_kernel_options options_of(sht_kernel_kind kind, double sigma, double ridge) {
-  sht_kernel_options o;
-  sht_kernel_options_default(&o);
-  o.kind = kind;
-  o.sigma_rule = SHT_SIGMA_GIVEN;
-  o.sigma = sigma;
-  o.ridges[0] = ridge;
-  o.tolerance = 1e-12;
-  return o;
 }
 
 static sht_kernel_result *solve(const sample *s, sht_kernel_options o, const char *device) {
@@ -126,15 +80,15 @@ static void check(const sample *s, const sht_kernel_options *o, double share) {
 
 static void test_kernels(void **state) {
   (void)state;
-  sample s = make_sample(1300, 40, 9, OUTPUTS);
-  sht_kernel_options o = options_of(SHT_KERNEL_GAUSSIAN, 0.3, 0);
+  sample s = make_targets(1300, 40, 9, OUTPUTS);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.3, 0);
   check(&s, &o, 1e-8);
-  o = options_of(SHT_KERNEL_LAPLACIAN, 1, 0);
+  o = plain_options(SHT_KERNEL_LAPLACIAN, 1, 0);
   check(&s, &o, 1e-8);
-  o = options_of(SHT_KERNEL_LINEAR, 1, 0.5);
+  o = plain_options(SHT_KERNEL_LINEAR, 1, 0.5);
   o.centre = true;
   check(&s, &o, 1e-8);
-  o = options_of(SHT_KERNEL_POLYNOMIAL, 2, 0.5);
+  o = plain_options(SHT_KERNEL_POLYNOMIAL, 2, 0.5);
   o.degree = 3;
   check(&s, &o, 1e-8);
   free_sample(&s);
@@ -145,8 +99,8 @@ static void test_sizes(void **state) {
   (void)state;
   static const uint64_t sizes[] = {1, 31, 64, 511, 512, 513, 577, 1024, 1025};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-    sample s = make_sample(sizes[i], 97, 6, OUTPUTS);
-    const sht_kernel_options o = options_of(SHT_KERNEL_LAPLACIAN, 0.5, 0.01);
+    sample s = make_targets(sizes[i], 97, 6, OUTPUTS);
+    const sht_kernel_options o = plain_options(SHT_KERNEL_LAPLACIAN, 0.5, 0.01);
     check(&s, &o, 1e-8);
     free_sample(&s);
   }
@@ -155,8 +109,8 @@ static void test_sizes(void **state) {
 // Two groups of right-hand sides; several ridges on the same card.
 static void test_path(void **state) {
   (void)state;
-  sample s = make_sample(600, 20, 6, 40);
-  sht_kernel_options o = options_of(SHT_KERNEL_GAUSSIAN, 0.4, 1);
+  sample s = make_targets(600, 20, 6, 40);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.4, 1);
   o.ridges[1] = 0.1;
   o.ridge_count = 2;
   check(&s, &o, 1e-8);
@@ -167,16 +121,16 @@ static void test_path(void **state) {
 // factored, K is solved.
 static void test_jitter(void **state) {
   (void)state;
-  sample s = make_sample(200, 20, 3, OUTPUTS);
-  sht_kernel_options o = options_of(SHT_KERNEL_GAUSSIAN, 0.6, 1e-8);
+  sample s = make_targets(200, 20, 3, OUTPUTS);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 0.6, 1e-8);
   o.tolerance = 1e-9;
   o.iterations_max = 2000;
   check(&s, &o, 1e-5);
   free_sample(&s);
-  s = make_sample(700, 20, 9, OUTPUTS);
-  memcpy(s.inputs[0] + 699 * 9, s.inputs[0] + 7 * 9, 9 * sizeof(float));
-  memcpy(s.targets[0] + 699 * OUTPUTS, s.targets[0] + 7 * OUTPUTS, OUTPUTS * sizeof(double));
-  o = options_of(SHT_KERNEL_LAPLACIAN, 1, 0);
+  s = make_targets(700, 20, 9, OUTPUTS);
+  memcpy(s.inputs + 699 * 9, s.inputs + 7 * 9, 9 * sizeof(float));
+  memcpy(s.targets + 699 * OUTPUTS, s.targets + 7 * OUTPUTS, OUTPUTS * sizeof(double));
+  o = plain_options(SHT_KERNEL_LAPLACIAN, 1, 0);
   check(&s, &o, 1e-8);
   free_sample(&s);
 }
@@ -190,7 +144,7 @@ static void test_images(void **state) {
   assert_int_equal(sht_dataset_open("shapes:560,40", &how, &data, &error), SHT_OK);
   sample s = {.train = {.count = 560, .images = &data->train, .labels = data->train.labels, .outputs = data->classes},
               .test = {.count = 40, .images = &data->test, .labels = data->test.labels, .outputs = data->classes}};
-  sht_kernel_options o = options_of(SHT_KERNEL_GAUSSIAN, 1, 0);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 1, 0);
   o.features = "gabor";
   o.sigma_rule = SHT_SIGMA_MEDIAN;
   check(&s, &o, 1e-7);
@@ -224,7 +178,7 @@ static void draw_blobs(uint64_t n, sht_pixel_type type, uint32_t which, sht_spli
 }
 
 static sample make_blobs(uint64_t n, uint64_t tests, sht_pixel_type type, sht_split splits[2]) {
-  sample s = {.inputs = {NULL}};
+  sample s = {.inputs = NULL};
   draw_blobs(n, type, 0, &splits[0]);
   draw_blobs(tests, type, 1, &splits[1]);
   s.train = (sht_kernel_examples){.count = n, .images = &splits[0], .labels = splits[0].labels, .outputs = LABELS};
@@ -246,7 +200,7 @@ static void test_streamed(void **state) {
   (void)state;
   sht_split splits[2];
   sample s = make_blobs(530, 40, SHT_PIXEL_U8, splits);
-  sht_kernel_options o = options_of(SHT_KERNEL_LINEAR, 1, 1);
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
   o.features = "randconv:530";
   o.ridges[1] = 0.01;
   o.ridge_count = 2;
@@ -256,7 +210,7 @@ static void test_streamed(void **state) {
   int16_t *words = splits[0].pixels;
   memcpy(words + 529 * HEIGHT * WIDTH, words + 3 * HEIGHT * WIDTH, HEIGHT * WIDTH * sizeof *words);
   splits[0].labels[529] = splits[0].labels[3];
-  o = options_of(SHT_KERNEL_LINEAR, 1, 0);
+  o = plain_options(SHT_KERNEL_LINEAR, 1, 0);
   o.features = "randconv:270";
   o.tolerance = 1e-9;
   check(&s, &o, FEATURES_SHARE);
@@ -271,7 +225,7 @@ static void test_streamed_memory(void **state) {
   sht_kernel_estimate estimate;
   char bytes[32];
   sample s = make_blobs(70, 20, SHT_PIXEL_U8, splits);
-  sht_kernel_options o = options_of(SHT_KERNEL_LINEAR, 1, 0.1);
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0.1);
   o.features = "randconv:530";
   o.device = "cuda";
   assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &estimate, NULL), SHT_OK);
@@ -299,8 +253,8 @@ static void refused(const sample *s, const sht_kernel_options *o, sht_status exp
 
 static void test_refusals(void **state) {
   (void)state;
-  sample s = make_sample(40, 1, 3, OUTPUTS);
-  const sht_kernel_options plain = options_of(SHT_KERNEL_GAUSSIAN, 1, 0);
+  sample s = make_targets(40, 1, 3, OUTPUTS);
+  const sht_kernel_options plain = plain_options(SHT_KERNEL_GAUSSIAN, 1, 0);
   sht_kernel_options o = plain;
   o.device = "ref";
   refused(&s, &o, SHT_CONFIG, "cpu and cuda");
@@ -311,7 +265,7 @@ static void test_refusals(void **state) {
   o.folder = "progress";
   refused(&s, &o, SHT_CONFIG, "no progress is saved");
   free_sample(&s);
-  s = make_sample(600000, 1, 1, 1);  // 1.4 TB of K
+  s = make_targets(600000, 1, 1, 1);  // 1.4 TB of K
   o.folder = NULL;
   refused(&s, &o, SHT_MEMORY, "examples would fit");
   free_sample(&s);
@@ -344,11 +298,11 @@ static void check_stops(const sample *s, sht_kernel_options o) {
 static void test_stop(void **state) {
   (void)state;
   sht_split splits[2];
-  sample s = make_sample(600, 20, 9, OUTPUTS);
-  check_stops(&s, options_of(SHT_KERNEL_LAPLACIAN, 1, 0));
+  sample s = make_targets(600, 20, 9, OUTPUTS);
+  check_stops(&s, plain_options(SHT_KERNEL_LAPLACIAN, 1, 0));
   free_sample(&s);
   s = make_blobs(40, 5, SHT_PIXEL_U8, splits);
-  sht_kernel_options o = options_of(SHT_KERNEL_LINEAR, 1, 0.1);
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0.1);
   o.features = "randconv:260";
   check_stops(&s, o);
   free_blobs(splits);

@@ -10,89 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 // cmocka needs the first four
 
 #include <cmocka.h>
 
-#include "base/file.h"
-#include "base/memory.h"
 #include "base/pool.h"
 #include "dense/small.h"
-#include "shatter/kernel.h"
+#include "kernel_fixture.h"
 
 enum { CLASSES = 3 };
-
-typedef struct sample {
-  sht_kernel_examples train, test;
-  float *inputs, *test_inputs;  // [n][d]
-  uint16_t *labels, *test_labels;
-  double *targets, *test_targets;  // [n][m]
-} sample;
-
-static void *take(uint64_t count, uint64_t size) {
-  void *block = NULL;
-  assert_int_equal(sht_alloc(&block, count, size, "a test's array", NULL), SHT_OK);
-  return block;
-}
-
-static sample make_sample(uint64_t n, uint64_t tests, uint64_t d, uint64_t outputs) {
-  sample s = {0};
-  sht_rng rng = sht_rng_make(11, SHT_PURPOSE_SHAPES);
-  s.inputs = take(n * d, sizeof(float));
-  s.test_inputs = take(tests * d, sizeof(float));
-  s.labels = take(n, sizeof(uint16_t));
-  s.test_labels = take(tests, sizeof(uint16_t));
-  s.targets = take(n * outputs, sizeof(double));
-  s.test_targets = take(tests * outputs, sizeof(double));
-  for (uint64_t i = 0; i < n * d; i++) {
-    s.inputs[i] = (float)sht_rng_unit(rng, 0, i, 0);
-  }
-  for (uint64_t i = 0; i < tests * d; i++) {
-    s.test_inputs[i] = (float)sht_rng_unit(rng, 1, i, 0);
-  }
-  for (uint64_t i = 0; i < n; i++) {
-    s.labels[i] = (uint16_t)sht_rng_below(rng, 2, i, 0, (uint32_t)outputs);
-    for (uint64_t k = 0; k < outputs; k++) {
-      s.targets[i * outputs + k] = sin(3 * s.inputs[i * d] + (double)k);
-    }
-  }
-  for (uint64_t i = 0; i < tests; i++) {
-    s.test_labels[i] = (uint16_t)sht_rng_below(rng, 3, i, 0, (uint32_t)outputs);
-    for (uint64_t k = 0; k < outputs; k++) {
-      s.test_targets[i * outputs + k] = sin(3 * s.test_inputs[i * d] + (double)k);
-    }
-  }
-  s.train = (sht_kernel_examples){.count = n, .inputs = s.inputs, .width = d, .labels = s.labels, .outputs = outputs};
-  s.test = (sht_kernel_examples){
-      .count = tests, .inputs = s.test_inputs, .width = d, .labels = s.test_labels, .outputs = outputs};
-  return s;
-}
-
-static void make_regression(sample *s) {
-  s->train.labels = s->test.labels = NULL;
-  s->train.targets = s->targets;
-  s->test.targets = s->test_targets;
-}
-
-static void free_sample(sample *s) {
-  void *const blocks[] = {s->inputs, s->test_inputs, s->labels, s->test_labels, s->targets, s->test_targets};
-  for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-    sht_free(blocks[i]);
-  }
-}
-
-static sht_kernel_options plain_options(sht_kernel_kind kind, double sigma, double ridge) {
-  sht_kernel_options o;
-  sht_kernel_options_default(&o);
-  o.kind = kind;
-  o.sigma_rule = SHT_SIGMA_GIVEN;
-  o.sigma = sigma;
-  o.ridges[0] = ridge;
-  o.tolerance = 1e-12;
-  return o;
-}
 
 static double plain_kernel(const sht_kernel_options *o, const float *x, const float *z, uint64_t d) {
   double product = 0, square = 0;
@@ -648,197 +574,6 @@ static void test_sigma(void **state) {
   free_sample(&s);
 }
 
-typedef struct stopper {
-  int polls_left;
-} stopper;
-
-static bool stop(void *context) {
-  stopper *s = context;
-  return s->polls_left-- <= 0;
-}
-
-static void check_same_numbers(const sht_kernel_solution *a, const sht_kernel_solution *b) {
-  const double first[] = {a->jitter,     a->smallest_pivot,     a->residual,          a->train_error,
-                          a->iterations, a->largest_eigenvalue, a->eigenvalue_bound,  a->norms.solution,
-                          a->converged,  a->norms.centred,      a->norms.coefficients};
-  const double second[] = {b->jitter,     b->smallest_pivot,     b->residual,          b->train_error,
-                           b->iterations, b->largest_eigenvalue, b->eigenvalue_bound,  b->norms.solution,
-                           b->converged,  b->norms.centred,      b->norms.coefficients};
-  for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
-    assert_true(first[i] == second[i]);
-  }
-}
-
-// Training examples of pictures; they are the data set's.
-static sht_kernel_examples open_shapes(const char *name, sht_dataset **data) {
-  sht_dataset_options options = {.seed = 3};
-  assert_int_equal(sht_dataset_open(name, &options, data, NULL), SHT_OK);
-  const sht_split *train = &(*data)->train;
-  return (sht_kernel_examples){
-      .count = train->count, .images = train, .labels = train->labels, .outputs = (*data)->classes};
-}
-
-// Stopped again and again after a while, each time going on from what was saved: the same bits as in one go.
-static void check_resume(const sht_kernel_examples *train, sht_kernel_options o, int step) {
-  char folder[] = "/tmp/test_kernel_XXXXXX";
-  assert_non_null(mkdtemp(folder));
-  sht_kernel_result *whole = NULL, *parts = NULL;
-  assert_int_equal(sht_kernel_solve(train, NULL, &o, &whole, NULL), SHT_OK);
-  stopper s = {0};
-  sht_work work = {.context = &s, .stop_requested = stop};
-  o.folder = folder;
-  o.checkpoint_seconds = 0;
-  o.work = &work;
-  int stops = 0;
-  for (int polls = 3; parts == NULL; polls += step) {
-    s.polls_left = polls;
-    sht_status status = sht_kernel_solve(train, NULL, &o, &parts, NULL);
-    assert_true(status == SHT_OK || status == SHT_STOPPED);
-    stops += status == SHT_STOPPED;
-  }
-  assert_true(stops > 3);
-  assert_memory_equal(whole->solutions[0].coefficients, parts->solutions[0].coefficients,
-                      train->count * train->outputs * sizeof(double));
-  check_same_numbers(&whole->solutions[0], &parts->solutions[0]);
-  o.ridges[0] = 0.123;  // another problem in the same folder
-  sht_kernel_result *none = NULL;
-  sht_error error = {0};
-  s.polls_left = 1000000;
-  assert_int_equal(sht_kernel_solve(train, NULL, &o, &none, &error), SHT_CONFIG);
-  assert_non_null(strstr(error.message, "another problem"));
-  sht_kernel_forget(folder);
-  assert_int_equal(access(folder, F_OK), -1);
-  sht_kernel_result_close(whole);
-  sht_kernel_result_close(parts);
-}
-
-static void test_resume(void **state) {
-  (void)state;
-  sample s = make_sample(1100, 1, 10, CLASSES);
-  check_resume(&s.train, plain_options(SHT_KERNEL_GAUSSIAN, 0.5, 0), 3);
-  free_sample(&s);
-}
-
-// Streamed features: the same, and the same solution as the linear kernel of features that were made before.
-static void test_streamed_resume(void **state) {
-  (void)state;
-  sht_dataset *data = NULL;
-  sht_kernel_examples train = open_shapes("shapes:160,10", &data);
-  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
-  o.features = "randconv:260";
-  o.tolerance = 1e-9;
-  check_resume(&train, o, 11);
-  sht_dataset_close(data);
-}
-
-static bool stop_when_saved(void *path) { return sht_file_exists(path); }
-
-// Solves until progress.json tells of one block of the features' inner products, and says there that it is two.
-static void claim_a_block(const sht_kernel_examples *train, sht_kernel_options o, char *path) {
-  static const char told[] = "\"gram_blocks\": 1";
-  sht_work work = {.context = path, .stop_requested = stop_when_saved};
-  sht_kernel_result *none = NULL;
-  char *text = NULL;
-  uint64_t size = 0;
-  o.work = &work;
-  assert_int_equal(sht_kernel_solve(train, NULL, &o, &none, NULL), SHT_STOPPED);
-  assert_int_equal(sht_file_read(path, 1 << 20, &text, &size, NULL), SHT_OK);
-  char *blocks = strstr(text, told);
-  assert_non_null(blocks);
-  blocks[sizeof told - 2] = '2';
-  assert_int_equal(sht_file_write(path, text, size, NULL), SHT_OK);
-  sht_free(text);
-}
-
-// Someone else's hand in the folder: more blocks than were summed are not believed, and a link with the name of the
-// features' file is taken away, not followed.
-static void test_edited_folder(void **state) {
-  (void)state;
-  char folder[] = "/tmp/test_kernel_XXXXXX", path[64], link_path[64], *text = NULL;
-  uint64_t size = 0;
-  sht_dataset *data = NULL;
-  sht_kernel_examples train = open_shapes("shapes:160,10", &data);
-  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
-  sht_kernel_result *whole = NULL, *edited = NULL;
-  o.features = "randconv:260";
-  o.tolerance = 1e-9;
-  assert_int_equal(sht_kernel_solve(&train, NULL, &o, &whole, NULL), SHT_OK);
-  assert_non_null(mkdtemp(folder));
-  (void)snprintf(path, sizeof path, "%s/precious", folder);
-  (void)snprintf(link_path, sizeof link_path, "%s/features.blocks", folder);
-  assert_int_equal(sht_file_write(path, "precious", 8, NULL), SHT_OK);
-  assert_int_equal(symlink(path, link_path), 0);
-  o.folder = folder;
-  o.checkpoint_seconds = 0;
-  (void)snprintf(link_path, sizeof link_path, "%s/progress.json", folder);
-  claim_a_block(&train, o, link_path);
-  assert_int_equal(sht_kernel_solve(&train, NULL, &o, &edited, NULL), SHT_OK);
-  assert_memory_equal(whole->solutions[0].coefficients, edited->solutions[0].coefficients,
-                      train.count * train.outputs * sizeof(double));
-  assert_int_equal(sht_file_read(path, 100, &text, &size, NULL), SHT_OK);
-  assert_int_equal(size, 8);
-  assert_memory_equal(text, "precious", size);
-  sht_free(text);
-  assert_int_equal(unlink(path), 0);
-  sht_kernel_forget(folder);
-  assert_int_equal(access(folder, F_OK), -1);
-  sht_kernel_result_close(whole);
-  sht_kernel_result_close(edited);
-  sht_dataset_close(data);
-}
-
-// A path of ridges on streamed features: inner products are added up for the first alone, and each solution is the
-// same bits as that of its ridge by itself; kept in memory, and in a folder. summed: not found in the folder.
-enum { PATH_RIDGES = 2 };
-
-static const double path_ridges[PATH_RIDGES] = {3, 0};
-
-static void check_path(const sht_kernel_examples *train, const sht_kernel_options *one, sht_kernel_result **singles,
-                       const char *folder, bool summed) {
-  sht_kernel_options o = *one;
-  o.folder = folder;
-  o.ridge_count = PATH_RIDGES;
-  memcpy(o.ridges, path_ridges, sizeof path_ridges);
-  sht_kernel_result *path = NULL;
-  assert_int_equal(sht_kernel_solve(train, NULL, &o, &path, NULL), SHT_OK);
-  for (uint32_t r = 0; r < PATH_RIDGES; r++) {
-    const sht_kernel_solution *found = &path->solutions[r], *wanted = &singles[r]->solutions[0];
-    assert_memory_equal(found->coefficients, wanted->coefficients, train->count * train->outputs * sizeof(double));
-    check_same_numbers(found, wanted);
-    assert_string_equal(found->phases[0].name, "gram");
-    assert_true((found->phases[0].gflops > 0) == (summed && r == 0));
-  }
-  sht_kernel_result_close(path);
-}
-
-static void test_path(void **state) {
-  (void)state;
-  sht_dataset *data = NULL;
-  sht_dataset_options options = {.seed = 3};
-  sht_kernel_result *singles[PATH_RIDGES] = {NULL};
-  char folder[] = "/tmp/test_kernel_XXXXXX";
-  assert_non_null(mkdtemp(folder));
-  assert_int_equal(sht_dataset_open("shapes:60,10", &options, &data, NULL), SHT_OK);
-  sht_kernel_examples train = {
-      .count = 60, .images = &data->train, .labels = data->train.labels, .outputs = data->classes};
-  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0);
-  o.features = "randconv:260";
-  o.tolerance = 1e-6;
-  for (uint32_t r = 0; r < PATH_RIDGES; r++) {
-    o.ridges[0] = path_ridges[r];
-    assert_int_equal(sht_kernel_solve(&train, NULL, &o, &singles[r], NULL), SHT_OK);
-  }
-  check_path(&train, &o, singles, NULL, true);
-  check_path(&train, &o, singles, folder, true);
-  check_path(&train, &o, singles, folder, false);  // everything is there already
-  sht_kernel_forget(folder);
-  assert_int_equal(access(folder, F_OK), -1);
-  for (uint32_t r = 0; r < PATH_RIDGES; r++) {
-    sht_kernel_result_close(singles[r]);
-  }
-  sht_dataset_close(data);
-}
-
 // What a path of ridges takes beforehand: arithmetic, files and results of each ridge; the memory that is promised
 // covers what is really held, also with many outputs.
 static void test_estimate(void **state) {
@@ -901,10 +636,6 @@ int main(void) {
       cmocka_unit_test(test_not_solvable),
       cmocka_unit_test(test_refusals),
       cmocka_unit_test(test_sigma),
-      cmocka_unit_test(test_resume),
-      cmocka_unit_test(test_streamed_resume),
-      cmocka_unit_test(test_edited_folder),
-      cmocka_unit_test(test_path),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
