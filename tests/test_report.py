@@ -469,19 +469,23 @@ def check_verdict(folder):
         "of several seeds mean \u00b1 standard deviation"])
 
 
+def report_store(folder):
+    """Writes the page of the folder's store; what the program said."""
+    return subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
+                          stdout=subprocess.PIPE, text=True, timeout=250)
+
+
 def check_settings(folder):
     """A setting that differs among the runs of a network is told of every one of them."""
     for place, options in (("a", {"weight_decay": 0}), ("b", {"weight_decay": 0.25, "labels": "random"}),
                            ("c", {"weight_decay": 0.25, "labels": "corrupt:0.5"})):
         write_run(folder / "store" / place, env={"identity": place}, **options)
-    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
-                            stdout=subprocess.PIPE, text=True, timeout=250)
+    answer = report_store(folder)
     for wanted in ("true data, weight-decay 0 ", "random labels, weight-decay 0.25 ",
                    "50 % random labels, weight-decay 0.25 "):
         check(f"says {wanted}", wanted in answer.stdout, answer)
     shutil.rmtree(folder / "store" / "a")
-    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
-                            stdout=subprocess.PIPE, text=True, timeout=250)
+    answer = report_store(folder)
     check("what is the same in all is not told", answer.returncode == 0 and
           "weight-decay" not in answer.stdout, answer)
 
@@ -493,8 +497,7 @@ def check_order(folder):
                            ("b", {"labels": "random", "momentum": 0.5, "stop_when_fitted": True}),
                            ("c", {"labels": "random", "momentum": 0.75, "seed": 2})):
         write_run(folder / "store" / place, env={"identity": place}, **options)
-    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
-                            stdout=subprocess.PIPE, text=True, timeout=250)
+    answer = report_store(folder)
     for wanted in ("true data, momentum 0.9 (default), augment crop ", "random labels, momentum 0.5, augment none ",
                    "random labels, momentum 0.75, augment none "):
         check(f"says {wanted}", wanted in answer.stdout, answer)
@@ -508,8 +511,7 @@ def check_long_verdict(folder):
                   momentum=0.125 * (i + 1), dropout=0.0625 * (i + 1), learning_rate=0.03125 * (i + 1),
                   learning_rate_decay=0.96875 - 0.03125 * i, weight_decay=0.015625 * i, batch=100 + i,
                   augment=f"crop:{i + 1},flip,rotate:15,brightness,contrast,saturation,hue")
-    answer = subprocess.run([BUILD / "shatter", "report", "--store", folder / "store", "-o", folder / "out.html"],
-                            stdout=subprocess.PIPE, text=True, timeout=250)
+    answer = report_store(folder)
     check("the verdict ends", "is no evidence of learning" in answer.stdout.split("\n")[0], answer)
 
 
