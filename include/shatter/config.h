@@ -66,7 +66,8 @@ typedef struct sht_option {
   bool later;     // newer than the first runs: left out of the identity at its default, so that theirs still hold
 } sht_option;
 
-// The table, and its length.
+// The table, and its length, which is at most SHT_OPTIONS_MAX.
+enum { SHT_OPTIONS_MAX = 64 };
 extern const sht_option sht_options[];
 extern const size_t sht_option_count;
 

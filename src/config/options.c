@@ -253,6 +253,7 @@ const sht_option sht_options[] = {
 };
 
 const size_t sht_option_count = sizeof sht_options / sizeof sht_options[0];
+_Static_assert(sizeof sht_options / sizeof sht_options[0] <= SHT_OPTIONS_MAX, "more options than SHT_OPTIONS_MAX");
 
 const sht_option *sht_option_find(const char *name) {
   for (size_t i = 0; i < sht_option_count; i++) {

@@ -8,7 +8,7 @@
 
 #include "config/scalar.h"
 
-enum { SHOWN = 60, CHOICES_MAX = 16, OPTIONS_MAX = 64 };
+enum { SHOWN = 60, CHOICES_MAX = 16 };
 
 __attribute__((format(printf, 2, 3))) static bool complain(sht__complaint *complaint, const char *format, ...) {
   va_list arguments;
@@ -103,8 +103,8 @@ bool sht__value_set(sht_config *config, const sht_option *option, const char *te
 }
 
 void sht__value_unknown(const char *name, sht__complaint *complaint) {
-  const char *names[OPTIONS_MAX] = {0};
-  for (size_t i = 0; i < sht_option_count && i < OPTIONS_MAX - 1; i++) {
+  const char *names[SHT_OPTIONS_MAX + 1] = {0};  // NULL behind the last
+  for (size_t i = 0; i < sht_option_count; i++) {
     names[i] = sht_options[i].name;
   }
   (void)complain(complaint, "there is no option \"%.*s\"", SHOWN, name);

@@ -6,7 +6,7 @@
 #include "config/yaml.h"
 #include "shatter/experiment.h"
 
-enum { SHT__RUNS_MAX = 10000, SHT__VALUES_MAX = 10000, SHT__OPTIONS_MAX = 64, SHT__AXES_MAX = 16 };
+enum { SHT__RUNS_MAX = 10000, SHT__VALUES_MAX = 10000, SHT__AXES_MAX = 16 };
 
 // A list of texts: what a value stands for.
 typedef struct sht__values {
@@ -40,12 +40,12 @@ typedef struct sht__page {
   sht_experiment *experiment;  // being filled
   sht__faults *faults;
   const sht__yaml_node *root;
-  const sht__yaml_node *scale;     // the chosen scale's mapping; NULL: full size
-  const sht_setting *above;        // ended by a NULL name; NULL: none
-  bool changed[SHT__OPTIONS_MAX];  // by the option's row in the table: `above` changes it in a run
-  const char *folder;              // of the page's file; "": a shipped page
-  sht__grid *grids;                // beside experiment->sets, owned
-  sht__origin *origins;            // beside experiment->runs, owned
+  const sht__yaml_node *scale;    // the chosen scale's mapping; NULL: full size
+  const sht_setting *above;       // ended by a NULL name; NULL: none
+  bool changed[SHT_OPTIONS_MAX];  // by the option's row in the table: `above` changes it in a run
+  const char *folder;             // of the page's file; "": a shipped page
+  sht__grid *grids;               // beside experiment->sets, owned
+  sht__origin *origins;           // beside experiment->runs, owned
   uint64_t run_room;
   bool doubtful;  // the sets have faults: what depends on their runs is not looked at
   sht_error *error;
@@ -60,7 +60,7 @@ void sht__values_close(sht__values *values);
 // A configuration being put together, and where each of its options was said last.
 typedef struct sht__draft {
   sht_config config;
-  sht__place at[SHT__OPTIONS_MAX];  // by the option's row in the table; line 0: not on the page
+  sht__place at[SHT_OPTIONS_MAX];  // by the option's row in the table; line 0: not on the page
 } sht__draft;
 
 // The option of a key; NULL for an unknown one, which is then reported.

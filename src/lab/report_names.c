@@ -160,7 +160,7 @@ static bool is_setting(const sht_option *option) {
 // Adds the settings that differ among the runs. Those that tell namesakes apart come first, because figures cut long
 // labels at their end.
 static void add_options(sht__report_run *runs, size_t count) {
-  uint64_t later = 0;  // a bit for each option
+  bool later[SHT_OPTIONS_MAX] = {false};  // by the option's row in the table
   for (size_t i = 0; i < sht_option_count; i++) {
     if (!is_setting(&sht_options[i]) || !differs_anywhere(runs, count, &sht_options[i])) {
       continue;
@@ -168,7 +168,7 @@ static void add_options(sht__report_run *runs, size_t count) {
     if (mark_namesakes(runs, count, &sht_options[i])) {
       add_setting(runs, count, &sht_options[i]);
     } else {
-      later |= UINT64_C(1) << i;
+      later[i] = true;
     }
   }
   for (const char *const *name = told_apart; *name != NULL; name++) {
@@ -176,7 +176,7 @@ static void add_options(sht__report_run *runs, size_t count) {
     add_option(runs, count, sht_option_find(*name));
   }
   for (size_t i = 0; i < sht_option_count; i++) {
-    if ((later >> i & 1) != 0) {
+    if (later[i]) {
       add_setting(runs, count, &sht_options[i]);
     }
   }
