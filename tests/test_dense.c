@@ -384,6 +384,30 @@ static float sum_of_pairs(const float *a, const float *b, int i, int j, int colu
   return sum;
 }
 
+// The same with a matrix unit (Intel's manual, TDPBF16PS): first and second values of 16 pairs are summed apart, fused,
+// then with one another, then onto what there is.
+static float sum_of_tiles(const float *a, const float *b, int i, int j, int columns) {
+  float sum = 0;
+  for (int first = 0; first < columns; first += 32) {
+    float part[2] = {0, 0};
+    for (int k = first; k < first + 32 && k < columns; k++) {
+      part[k % 2] = fmaf(a[k * SHT_LANES + i], b[k * SHT_LANES + j], part[k % 2]);
+    }
+    sum += part[0] + part[1];
+  }
+  return sum;
+}
+
+// b as the kernels take it; room: [sht__block_turned(k)].
+static const uint32_t *right_factor(const sht__block_kernels *kernels, const uint32_t *b, size_t k, uint32_t *room) {
+  if (kernels->turn == NULL) {
+    return b;
+  }
+  memset(room, 0xff, sht__block_turned(k) * sizeof *room);
+  kernels->turn(b, room, k);
+  return room;
+}
+
 // Numbers of many sizes; every 17th zero, every 19th too small, every 23rd halfway between two bf16.
 static void fill_uneven(float *values, uint64_t count, uint64_t stream) {
   sht_rng rng = sht_rng_make(6, SHT_PURPOSE_WEIGHTS);
@@ -418,10 +442,13 @@ static void check_bf16(const sht__block_kernels *kernels) {
   for (int i = 0; i < SHT_BLOCK; i++) {
     c[0][i] = c[1][i] = c[2][i] = (float)i / 3;
   }
-  kernels->multiply_bf16(c[0], pairs[0], pairs[1], PAIRS);
-  kernels->respond_bf16(c[1], c[2], pairs[0], pairs[1], PAIRS, 0.25F);
+  uint32_t room[(PAIRS + 15) / 16 * 16 * SHT_LANES] __attribute__((aligned(64)));
+  const uint32_t *right = right_factor(kernels, pairs[1], PAIRS, room);
+  kernels->multiply_bf16(c[0], pairs[0], right, PAIRS);
+  kernels->respond_bf16(c[1], c[2], pairs[0], right, PAIRS, 0.25F);
   for (int place = 0; place < SHT_BLOCK; place++) {
-    const float sum = sum_of_pairs(values[0], values[1], place % SHT_LANES, place / SHT_LANES, 2 * PAIRS);
+    const float sum = (kernels->turn != NULL ? sum_of_tiles : sum_of_pairs)(values[0], values[1], place % SHT_LANES,
+                                                                            place / SHT_LANES, 2 * PAIRS);
     const float before = (float)place / 3;
     assert_true(c[0][place] == before + sum);
     assert_true(c[1][place] == before + fmaxf(sum - 0.25F, 0));
@@ -447,7 +474,8 @@ static void check_bytes(const sht__block_kernels *kernels) {
   for (int i = 0; i < SHT_BLOCK; i++) {
     c[i] = i - 100;
   }
-  kernels->multiply_bytes(c, words[0], words[1], FOURS);
+  uint32_t room[16 * SHT_LANES] __attribute__((aligned(64)));
+  kernels->multiply_bytes(c, words[0], right_factor(kernels, words[1], FOURS, room), FOURS);
   for (int place = 0; place < SHT_BLOCK; place++) {
     int32_t sum = place - 100;
     for (int k = 0; k < 4 * FOURS; k++) {

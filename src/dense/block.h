@@ -6,7 +6,8 @@
 //
 // bf16: values are stored in pairs, [pair][32 rows], a word holding columns 2 pair (low half) and 2 pair + 1 of its
 // row, as the instruction vdpbf16ps takes them. A product of two is exact in fp32, and sums are taken in fp32 in one
-// order, so that these products are the same bits with every set.
+// order, so that these products are the same bits with every set but AMX, whose unit sums the products of 16 pairs,
+// first and second values apart, before it adds them to what there is.
 //
 // Whole numbers of 8 bits are stored in fours, [four][32 rows], a word holding columns 4 four (lowest byte) to 4 four +
 // 3 of its row, as the instruction vpdpbusd takes them. Their products and sums are exact in 32 bits.
@@ -27,9 +28,14 @@ typedef struct sht__block_kernels {
   bool (*supported)(void);
   int bf16_rate;  // products in bf16 in the time of one in fp32
   int byte_rate;  // products of bytes in that time
+  size_t chunk;   // pairs worth multiplying at once, a multiple of 16: what is read lies in the cache, and for how often
+                  // sums are added to c
+  // NULL, or: multiply_bf16, respond_bf16 and multiply_bytes take their b turned, [ceil(k / 16)][32 rows][16], zeros
+  // behind the last of k words of each row. from: [k][32]; to: [sht__block_turned(k)].
+  void (*turn)(const uint32_t *from, uint32_t *to, size_t k);
   // c[j][i] += sign * sum over k of a[k][i] b[k][j], the sum taken from zero; c: [32][32]; a, b: [k][32].
   void (*multiply)(float *c, const float *a, const float *b, size_t k, float sign);
-  // The same with bf16, sign 1; a, b: [pairs][32]. Of each pair the second product is added first.
+  // The same with bf16, sign 1; a, b: [pairs][32]. On vectors the second product of each pair is added first.
   void (*multiply_bf16)(float *c, const uint32_t *a, const uint32_t *b, size_t pairs);
   // Those sums alone, through a threshold: plus[j][i] += max(sum - bias, 0), minus[j][i] += max(-sum - bias, 0).
   void (*respond_bf16)(float *plus, float *minus, const uint32_t *a, const uint32_t *b, size_t pairs, float bias);
@@ -55,11 +61,15 @@ typedef struct sht__block_kernels {
   void (*exp_f64)(double *values, size_t n);
 } sht__block_kernels;
 
+// Words of the turned form of k words of each of 32 rows.
+static inline size_t sht__block_turned(size_t k) { return (k + 15) / 16 * 16 * SHT_LANES; }
+
 // The best set that this processor can run.
 const sht__block_kernels *sht__block_choose(void);
 // All sets, best first, ended by NULL; look at supported() before use.
 const sht__block_kernels *const *sht__block_all(void);
 
+extern const sht__block_kernels sht__block_amx;
 extern const sht__block_kernels sht__block_avx512_bf16;
 extern const sht__block_kernels sht__block_avx512;
 extern const sht__block_kernels sht__block_avx2;

@@ -26,4 +26,5 @@ BLOCK_INLINE vec_ints vec_dot4(vec_words a, vec_words b, vec_ints c) {
   return c + (vec_ints)even + (vec_ints)odd;
 }
 
+#include "dense/block_dots.h"
 #include "dense/block_template.h"

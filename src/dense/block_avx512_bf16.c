@@ -16,4 +16,5 @@ BLOCK_INLINE vec_ints vec_dot4(vec_words a, vec_words b, vec_ints c) {
   return (vec_ints)_mm512_dpbusd_epi32((__m512i)c, (__m512i)a, (__m512i)b);
 }
 
+#include "dense/block_dots.h"
 #include "dense/block_template.h"

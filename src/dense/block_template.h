@@ -1,7 +1,8 @@
 // The kernels of block.h for one instruction set. The including file defines BLOCK_WIDTH (floats in a vector),
-// BLOCK_ROWS (rows of a register tile), BLOCK_BF16_RATE and BLOCK_BYTE_RATE (block.h), BLOCK_TARGET (the instruction
-// set, as a function attribute), BLOCK_SET (the table's name), `supported`, and what vectors do in one instruction
-// (vec_fused, vec_fused_f64, vec_dot2, vec_dot4), in terms of the vector types of block_vector.h.
+// BLOCK_ROWS (rows of a register tile), BLOCK_BF16_RATE, BLOCK_BYTE_RATE, BLOCK_CHUNK and BLOCK_TURN (block.h),
+// BLOCK_TARGET (the instruction set, as a function attribute), BLOCK_SET (the table's name), `supported`, what vectors
+// do in one instruction (vec_fused, vec_fused_f64), in terms of the vector types of block_vector.h, and the products of
+// bf16 and bytes, which block_dots.h has for vectors.
 #ifndef SHT_DENSE_BLOCK_TEMPLATE_H
 #define SHT_DENSE_BLOCK_TEMPLATE_H
 
@@ -11,9 +12,6 @@
 
 #include "dense/bf16.h"
 #include "dense/block_vector.h"
-
-#define BLOCK_UNROLL _Pragma("GCC unroll 16")
-#define BLOCK_LOOP BLOCK_TARGET static
 
 // A register tile is BLOCK_ROWS values of j by two vectors of i.
 BLOCK_INLINE void multiply_stripe(float *c, const float *a, const float *b, size_t k, float sign) {
@@ -39,81 +37,6 @@ BLOCK_LOOP void multiply(float *c, const float *a, const float *b, size_t k, flo
   for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
     for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
       multiply_stripe(c + j * SHT_LANES + i, a + i, b + j, k, sign);
-    }
-  }
-}
-
-typedef vec tile[BLOCK_ROWS][2];
-
-BLOCK_INLINE void sum_stripe_bf16(tile acc, const uint32_t *a, const uint32_t *b, size_t pairs) {
-  for (size_t step = 0; step < pairs; step++, a += SHT_LANES, b += SHT_LANES) {
-    vec_words a0 = *(const vec_words *)a, a1 = *(const vec_words *)(a + BLOCK_WIDTH);
-    BLOCK_UNROLL
-    for (int r = 0; r < BLOCK_ROWS; r++) {
-      vec_words x = vec_splat(b[r]);
-      acc[r][0] = vec_dot2(a0, x, acc[r][0]);
-      acc[r][1] = vec_dot2(a1, x, acc[r][1]);
-    }
-  }
-}
-
-BLOCK_LOOP void multiply_bf16(float *c, const uint32_t *a, const uint32_t *b, size_t pairs) {
-  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
-    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
-      tile acc = {0};
-      sum_stripe_bf16(acc, a + i, b + j, pairs);
-      BLOCK_UNROLL
-      for (int r = 0; r < 2 * BLOCK_ROWS; r++) {
-        *(vec *)(c + (j + (size_t)r / 2) * SHT_LANES + i + (size_t)(r % 2) * BLOCK_WIDTH) += acc[r / 2][r % 2];
-      }
-    }
-  }
-}
-
-// to += max(x - bias, 0).
-BLOCK_INLINE void add_threshold(float *to, vec x, float bias) {
-  vec above = x - vec_set(bias);
-  *(vec *)to += (vec)((vec_words)above & (vec_words)(above > 0));
-}
-
-BLOCK_LOOP void respond_bf16(float *plus, float *minus, const uint32_t *a, const uint32_t *b, size_t pairs,
-                             float bias) {
-  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
-    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
-      tile acc = {0};
-      sum_stripe_bf16(acc, a + i, b + j, pairs);
-      BLOCK_UNROLL
-      for (int r = 0; r < 2 * BLOCK_ROWS; r++) {
-        size_t place = (j + (size_t)r / 2) * SHT_LANES + i + (size_t)(r % 2) * BLOCK_WIDTH;
-        add_threshold(plus + place, acc[r / 2][r % 2], bias);
-        add_threshold(minus + place, -acc[r / 2][r % 2], bias);
-      }
-    }
-  }
-}
-
-BLOCK_INLINE void multiply_stripe_bytes(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours) {
-  vec_ints acc[BLOCK_ROWS][2] = {0};
-  for (size_t step = 0; step < fours; step++, a += SHT_LANES, b += SHT_LANES) {
-    vec_words a0 = *(const vec_words *)a, a1 = *(const vec_words *)(a + BLOCK_WIDTH);
-    BLOCK_UNROLL
-    for (int r = 0; r < BLOCK_ROWS; r++) {
-      vec_words x = vec_splat(b[r]);
-      acc[r][0] = vec_dot4(a0, x, acc[r][0]);
-      acc[r][1] = vec_dot4(a1, x, acc[r][1]);
-    }
-  }
-  BLOCK_UNROLL
-  for (int r = 0; r < BLOCK_ROWS; r++, c += SHT_LANES) {
-    *(vec_ints *)c += acc[r][0];
-    *(vec_ints *)(c + BLOCK_WIDTH) += acc[r][1];
-  }
-}
-
-BLOCK_LOOP void multiply_bytes(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours) {
-  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
-    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
-      multiply_stripe_bytes(c + j * SHT_LANES + i, a + i, b + j, fours);
     }
   }
 }
@@ -289,6 +212,8 @@ const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
     .supported = supported,
     .bf16_rate = BLOCK_BF16_RATE,
     .byte_rate = BLOCK_BYTE_RATE,
+    .chunk = BLOCK_CHUNK,
+    .turn = BLOCK_TURN,
     .multiply = multiply,
     .multiply_f64 = multiply_f64,
     .multiply_bytes = multiply_bytes,

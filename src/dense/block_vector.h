@@ -5,6 +5,8 @@
 #include "dense/block.h"
 
 #define BLOCK_INLINE static inline __attribute__((always_inline)) BLOCK_TARGET
+#define BLOCK_LOOP BLOCK_TARGET static
+#define BLOCK_UNROLL _Pragma("GCC unroll 16")
 
 typedef float vec __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
 typedef double vec_f64 __attribute__((vector_size(4 * BLOCK_WIDTH), may_alias));
@@ -16,8 +18,11 @@ BLOCK_INLINE vec vec_set(float value) { return value - (vec){0}; }
 BLOCK_INLINE vec_f64 vec_set_f64(double value) { return value - (vec_f64){0}; }
 BLOCK_INLINE vec_words vec_splat(uint32_t word) { return word - (vec_words){0}; }
 
-// c + the four products of an unsigned byte of a with the signed byte of b in the same place: what vpdpbusd gives.
-BLOCK_INLINE vec_ints vec_dot4(vec_words a, vec_words b, vec_ints c);
+// to += max(x - bias, 0).
+BLOCK_INLINE void add_threshold(float *to, vec x, float bias) {
+  vec above = x - vec_set(bias);
+  *(vec *)to += (vec)((vec_words)above & (vec_words)(above > 0));
+}
 
 // The two values of each pair.
 BLOCK_INLINE vec vec_first(vec_words pairs) { return (vec)(pairs << 16); }

@@ -63,6 +63,7 @@ static uint64_t feature_bytes(uint64_t n, const sht_kernel_examples *test, const
   }
   if (!blocks || !sht__card_is_asked(options)) {
     add(&sum, rows + test_rows, map->block * bytes_of_feature(map));
+    add(&sum, blocks && sht__block_choose()->turn != NULL ? rows + test_rows : 0, map->block * bytes_of_feature(map));
     add(&sum, blocks ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
   }
   return sum;

@@ -7,12 +7,13 @@
 #include "base/work.h"
 #include "kernel/spread.h"
 
-// Pairs of features that are multiplied at once, so that what is read lies in the cache: sums are taken over so many.
-enum { CHUNK = 32, PIECE = CHUNK * SHT_LANES / SHT_TILE_PANELS, LINE = 16 };
+enum { LINE = 16 };  // words of a line of the cache
 
 typedef struct job {
   const sht__gram *gram;
   const sht__panels *panels;  // of the block at hand
+  const uint32_t *right;      // the same as products take their right factor: [panels][right_words]
+  uint64_t right_words;       // of a panel
   sht__tiles *tiles;
   uint64_t apart;      // from this row of tiles on, only diagonal tiles of the columns from it on are wanted
   double done_before;  // of `total`
@@ -23,32 +24,37 @@ typedef struct job {
 
 double sht__gram_flops(uint64_t n, uint64_t width) { return (double)n * (double)n * (double)width; }
 
-// Asks for piece p of the chunk that begins at pair `first` of panel q of tile row i, which comes from far: without it
-// the products of a chunk would wait for its panels.
-static void prefetch(const sht__panels *panels, uint64_t i, uint64_t q, uint64_t first, uint64_t p) {
-  const uint32_t *from = sht__panel_pairs_at(panels, i * SHT_TILE_PANELS + q) + first * SHT_LANES + p * PIECE;
-  for (uint64_t word = 0; word < PIECE; word += LINE) {
+// Asks for a piece of what the next chunk reads, which comes from far: without it products would wait for it.
+static void prefetch(const uint32_t *from, uint64_t words) {
+  for (uint64_t word = 0; word < words; word += LINE) {
     __builtin_prefetch(from + word);
   }
 }
 
-// tile += the inner products of examples 256 i .. with examples 256 j ...
-static void add_products(const sht__block_kernels *kernels, const sht__panels *panels, uint64_t i, uint64_t j,
-                         float *tile) {
-  const uint64_t pairs = panels->width / 2;
-  for (uint64_t first = 0; first < pairs; first += CHUNK) {
-    uint64_t count = pairs - first < CHUNK ? pairs - first : CHUNK;
-    for (uint64_t q = 0; q < SHT_TILE_PANELS; q++) {
-      const uint32_t *b = sht__panel_pairs_at(panels, j * SHT_TILE_PANELS + q) + first * SHT_LANES;
-      for (uint64_t p = i == j ? q : 0; p < SHT_TILE_PANELS; p++) {
-        const uint32_t *a = sht__panel_pairs_at(panels, i * SHT_TILE_PANELS + p) + first * SHT_LANES;
-        if (first + count + CHUNK <= pairs) {
-          prefetch(panels, i, q, first + CHUNK, p);
-          prefetch(panels, j, q, first + CHUNK, p);
-        }
-        kernels->multiply_bf16(tile + p * SHT_PANEL + q * SHT_BLOCK, a, b, count);
-      }
+static const uint32_t *left_at(const job *work, uint64_t panel) { return sht__panel_pairs_at(work->panels, panel); }
+static const uint32_t *right_at(const job *work, uint64_t panel) { return work->right + panel * work->right_words; }
+
+// tile += the inner products of examples 256 i .. with examples 256 j .. over pairs first .. first + count - 1. `ahead`
+// words further on the next chunk begins, 0: there is none; each product asks for a share of it.
+static void add_chunk(const job *work, uint64_t i, uint64_t j, uint64_t first, uint64_t count, uint64_t ahead,
+                      float *tile) {
+  const uint64_t start = first * SHT_LANES, piece = ahead / SHT_TILE_PANELS;
+  for (uint64_t q = 0; q < SHT_TILE_PANELS; q++) {
+    const uint32_t *b = right_at(work, j * SHT_TILE_PANELS + q) + start;
+    for (uint64_t p = i == j ? q : 0; p < SHT_TILE_PANELS; p++) {
+      prefetch(left_at(work, i * SHT_TILE_PANELS + q) + start + ahead + p * piece, piece);
+      prefetch(b + ahead + p * piece, piece);
+      work->gram->kernels->multiply_bf16(tile + p * SHT_PANEL + q * SHT_BLOCK,
+                                         left_at(work, i * SHT_TILE_PANELS + p) + start, b, count);
     }
+  }
+}
+
+static void add_products(const job *work, uint64_t i, uint64_t j, float *tile) {
+  const uint64_t pairs = work->panels->width / 2, chunk = work->gram->kernels->chunk;
+  for (uint64_t first = 0; first < pairs; first += chunk) {
+    const uint64_t left = pairs - first;
+    add_chunk(work, i, j, first, left < chunk ? left : chunk, left >= 2 * chunk ? chunk * SHT_LANES : 0, tile);
   }
 }
 
@@ -67,7 +73,7 @@ static void fill_tile(void *context, size_t task, int worker) {
   }
   sht__tile_locate(work->tiles, 0, task, &i, &j);
   if (j < work->apart || i == j) {
-    add_products(work->gram->kernels, work->panels, i, j, sht__tile_at(work->tiles, i, j));
+    add_products(work, i, j, sht__tile_at(work->tiles, i, j));
   }
   unsigned long long done = atomic_fetch_add(&work->done, 1) + 1;
   if (worker == 0) {
@@ -94,6 +100,44 @@ static sht_status fill_block(const sht__gram *gram, const sht__side *others, uin
   return others != NULL ? fill_side(gram, others, block, panels, others->place * SHT_TILE_PANELS, error) : SHT_OK;
 }
 
+typedef struct turning {
+  const job *work;
+  uint32_t *to;  // as job.right
+} turning;
+
+static void turn_panel(void *context, size_t panel, int worker) {
+  (void)worker;
+  const turning *t = context;
+  t->work->gram->kernels->turn(left_at(t->work, panel), t->to + panel * t->work->right_words,
+                               t->work->panels->width / 2);
+}
+
+// Features as the right factor, for kernels that want that turned; own: NULL, or what is to be freed.
+static sht_status make_right(job *work, uint32_t **own, sht_error *error) {
+  const uint64_t pairs = work->panels->width / 2, count = work->tiles->count * SHT_TILE_PANELS;
+  *own = NULL;
+  work->right = work->panels->pairs;
+  work->right_words = pairs * SHT_LANES;
+  if (work->gram->kernels->turn == NULL) {
+    return SHT_OK;
+  }
+  work->right_words = sht__block_turned(pairs);
+  SHT_TRY(SHT_ALLOC(own, count * work->right_words, "features", error));
+  sht_pool_run(work->gram->pool, (size_t)count, turn_panel, &(turning){work, *own});
+  work->right = *own;
+  return SHT_OK;
+}
+
+static sht_status add_block(job *work, sht_error *error) {
+  uint32_t *turned = NULL;
+  sht_status status = make_right(work, &turned, error);
+  if (status == SHT_OK) {
+    status = run(work, error);
+  }
+  sht_free(turned);
+  return status;
+}
+
 sht_status sht__gram_accumulate(const sht__gram *gram, const sht__side *others, uint64_t first, sht__block_saver saver,
                                 void *context, sht__tiles *tiles, sht_error *error) {
   const double count = (double)sht__tiles_from(tiles, 0);
@@ -107,7 +151,7 @@ sht_status sht__gram_accumulate(const sht__gram *gram, const sht__side *others, 
     work.total = (double)gram->map.blocks * count;
     sht_status status = fill_block(gram, others, block, &panels, error);
     if (status == SHT_OK) {
-      status = run(&work, error);
+      status = add_block(&work, error);
     }
     sht__panels_close(&panels);
     SHT_TRY(status);

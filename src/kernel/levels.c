@@ -59,24 +59,29 @@ void sht__levels_measure(const sht__panels *panels, double *squares, double *lac
   }
 }
 
-// Panels 8 j .., fours first .. first+count-1, less 128: to: [8][count][32].
-static void sign_chunk(const sht__panels *panels, uint64_t j, uint64_t first, uint64_t count, uint32_t *to) {
-  for (uint64_t q = 0; q < SHT_TILE_PANELS; q++) {
-    const uint32_t *from = sht__panel_fours_at(panels, j * SHT_TILE_PANELS + q) + first * SHT_LANES;
-    for (uint64_t word = 0; word < count * SHT_LANES; word++) {
-      to[q * count * SHT_LANES + word] = from[word] ^ SIGNS;
-    }
+// Fours first .. first+count-1 of a panel less 128, as products take their right factor. to: [SHT__LEVELS_CHUNK][32].
+static void sign_chunk(const sht__block_kernels *kernels, const sht__panels *panels, uint64_t panel, uint64_t first,
+                       uint64_t count, uint32_t *to) {
+  uint32_t signs[SHT__LEVELS_CHUNK * SHT_LANES] __attribute__((aligned(64)));
+  uint32_t *less = kernels->turn != NULL ? signs : to;
+  const uint32_t *from = sht__panel_fours_at(panels, panel) + first * SHT_LANES;
+  for (uint64_t word = 0; word < count * SHT_LANES; word++) {
+    less[word] = from[word] ^ SIGNS;
+  }
+  if (kernels->turn != NULL) {
+    kernels->turn(less, to, count);
   }
 }
 
 // sums: [8][256][32].
-static void add_chunk(const sht__block_kernels *kernels, const sht__panels *rows, uint64_t i, uint64_t first,
-                      uint64_t count, const uint32_t *columns, int32_t *sums) {
+static void add_chunk(const sht__block_kernels *kernels, const sht__panels *rows, uint64_t i,
+                      const sht__panels *columns, uint64_t j, uint64_t first, uint64_t count, int32_t *sums) {
+  uint32_t right[SHT__LEVELS_CHUNK * SHT_LANES] __attribute__((aligned(64)));
   for (uint64_t q = 0; q < SHT_TILE_PANELS; q++) {
+    sign_chunk(kernels, columns, j * SHT_TILE_PANELS + q, first, count, right);
     for (uint64_t p = 0; p < SHT_TILE_PANELS; p++) {
       kernels->multiply_bytes(sums + p * SHT_PANEL + q * SHT_BLOCK,
-                              sht__panel_fours_at(rows, i * SHT_TILE_PANELS + p) + first * SHT_LANES,
-                              columns + q * count * SHT_LANES, count);
+                              sht__panel_fours_at(rows, i * SHT_TILE_PANELS + p) + first * SHT_LANES, right, count);
     }
   }
 }
@@ -84,14 +89,12 @@ static void add_chunk(const sht__block_kernels *kernels, const sht__panels *rows
 void sht__levels_tile(const sht__block_kernels *kernels, const sht__panels *rows, const double *lacks, uint64_t i,
                       const sht__panels *columns, uint64_t j, double *tile, double *scratch) {
   int32_t *sums = (int32_t *)scratch;
-  uint32_t *turned = (uint32_t *)(scratch + SHT_TILE_SIZE / 2);
   const double scale = rows->scale * columns->scale;
   memset(sums, 0, SHT_TILE_SIZE * sizeof *sums);
   for (uint64_t first = 0; first < sht__panel_fours(columns); first += SHT__LEVELS_CHUNK) {
     const uint64_t left = sht__panel_fours(columns) - first;
     const uint64_t count = left < SHT__LEVELS_CHUNK ? left : SHT__LEVELS_CHUNK;
-    sign_chunk(columns, j, first, count, turned);
-    add_chunk(kernels, rows, i, first, count, turned, sums);
+    add_chunk(kernels, rows, i, columns, j, first, count, sums);
   }
   for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
     const double *lack = lacks + (i * SHT_TILE_PANELS + p) * SHT_LANES;

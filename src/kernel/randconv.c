@@ -212,6 +212,11 @@ static void gather(const sht__randconv *r, const sht_split *split, uint32_t y, u
   r->kernels->round_bf16(b->panel, b->row + x * r->depth / 2 * SHT_LANES, r->depth / 2);
 }
 
+// Group g of 32 filters as products take their right factor.
+static const uint32_t *right_at(const sht__randconv *r, uint64_t g) {
+  return r->turned != NULL ? r->turned + g * sht__block_turned(r->depth / 2) : r->bank + g * r->depth / 2 * SHT_LANES;
+}
+
 // Responses at a row of positions, through the thresholds, into the sums of their segments.
 static void add_row(const sht__randconv *r, const sht_split *split, uint32_t y, const buffers *b) {
   const uint64_t panel = r->depth / 2 * SHT_LANES;
@@ -227,8 +232,8 @@ static void add_row(const sht__randconv *r, const sht_split *split, uint32_t y, 
       const uint32_t column = segment_of(r, 1, x);
       float *plus = b->sums + g * SUMS + (uint64_t)(row * SEGMENTS + column) * SIGNS * SHT_BLOCK;
       if (column < SEGMENTS) {
-        r->kernels->respond_bf16(plus, plus + SHT_BLOCK, b->row + x * panel, r->bank + (b->first + g) * panel,
-                                 r->depth / 2, THRESHOLD);
+        r->kernels->respond_bf16(plus, plus + SHT_BLOCK, b->row + x * panel, right_at(r, b->first + g), r->depth / 2,
+                                 THRESHOLD);
       }
     }
   }
@@ -284,8 +289,21 @@ static void close_randconv(sht__feature_map *map) {
   sht__randconv *r = map->state;
   if (r != NULL) {
     sht_free(r->bank);
+    sht_free(r->turned);
   }
   sht_free(r);
+}
+
+static sht_status turn_bank(sht__randconv *r, sht_error *error) {
+  const uint64_t groups = (r->filters + SHT_LANES - 1) / SHT_LANES, pairs = r->depth / 2;
+  if (r->kernels->turn == NULL) {
+    return SHT_OK;
+  }
+  SHT_TRY(SHT_ALLOC(&r->turned, groups * sht__block_turned(pairs), "random filters", error));
+  for (uint64_t g = 0; g < groups; g++) {
+    r->kernels->turn(r->bank + g * pairs * SHT_LANES, r->turned + g * sht__block_turned(pairs), pairs);
+  }
+  return SHT_OK;
 }
 
 static void set_windows(sht__randconv *r, int side, uint32_t positions) {
@@ -310,5 +328,6 @@ sht_status sht__randconv_open(const sht_split *train, uint64_t filters, uint64_t
   set_windows(r, 1, train->width - PATCH + 1);
   uint64_t banks = (filters + SHT_LANES - 1) / SHT_LANES;
   SHT_TRY(SHT_ALLOC(&r->bank, banks * r->depth / 2 * SHT_LANES, "random filters", error));
-  return make_bank(r, train, seed, error);
+  SHT_TRY(make_bank(r, train, seed, error));
+  return turn_bank(r, error);
 }

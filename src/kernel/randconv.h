@@ -24,6 +24,7 @@ typedef struct sht__randconv {
   uint32_t window[2], stride[2];  // of averages, in positions
   uint32_t
       *bank;  // [ceil(N / 32)][depth / 2][32] in pairs: g / |w(p)|, then -<g, m> / |w(p)|; missing filters are zero
+  uint32_t *turned;  // the same turned (block.h), for kernels that want that; else NULL
 } sht__randconv;
 
 #endif
