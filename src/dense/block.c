@@ -2,8 +2,8 @@
 #include "dense/block.h"
 
 const sht__block_kernels *const *sht__block_all(void) {
-  static const sht__block_kernels *const sets[] = {&sht__block_amx, &sht__block_avx512_bf16, &sht__block_avx512, &sht__block_avx2,
-                                                   &sht__block_portable, NULL};
+  static const sht__block_kernels *const sets[] = {&sht__block_amx,  &sht__block_avx512_bf16, &sht__block_avx512,
+                                                   &sht__block_avx2, &sht__block_portable,    NULL};
   return sets;
 }
 

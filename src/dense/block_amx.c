@@ -1,13 +1,15 @@
 // Panel products for processors with a matrix unit (AMX: Sapphire Rapids and later). Its tiles are 16 rows of 16 words;
-// one instruction adds to a tile of sums the products of 16 rows of b with 16 rows of a over 16 words of each. A panel is
-// the second operand as it is, [word][row of a]; the first is wanted turned, [row of b][word].
+// one instruction adds to a tile of sums the products of 16 rows of b with 16 rows of a over 16 words of each. A panel
+// is the second operand as it is, [word][row of a]; the first is wanted turned, [row of b][word].
 //
-// Tiles 0 to 3 hold the sums of a block of 32 x 32, 4 and 5 two times 16 rows of b, 6 and 7 of a: each tile that is read
-// serves two products.
+// Tiles 0 to 3 hold the sums of a block of 32 x 32, 4 and 5 two times 16 rows of b, 6 and 7 of a: each tile that is
+// read serves two products.
 #define BLOCK_BF16_RATE 14
 #define BLOCK_BYTE_RATE 28
 #define BLOCK_CHUNK 256
 #define BLOCK_TURN turn
+#define BLOCK_SPLIT split
+#define BLOCK_MULTIPLY_PARTS multiply_parts
 #define BLOCK_SET amx
 #define BLOCK_TARGET \
   __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma,amx-tile,amx-bf16,amx-int8")))
@@ -16,7 +18,13 @@
 #include "base/amx.h"
 #include "dense/block_avx512.h"
 
-enum { SIDE = 16, TILE_WORDS = SIDE * SIDE, STEP_A = SIDE * SHT_LANES, ROW_BYTES = SIDE * 4, PANEL_BYTES = SHT_LANES * 4 };
+enum {
+  SIDE = 16,
+  TILE_WORDS = SIDE * SIDE,
+  STEP_A = SIDE * SHT_LANES,
+  ROW_BYTES = SIDE * 4,
+  PANEL_BYTES = SHT_LANES * 4
+};
 
 static bool supported(void) { return supported_avx512() && sht_amx_available(); }
 
@@ -76,6 +84,12 @@ BLOCK_INLINE void step_bytes(const uint32_t *a, const uint32_t *b) {
   _tile_dpbsud(3, 5, 7);
 }
 
+// rest [16][32] <- rows from[0] .. from[left - 1], then zeros.
+BLOCK_INLINE void copy_rest(const uint32_t *from, size_t left, uint32_t *rest) {
+  memcpy(rest, from, left * PANEL_BYTES);
+  memset(rest + left * SHT_LANES, 0, (SIDE - left) * PANEL_BYTES);
+}
+
 typedef void multiply_step(const uint32_t *a, const uint32_t *b);
 
 // sums[j][i] = sum over k of a[k][i] b[j][k]; a: [words][32], b turned. What is left of a behind the last 16 words is
@@ -84,8 +98,7 @@ BLOCK_INLINE void sum_words(void *sums, const uint32_t *a, const uint32_t *b, si
   uint32_t rest[STEP_A] __attribute__((aligned(64)));
   const size_t left = words % SIDE;
   if (left > 0) {
-    memcpy(rest, a + (words - left) * SHT_LANES, left * PANEL_BYTES);
-    memset(rest + left * SHT_LANES, 0, (SIDE - left) * PANEL_BYTES);
+    copy_rest(a + (words - left) * SHT_LANES, left, rest);
   }
   open_tiles();
   for (size_t first = 0; first + SIDE <= words; first += SIDE, a += STEP_A, b += STEP_A) {
@@ -124,13 +137,104 @@ BLOCK_LOOP void multiply_bytes(int32_t *c, const uint32_t *a, const uint32_t *b,
   }
 }
 
+// Four vectors, the rows of 4 x 4 words that each of their quarters holds, turned within the quarters.
+BLOCK_INLINE void turn_quarters(__m512i *rows) {
+  const __m512i low01 = _mm512_unpacklo_epi32(rows[0], rows[1]), high01 = _mm512_unpackhi_epi32(rows[0], rows[1]);
+  const __m512i low23 = _mm512_unpacklo_epi32(rows[2], rows[3]), high23 = _mm512_unpackhi_epi32(rows[2], rows[3]);
+  rows[0] = _mm512_unpacklo_epi64(low01, low23);
+  rows[1] = _mm512_unpackhi_epi64(low01, low23);
+  rows[2] = _mm512_unpacklo_epi64(high01, high23);
+  rows[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+
+// Four vectors of four quarters, turned quarter by quarter: to[q] gets quarter q of each.
+BLOCK_INLINE void gather_quarters(__m512i a, __m512i b, __m512i c, __m512i d, __m512i *to) {
+  const __m512i even_ab = _mm512_shuffle_i32x4(a, b, 0x88), odd_ab = _mm512_shuffle_i32x4(a, b, 0xdd);
+  const __m512i even_cd = _mm512_shuffle_i32x4(c, d, 0x88), odd_cd = _mm512_shuffle_i32x4(c, d, 0xdd);
+  to[0] = _mm512_shuffle_i32x4(even_ab, even_cd, 0x88);
+  to[1] = _mm512_shuffle_i32x4(odd_ab, odd_cd, 0x88);
+  to[2] = _mm512_shuffle_i32x4(even_ab, even_cd, 0xdd);
+  to[3] = _mm512_shuffle_i32x4(odd_ab, odd_cd, 0xdd);
+}
+
+// to [16][16] <- from^T; rows of `from` are 32 words apart.
+BLOCK_INLINE void turn_square(const uint32_t *from, uint32_t *to) {
+  __m512i rows[SIDE];
+  BLOCK_UNROLL
+  for (size_t r = 0; r < SIDE; r++) {
+    rows[r] = _mm512_loadu_si512(from + r * SHT_LANES);
+  }
+  BLOCK_UNROLL
+  for (size_t r = 0; r < SIDE; r += 4) {
+    turn_quarters(rows + r);
+  }
+  BLOCK_UNROLL
+  for (size_t r = 0; r < 4; r++) {
+    __m512i turned[4];
+    gather_quarters(rows[r], rows[r + 4], rows[r + 8], rows[r + 12], turned);
+    BLOCK_UNROLL
+    for (size_t q = 0; q < 4; q++) {
+      _mm512_storeu_si512(to + (4 * q + r) * SIDE, turned[q]);
+    }
+  }
+}
+
 BLOCK_LOOP void turn(const uint32_t *from, uint32_t *to, size_t k) {
-  for (size_t first = 0; first < k; first += SIDE, to += STEP_A) {
-    for (size_t row = 0; row < SHT_LANES; row++) {
-      for (size_t word = 0; word < SIDE; word++) {
-        to[row * SIDE + word] = first + word < k ? from[(first + word) * SHT_LANES + row] : 0;
+  uint32_t rest[STEP_A] __attribute__((aligned(64)));
+  for (size_t first = 0; first < k; first += SIDE, from += STEP_A, to += STEP_A) {
+    const uint32_t *step = from;
+    if (k - first < SIDE) {
+      copy_rest(from, k - first, rest);
+      step = rest;
+    }
+    turn_square(step, to);
+    turn_square(step + SIDE, to + TILE_WORDS);
+  }
+}
+
+// The nearest bf16 to each, as fp32.
+BLOCK_INLINE vec nearest_bf16(vec x) { return (vec)(((vec_words)x + vec_splat(0x8000)) & vec_splat(0xffff0000)); }
+
+// Words of the bf16 of columns 2 p and 2 p + 1.
+BLOCK_INLINE vec_words pair_columns(vec first, vec second) { return (vec_words)first >> 16 | (vec_words)second; }
+
+BLOCK_LOOP void split(const float *panel, uint32_t *parts, size_t k) {
+  for (size_t pair = 0; pair < k / 2; pair++, panel += 2 * SHT_LANES) {
+    uint32_t *to = parts + (pair / SIDE * SHT_PARTS * SIDE + pair % SIDE) * SHT_LANES;
+    BLOCK_UNROLL
+    for (size_t i = 0; i < SHT_LANES; i += BLOCK_WIDTH) {
+      vec first = *(const vec *)(panel + i), second = *(const vec *)(panel + SHT_LANES + i);
+      BLOCK_UNROLL
+      for (size_t part = 0; part < SHT_PARTS; part++) {
+        const vec high_first = nearest_bf16(first), high_second = nearest_bf16(second);
+        *(vec_words *)(to + part * STEP_A + i) = pair_columns(high_first, high_second);
+        first -= high_first;
+        second -= high_second;
       }
     }
+  }
+}
+
+// The products of parts that count, the smallest first; those left out are below 2^-26 of the whole.
+BLOCK_INLINE void step_parts(const uint32_t *a, const uint32_t *b) {
+  step_bf16(a + STEP_A, b + STEP_A);
+  step_bf16(a, b + 2 * STEP_A);
+  step_bf16(a + 2 * STEP_A, b);
+  step_bf16(a, b + STEP_A);
+  step_bf16(a + STEP_A, b);
+  step_bf16(a, b);
+}
+
+BLOCK_LOOP void multiply_parts(float *c, const uint32_t *a, const uint32_t *b, size_t k, float sign) {
+  float sums[SHT_BLOCK] __attribute__((aligned(64)));
+  open_tiles();
+  for (size_t first = 0; first < k; first += 2 * SIDE, a += SHT_PARTS * STEP_A, b += SHT_PARTS * STEP_A) {
+    step_parts(a, b);
+  }
+  close_tiles(sums);
+  const vec factor = vec_set(sign);
+  for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
+    *(vec *)(c + e) = vec_fused(factor, *(const vec *)(sums + e), *(const vec *)(c + e));
   }
 }
 

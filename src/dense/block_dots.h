@@ -1,6 +1,7 @@
-// Products of bf16 in pairs and of bytes in fours on vectors, one word of the right factor at a time. The including file
-// defines what block_template.h asks for, vec_dot2(a, b, c) as vec_dot2_fused (block_vector.h) has it, and vec_dot4: c +
-// the four products of an unsigned byte of a with the signed byte of b in the same place, what vpdpbusd gives.
+// Products of bf16 in pairs and of bytes in fours on vectors, one word of the right factor at a time. The including
+// file defines what block_template.h asks for, vec_dot2(a, b, c) as vec_dot2_fused (block_vector.h) has it, and
+// vec_dot4: c + the four products of an unsigned byte of a with the signed byte of b in the same place, what vpdpbusd
+// gives.
 #ifndef SHT_DENSE_BLOCK_DOTS_H
 #define SHT_DENSE_BLOCK_DOTS_H
 
@@ -8,6 +9,8 @@
 
 #define BLOCK_CHUNK 32
 #define BLOCK_TURN NULL
+#define BLOCK_SPLIT NULL
+#define BLOCK_MULTIPLY_PARTS NULL
 
 typedef vec tile[BLOCK_ROWS][2];
 

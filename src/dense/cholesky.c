@@ -9,7 +9,9 @@
 #include "dense/spread_cholesky.h"
 #include "dense/tile_ops.h"
 
-enum { SPINS = 200 };
+// GROUP: tiles of a column that a task makes together where their common right factor takes preparing; their sums and
+// both factors lie in a cache of 2 MB.
+enum { SPINS = 200, GROUP = 4 };
 
 // What the tasks of one factorisation share.
 typedef struct job {
@@ -17,6 +19,9 @@ typedef struct job {
   const sht__cholesky_options *options;
   const sht__block_kernels *kernels;
   const sht_work *work;
+  uint32_t *rooms;        // [threads][room_words]
+  uint64_t room_words;    // sht__product_words
+  uint64_t group;         // tiles of a task
   uint64_t first;         // column of the first task
   atomic_uchar *done;     // [tiles] 1: final
   float *smallest;        // [N] of each diagonal tile
@@ -68,20 +73,31 @@ static bool finish_diagonal(job *work, uint64_t j, float *tile) {
   return true;
 }
 
-// All updates of tile (i, j), then its factor or solve. False when stopped on the way.
-static bool make_tile(job *work, uint64_t i, uint64_t j) {
-  float *tile = sht__tile_at(work->tiles, i, j);
-  for (uint64_t k = work->options->lead; k < j; k++) {
-    if (!await(work, i, k) || !await(work, j, k)) {
+// Tiles (i, j) .. (i + count - 1, j).
+typedef struct task_tiles {
+  uint64_t i, j, count;
+} task_tiles;
+
+// Their updates, column by column; false when stopped on the way.
+static bool update_tiles(job *work, const task_tiles *t, sht__product *product) {
+  for (uint64_t k = work->options->lead; k < t->j; k++) {
+    if (!await(work, t->j, k)) {
       return false;
     }
-    const float *left = sht__tile_at(work->tiles, i, k);
-    if (i == j) {
-      sht__tile_multiply_lower(work->kernels, tile, left, left, -1);
-    } else {
-      sht__tile_multiply(work->kernels, tile, left, sht__tile_at(work->tiles, j, k), -1);
+    sht__product_begin(product, sht__tile_at(work->tiles, t->j, k));
+    for (uint64_t i = t->i; i < t->i + t->count; i++) {
+      if (!await(work, i, k)) {
+        return false;
+      }
+      sht__product_subtract(product, sht__tile_at(work->tiles, i, t->j), sht__tile_at(work->tiles, i, k), i == t->j);
     }
   }
+  return true;
+}
+
+// The factor of an updated tile (j, j), or the solution with it.
+static bool finish_tile(job *work, uint64_t i, uint64_t j) {
+  float *tile = sht__tile_at(work->tiles, i, j);
   if (i == j) {
     return finish_diagonal(work, j, tile);
   }
@@ -92,16 +108,34 @@ static bool make_tile(job *work, uint64_t i, uint64_t j) {
   return true;
 }
 
+static uint64_t tasks_of_column(const job *work, uint64_t j) {
+  return (work->tiles->count - j + work->group - 1) / work->group;
+}
+
+// The tiles of a task, counted from column `first` on, column by column.
+static task_tiles locate(const job *work, uint64_t task) {
+  task_tiles t = {.j = work->first};
+  for (; task >= tasks_of_column(work, t.j); t.j++) {
+    task -= tasks_of_column(work, t.j);
+  }
+  t.i = t.j + task * work->group;
+  t.count = work->tiles->count - t.i < work->group ? work->tiles->count - t.i : work->group;
+  return t;
+}
+
 static void run_task(void *context, size_t task, int worker) {
   job *work = context;
-  uint64_t i, j;
   if (atomic_load_explicit(&work->stop, memory_order_relaxed)) {
     return;
   }
-  sht__tile_locate(work->tiles, work->first, task, &i, &j);
-  if (make_tile(work, i, j)) {
-    atomic_store_explicit(&work->done[sht__tile_index(work->tiles, i, j)], 1, memory_order_release);
-    (void)atomic_fetch_add(&work->updates, j - work->options->lead + 1);
+  const task_tiles t = locate(work, task);
+  sht__product product = {.kernels = work->kernels, .room = work->rooms + (size_t)worker * work->room_words};
+  if (!update_tiles(work, &t, &product)) {
+    return;
+  }
+  for (uint64_t i = t.i; i < t.i + t.count && finish_tile(work, i, t.j); i++) {
+    atomic_store_explicit(&work->done[sht__tile_index(work->tiles, i, t.j)], 1, memory_order_release);
+    (void)atomic_fetch_add(&work->updates, t.j - work->options->lead + 1);
   }
   if (worker == 0) {
     tell(work);
@@ -158,7 +192,7 @@ static sht_status factor_columns(job *work, sht_pool *pool, sht__cholesky_result
     uint64_t last = batch_end(work, work->first, rate);
     size_t tasks = 0;
     for (uint64_t j = work->first; j < last; j++) {
-      tasks += (size_t)(count - j);
+      tasks += (size_t)tasks_of_column(work, j);
     }
     double start = sht__work_clock(), before = (double)atomic_load(&work->updates);
     sht_pool_run(pool, tasks, run_task, work);
@@ -184,6 +218,19 @@ static sht_status finish(const job *work, sht__cholesky_result *result, sht_erro
   return SHT_OK;
 }
 
+uint64_t sht__cholesky_bytes(int threads) {
+  return (uint64_t)threads * sht__product_words(sht__block_choose()) * sizeof(uint32_t);
+}
+
+static sht_status open_job(job *work, const sht_pool *pool, sht_error *error) {
+  const uint64_t count = work->tiles->count;
+  work->group = work->kernels->split != NULL ? GROUP : 1;
+  work->room_words = sht__product_words(work->kernels);
+  SHT_TRY(SHT_ALLOC(&work->done, count * (count + 1) / 2, "marks of tiles", error));
+  SHT_TRY(SHT_ALLOC(&work->smallest, count, "smallest pivots", error));
+  return SHT_ALLOC(&work->rooms, (uint64_t)sht_pool_threads(pool) * work->room_words, "parts of tiles", error);
+}
+
 sht_status sht__cholesky_factor(sht__tiles *tiles, const sht__cholesky_options *options, sht_pool *pool,
                                 const sht_work *work, sht__cholesky_result *result, sht_error *error) {
   if (tiles->grid != NULL) {
@@ -192,10 +239,7 @@ sht_status sht__cholesky_factor(sht__tiles *tiles, const sht__cholesky_options *
   job shared = {
       .tiles = tiles, .options = options, .kernels = sht__block_choose(), .work = work, .first = options->first};
   *result = (sht__cholesky_result){.columns = options->first};
-  sht_status status = SHT_ALLOC(&shared.done, tiles->count * (tiles->count + 1) / 2, "marks of tiles", error);
-  if (status == SHT_OK) {
-    status = SHT_ALLOC(&shared.smallest, tiles->count, "smallest pivots", error);
-  }
+  sht_status status = open_job(&shared, pool, error);
   if (status == SHT_OK) {
     mark_given_columns(&shared);
     status = factor_columns(&shared, pool, result, error);
@@ -203,6 +247,7 @@ sht_status sht__cholesky_factor(sht__tiles *tiles, const sht__cholesky_options *
   if (status == SHT_OK) {
     status = finish(&shared, result, error);
   }
+  sht_free(shared.rooms);
   sht_free(shared.smallest);
   sht_free(shared.done);
   return status;

@@ -3,7 +3,8 @@
 // Left-looking by columns of tiles: a tile takes all its updates at once while it lies in the cache, then its solve; a
 // tile's task waits for the tiles that it reads and for nothing else. Columns not reached yet are untouched, which is
 // what makes a factorisation that was stopped go on from its last whole column. Each tile is computed by one thread in
-// a fixed order: the same bits at any number of threads.
+// a fixed order: the same bits at any number of threads. Products of tiles go through parts in bf16 where the processor
+// has a unit for those (block.h); they are as exact as in fp32.
 #ifndef SHT_DENSE_CHOLESKY_H
 #define SHT_DENSE_CHOLESKY_H
 
@@ -36,6 +37,9 @@ typedef struct sht__cholesky_result {
 // Errors: SHT_STOPPED (the columns result->columns are whole and were saved), SHT_MEMORY, what `saved` returns.
 sht_status sht__cholesky_factor(sht__tiles *tiles, const sht__cholesky_options *options, sht_pool *pool,
                                 const sht_work *work, sht__cholesky_result *result, sht_error *error);
+
+// Bytes it takes beside the triangle.
+uint64_t sht__cholesky_bytes(int threads);
 
 // Multiply-adds times two that a factorisation of n rows takes: n^3 / 3.
 double sht__cholesky_flops(uint64_t n);

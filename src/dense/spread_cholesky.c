@@ -29,6 +29,7 @@ typedef struct job {
   float **pointers;          // [DEPTH][rows + columns]
   float *received;           // [DEPTH][rows + columns][SHT_TILE_SIZE] of other ranks
   float *diagonal;           // [SHT_TILE_SIZE] tile (k, k)
+  uint32_t *rooms;           // [threads][sht__product_words]
   float *first_solved;       // the first tile of the column at hand that is to be solved
   uint64_t first_updated;    // place of the first tile that is to be updated
   uint64_t from, to;         // the columns held that it takes
@@ -55,6 +56,8 @@ static sht_status open_job(job *s, sht_error *error) {
   const uint64_t each = s->rows + s->columns;
   SHT_TRY(SHT_ALLOC(&s->pointers, DEPTH * each, "places of tiles", error));
   SHT_TRY(SHT_ALLOC(&s->received, DEPTH * each * SHT_TILE_SIZE, "tiles of other ranks", error));
+  SHT_TRY(SHT_ALLOC(&s->rooms, (uint64_t)sht_pool_threads(s->pool) * sht__product_words(s->kernels), "parts of tiles",
+                    error));
   SHT_TRY(SHT_ALLOC(&s->diagonal, SHT_TILE_SIZE, "a tile of another rank", error));
   for (uint64_t w = 0; w < DEPTH; w++) {
     s->held[w].rows = s->pointers + w * each;
@@ -71,6 +74,7 @@ static void close_job(job *s) {
   sht_free(s->pointers);
   sht_free(s->received);
   sht_free(s->diagonal);
+  sht_free(s->rooms);
 }
 
 static void tell(job *s) {
@@ -151,13 +155,11 @@ static void update_task(void *context, size_t task, int worker) {
   const uint64_t place = s->first_updated + task;
   const uint64_t i = s->grid->where[place].i, j = s->grid->where[place].j;
   float *tile = s->tiles->data + place * SHT_TILE_SIZE;
+  sht__product product = {.kernels = s->kernels, .room = s->rooms + (size_t)worker * sht__product_words(s->kernels)};
   for (uint64_t w = s->from; w < s->to; w++) {
     const float *left = s->held[w].rows[i / s->grid->rows];
-    if (i == j) {
-      sht__tile_multiply_lower(s->kernels, tile, left, left, -1);
-    } else {
-      sht__tile_multiply(s->kernels, tile, left, s->held[w].columns[j / s->grid->columns], -1);
-    }
+    sht__product_begin(&product, i == j ? left : s->held[w].columns[j / s->grid->columns]);
+    sht__product_subtract(&product, tile, left, i == j);
   }
   (void)atomic_fetch_add(&s->updates, s->to - s->from);
   if (worker == 0) {

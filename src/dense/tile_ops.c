@@ -6,21 +6,45 @@
 
 #include "dense/tiles.h"
 
+// Words of a panel of a tile, and of a tile, in parts of bf16.
+enum { PARTS_OF_PANEL = SHT_PANEL / 2 * SHT_PARTS, PARTS_OF_TILE = SHT_TILE_PANELS * PARTS_OF_PANEL };
+
 // Block q of the columns of panel p of a tile.
 static float *block_at(float *tile, size_t p, size_t q) { return tile + p * SHT_PANEL + q * SHT_BLOCK; }
 
-void sht__tile_multiply(const sht__block_kernels *kernels, float *c, const float *a, const float *b, float sign) {
-  for (size_t q = 0; q < SHT_TILE_PANELS; q++) {
-    for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
-      kernels->multiply(block_at(c, p, q), a + p * SHT_PANEL, b + q * SHT_PANEL, SHT_TILE, sign);
-    }
+uint64_t sht__product_words(const sht__block_kernels *kernels) {
+  return kernels->split != NULL ? 3 * (uint64_t)PARTS_OF_TILE : 0;
+}
+
+static void split_tile(const sht__block_kernels *kernels, const float *tile, uint32_t *parts) {
+  for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
+    kernels->split(tile + p * SHT_PANEL, parts + p * PARTS_OF_PANEL, SHT_TILE);
   }
 }
 
-void sht__tile_multiply_lower(const sht__block_kernels *kernels, float *c, const float *a, const float *b, float sign) {
+void sht__product_begin(sht__product *product, const float *b) {
+  const sht__block_kernels *kernels = product->kernels;
+  product->b = b;
+  if (kernels->split != NULL) {
+    uint32_t *turned = product->room + PARTS_OF_TILE, *straight = turned + PARTS_OF_TILE;
+    split_tile(kernels, b, straight);
+    kernels->turn(straight, turned, PARTS_OF_TILE / SHT_LANES);
+  }
+}
+
+void sht__product_subtract(const sht__product *product, float *c, const float *a, bool lower) {
+  const sht__block_kernels *kernels = product->kernels;
+  const uint32_t *left = product->room, *right = left + PARTS_OF_TILE;
+  if (kernels->split != NULL) {
+    split_tile(kernels, a, product->room);
+  }
   for (size_t q = 0; q < SHT_TILE_PANELS; q++) {
-    for (size_t p = q; p < SHT_TILE_PANELS; p++) {
-      kernels->multiply(block_at(c, p, q), a + p * SHT_PANEL, b + q * SHT_PANEL, SHT_TILE, sign);
+    for (size_t p = lower ? q : 0; p < SHT_TILE_PANELS; p++) {
+      if (kernels->split != NULL) {
+        kernels->multiply_parts(block_at(c, p, q), left + p * PARTS_OF_PANEL, right + q * PARTS_OF_PANEL, SHT_TILE, -1);
+      } else {
+        kernels->multiply(block_at(c, p, q), a + p * SHT_PANEL, product->b + q * SHT_PANEL, SHT_TILE, -1);
+      }
     }
   }
 }

@@ -2,12 +2,21 @@
 #ifndef SHT_DENSE_TILE_OPS_H
 #define SHT_DENSE_TILE_OPS_H
 
+#include <stdbool.h>
+
 #include "dense/block.h"
 
-// c <- c + sign a b^T. All: tiles.
-void sht__tile_multiply(const sht__block_kernels *kernels, float *c, const float *a, const float *b, float sign);
-// The same for the lower triangle of a diagonal tile (in blocks of 32).
-void sht__tile_multiply_lower(const sht__block_kernels *kernels, float *c, const float *a, const float *b, float sign);
+// Products of tiles with one right factor b. Kernels that take floats in parts (block.h) get those of b once for all.
+typedef struct sht__product {
+  const sht__block_kernels *kernels;
+  uint32_t *room;  // [sht__product_words], 64-byte aligned: parts of a, of b turned, and of b; one thread's own
+  const float *b;
+} sht__product;
+
+uint64_t sht__product_words(const sht__block_kernels *kernels);
+void sht__product_begin(sht__product *product, const float *b);
+// c <- c - a b^T; lower: of a diagonal tile the lower triangle alone, in blocks of 32.
+void sht__product_subtract(const sht__product *product, float *c, const float *a, bool lower);
 
 // c <- its Cholesky factor, zeros above the diagonal. Only the lower triangle is read. Stops at the first pivot (the
 // square of a diagonal element) that is not above `floor` times the diagonal element diagonal[row]: returns that row,

@@ -119,8 +119,9 @@ sht_status sht__triangle_product(const sht__triangle *triangle, float *x, float 
 typedef struct inversion {
   const sht__triangle *triangle;
   const sht_work *work;
-  float *columns;  // [threads][N][SHT_TILE_SIZE]: of one column of tiles, turned: [32 columns of it a panel]
-  double *out;     // [n]
+  float *columns;   // [threads][N][SHT_TILE_SIZE]: of one column of tiles, turned: [32 columns of it a panel]
+  uint32_t *rooms;  // [threads][sht__product_words]
+  double *out;      // [n]
   atomic_ullong done;
   double total;  // tile products
   atomic_bool stop;
@@ -157,6 +158,8 @@ static void invert_column(void *context, size_t j, int worker) {
   const sht__triangle *triangle = job->triangle;
   const uint64_t count = triangle->factor->count, n = triangle->factor->n;
   float *column = job->columns + (size_t)worker * count * SHT_TILE_SIZE;
+  sht__product product = {.kernels = triangle->kernels,
+                          .room = job->rooms + (size_t)worker * sht__product_words(triangle->kernels)};
   double sums[SHT_TILE] = {0};
   for (uint64_t i = j; i < count && !atomic_load(&job->stop); i++) {
     float *tile = column + i * SHT_TILE_SIZE;
@@ -165,7 +168,8 @@ static void invert_column(void *context, size_t j, int worker) {
       set_identity(tile);
     }
     for (uint64_t m = j; m < i; m++) {
-      sht__tile_multiply(triangle->kernels, tile, column + m * SHT_TILE_SIZE, sht__tile_at(triangle->factor, i, m), -1);
+      sht__product_begin(&product, sht__tile_at(triangle->factor, i, m));
+      sht__product_subtract(&product, tile, column + m * SHT_TILE_SIZE, false);
     }
     sht__tile_solve(triangle->kernels, tile, sht__tile_at(triangle->factor, i, i));
     add_squares(tile, sums);
@@ -188,7 +192,14 @@ sht_status sht__triangle_inverse_diagonal(const sht__triangle *triangle, const s
   }
   SHT_TRY(SHT_ALLOC(&job.columns, (uint64_t)sht_pool_threads(triangle->pool) * count * SHT_TILE_SIZE,
                     "columns of the inverse", error));
-  sht_pool_run(triangle->pool, count, invert_column, &job);
+  sht_status status =
+      SHT_ALLOC(&job.rooms, (uint64_t)sht_pool_threads(triangle->pool) * sht__product_words(triangle->kernels),
+                "parts of tiles", error);
+  if (status == SHT_OK) {
+    sht_pool_run(triangle->pool, count, invert_column, &job);
+  }
+  sht_free(job.rooms);
   sht_free(job.columns);
+  SHT_TRY(status);
   return atomic_load(&job.stop) ? SHT_FAIL(error, SHT_STOPPED, "stopped while inverting the factor") : SHT_OK;
 }

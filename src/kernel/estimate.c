@@ -78,6 +78,7 @@ static uint64_t work_bytes(uint64_t n, const sht_kernel_examples *train, bool le
   add(&sum, 3 * rows, padded_columns(train) * sizeof(double));
   add(&sum, threads_of(options), (2 * (uint64_t)SHT_TILE_SIZE + map->scratch) * sizeof(double));
   add(&sum, leave_one_out ? threads_of(options) * rows : 0, SHT_TILE * sizeof(float));
+  add(&sum, 1, sht__cholesky_bytes(sht_pool_threads(options->pool)));
   return sum;
 }
 

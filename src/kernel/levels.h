@@ -14,8 +14,8 @@
 #include "shatter/kernel.h"
 
 enum {
-  SHT__LEVELS_WIDTH_MAX = 1 << 16,  // features whose products with a sign add up to less than 2^31
-  SHT__LEVELS_CHUNK = 128,          // fours of features that products take at once, a multiple of 16
+  SHT__LEVELS_WIDTH_MAX = 1 << 16,         // features whose products with a sign add up to less than 2^31
+  SHT__LEVELS_CHUNK = 128,                 // fours of features that products take at once, a multiple of 16
   SHT__LEVELS_SCRATCH = SHT_TILE_SIZE / 2  // doubles
 };
 
