@@ -408,6 +408,8 @@ static const uint32_t *right_factor(const sht__block_kernels *kernels, const uin
   return room;
 }
 
+static const sht__block_walk alone = {.panels = 1};
+
 // Numbers of many sizes; every 17th zero, every 19th too small, every 23rd halfway between two bf16.
 static void fill_uneven(float *values, uint64_t count, uint64_t stream) {
   sht_rng rng = sht_rng_make(6, SHT_PURPOSE_WEIGHTS);
@@ -444,7 +446,7 @@ static void check_bf16(const sht__block_kernels *kernels) {
   }
   uint32_t room[(PAIRS + 15) / 16 * 16 * SHT_LANES] __attribute__((aligned(64)));
   const uint32_t *right = right_factor(kernels, pairs[1], PAIRS, room);
-  kernels->multiply_bf16(c[0], pairs[0], right, PAIRS);
+  kernels->multiply_bf16(c[0], pairs[0], right, PAIRS, &alone);
   kernels->respond_bf16(c[1], c[2], pairs[0], right, PAIRS, 0.25F);
   for (int place = 0; place < SHT_BLOCK; place++) {
     const float sum = (kernels->turn != NULL ? sum_of_tiles : sum_of_pairs)(values[0], values[1], place % SHT_LANES,
@@ -466,7 +468,7 @@ static void check_parts(const sht__block_kernels *kernels) {
     kernels->split(values[side], parts[side], K);
   }
   kernels->turn(parts[1], turned, WORDS / SHT_LANES);
-  kernels->multiply_parts(c, parts[0], turned, K, -1);
+  kernels->subtract_parts(c, parts[0], turned, K, &alone);
   for (int place = 0; place < SHT_BLOCK; place++) {
     double sum = 0, size = 0;
     for (int k = 0; k < K; k++) {
@@ -497,7 +499,7 @@ static void check_bytes(const sht__block_kernels *kernels) {
     c[i] = i - 100;
   }
   uint32_t room[16 * SHT_LANES] __attribute__((aligned(64)));
-  kernels->multiply_bytes(c, words[0], right_factor(kernels, words[1], FOURS, room), FOURS);
+  kernels->multiply_bytes(c, words[0], right_factor(kernels, words[1], FOURS, room), FOURS, &alone);
   for (int place = 0; place < SHT_BLOCK; place++) {
     int32_t sum = place - 100;
     for (int k = 0; k < 4 * FOURS; k++) {

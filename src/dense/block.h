@@ -23,6 +23,14 @@
 
 enum { SHT_LANES = 32, SHT_BLOCK = SHT_LANES * SHT_LANES, SHT_PARTS = 3 };
 
+// Products of several panels with one right factor: panel p, a + p a_step, gives block c + p c_step. On the way what
+// comes from far and is wanted next is asked for, from each of ahead[0] and ahead[1] `piece` words a panel.
+typedef struct sht__block_walk {
+  size_t panels, c_step, a_step;
+  const uint32_t *ahead[2];
+  size_t piece;  // 0: nothing is
+} sht__block_walk;
+
 typedef struct sht__block_kernels {
   const char *name;
   bool (*supported)(void);
@@ -35,20 +43,22 @@ typedef struct sht__block_kernels {
   void (*turn)(const uint32_t *from, uint32_t *to, size_t k);
   // c[j][i] += sign * sum over k of a[k][i] b[k][j], the sum taken from zero; c: [32][32]; a, b: [k][32].
   void (*multiply)(float *c, const float *a, const float *b, size_t k, float sign);
-  // The same with bf16, sign 1; a, b: [pairs][32]. On vectors the second product of each pair is added first.
-  void (*multiply_bf16)(float *c, const uint32_t *a, const uint32_t *b, size_t pairs);
+  // The same with blocks of b for each 32 values of k, b_step floats apart, that lie the other way: [32 j][32 k].
+  void (*multiply_turned)(float *c, const float *a, const float *b, size_t b_step, size_t k, float sign);
+  // As multiply with bf16, sign 1; a, b: [pairs][32]. On vectors the second product of each pair is added first.
+  void (*multiply_bf16)(float *c, const uint32_t *a, const uint32_t *b, size_t pairs, const sht__block_walk *walk);
   // Those sums alone, through a threshold: plus[j][i] += max(sum - bias, 0), minus[j][i] += max(-sum - bias, 0).
   void (*respond_bf16)(float *plus, float *minus, const uint32_t *a, const uint32_t *b, size_t pairs, float bias);
   // c[j][i] += sum over k of a[k][i] b[k][j] in whole numbers, which the caller makes sure fit in 32 bits: those of a
   // from 0 to 255, those of b from -128 to 127; c: [32][32]; a, b: [fours][32].
-  void (*multiply_bytes)(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours);
-  // NULL, or the product of multiply by way of bf16, on a unit that is more than six times as fast with them: each
-  // float is the sum of three bf16, x = h + m + l, exactly, and of the nine products those of m with l and of l with l
-  // are left out, below 2^-26 of the whole. parts: [k / 32][h, m, l][16 pairs][32], from a panel [k][32], k a multiple
-  // of 32; b of multiply_parts is turned, 48 words to 32 columns of k. Sizes are those of a factor: between 2^-40 and
-  // 2^63, or 0.
+  void (*multiply_bytes)(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours, const sht__block_walk *walk);
+  // NULL, or products as of multiply with sign -1 by way of bf16, on a unit that is more than six times as fast with
+  // them: each float is the sum of three bf16, x = h + m + l, exactly, and of the nine products those of m with l and
+  // of l with l are left out, below 2^-26 of the whole. parts: [k / 32][h, m, l][16 pairs][32], from a panel [k][32], k
+  // a multiple of 32; b of subtract_parts is turned, 48 words to 32 columns of k. Sizes are those of a factor: between
+  // 2^-40 and 2^63, or 0.
   void (*split)(const float *panel, uint32_t *parts, size_t k);
-  void (*multiply_parts)(float *c, const uint32_t *a, const uint32_t *b, size_t k, float sign);
+  void (*subtract_parts)(float *c, const uint32_t *a, const uint32_t *b, size_t k, const sht__block_walk *walk);
   // As multiply, in double, sign 1, for the first `columns` of j (a multiple of 8).
   void (*multiply_f64)(double *c, const double *a, const double *b, size_t k, size_t columns);
   // to[i] = from[i]; n is a multiple of 32.

@@ -4,12 +4,13 @@
 //
 // Tiles 0 to 3 hold the sums of a block of 32 x 32, 4 and 5 two times 16 rows of b, 6 and 7 of a: each tile that is
 // read serves two products.
-#define BLOCK_BF16_RATE 14
-#define BLOCK_BYTE_RATE 28
-#define BLOCK_CHUNK 256
+#define BLOCK_BF16_RATE 6
+#define BLOCK_BYTE_RATE 12
+#define BLOCK_CHUNK 128
 #define BLOCK_TURN turn
 #define BLOCK_SPLIT split
-#define BLOCK_MULTIPLY_PARTS multiply_parts
+#define BLOCK_SUBTRACT_PARTS subtract_parts
+#define BLOCK_NEAR 2
 #define BLOCK_SET amx
 #define BLOCK_TARGET \
   __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma,amx-tile,amx-bf16,amx-int8")))
@@ -34,7 +35,7 @@ typedef struct tile_shapes {
   uint8_t rows[16];
 } tile_shapes;
 
-// All tiles whole, and the sums zero. The compiler does not see what tiles read; the barrier keeps stores before them.
+// All tiles whole. The compiler does not see what tiles read; the barrier keeps stores before them.
 BLOCK_INLINE void open_tiles(void) {
   static const tile_shapes whole = {
       .palette = 1,
@@ -42,6 +43,9 @@ BLOCK_INLINE void open_tiles(void) {
       .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE}};
   __asm__ volatile("" ::: "memory");
   _tile_loadconfig(&whole);
+}
+
+BLOCK_INLINE void clear_sums(void) {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -49,13 +53,12 @@ BLOCK_INLINE void open_tiles(void) {
 }
 
 // sums: [32 j][32 i] words.
-BLOCK_INLINE void close_tiles(void *sums) {
+BLOCK_INLINE void store_sums(void *sums) {
   char *to = sums;
   _tile_stored(0, to, PANEL_BYTES);
   _tile_stored(1, to + ROW_BYTES, PANEL_BYTES);
   _tile_stored(2, to + (size_t)SIDE * PANEL_BYTES, PANEL_BYTES);
   _tile_stored(3, to + (size_t)SIDE * PANEL_BYTES + ROW_BYTES, PANEL_BYTES);
-  _tile_release();
   __asm__ volatile("" ::: "memory");
 }
 
@@ -90,50 +93,108 @@ BLOCK_INLINE void copy_rest(const uint32_t *from, size_t left, uint32_t *rest) {
   memset(rest + left * SHT_LANES, 0, (SIDE - left) * PANEL_BYTES);
 }
 
-typedef void multiply_step(const uint32_t *a, const uint32_t *b);
+// The products of parts that count, the smallest first; those left out are below 2^-26 of the whole.
+BLOCK_INLINE void step_parts(const uint32_t *a, const uint32_t *b) {
+  step_bf16(a + STEP_A, b + STEP_A);
+  step_bf16(a, b + 2 * STEP_A);
+  step_bf16(a + 2 * STEP_A, b);
+  step_bf16(a, b + STEP_A);
+  step_bf16(a + STEP_A, b);
+  step_bf16(a, b);
+}
+
+// What to do with 16 words of 32 rows of a and b (or with that many of their parts), and with the sums of a block.
+typedef void sum_step(const uint32_t *a, const uint32_t *b);
+typedef void sums_use(void *c, const void *sums);
+
+// Steps of so many words of 32 rows; what is left over, fewer than 16, is for `last`.
+typedef struct sum_way {
+  size_t words;
+  sum_step *step, *last;
+  sums_use *use;
+} sum_way;
 
 // sums[j][i] = sum over k of a[k][i] b[j][k]; a: [words][32], b turned. What is left of a behind the last 16 words is
 // copied, since nothing may be read behind it.
-BLOCK_INLINE void sum_words(void *sums, const uint32_t *a, const uint32_t *b, size_t words, multiply_step step) {
+BLOCK_INLINE void sum_words(void *sums, const uint32_t *a, const uint32_t *b, size_t words, const sum_way way) {
   uint32_t rest[STEP_A] __attribute__((aligned(64)));
   const size_t left = words % SIDE;
   if (left > 0) {
     copy_rest(a + (words - left) * SHT_LANES, left, rest);
+    __asm__ volatile("" ::: "memory");
   }
-  open_tiles();
-  for (size_t first = 0; first + SIDE <= words; first += SIDE, a += STEP_A, b += STEP_A) {
-    step(a, b);
+  clear_sums();
+  for (size_t first = 0; first + way.words <= words; first += way.words) {
+    way.step(a + first * SHT_LANES, b + first * SHT_LANES);
   }
   if (left > 0) {
-    step(rest, b);
+    way.last(rest, b + (words - left) * SHT_LANES);
   }
-  close_tiles(sums);
+  store_sums(sums);
 }
 
-BLOCK_LOOP void multiply_bf16(float *c, const uint32_t *a, const uint32_t *b, size_t pairs) {
-  float sums[SHT_BLOCK] __attribute__((aligned(64)));
-  sum_words(sums, a, b, pairs, step_bf16);
-  for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
-    *(vec *)(c + e) += *(const vec *)(sums + e);
+// The blocks of a walk. The sums of one are used while the next one's are made, so that the unit does not wait for them
+// to come out of the tiles.
+BLOCK_INLINE void walk_panels(void *c, const uint32_t *a, const uint32_t *b, size_t words, const sht__block_walk *walk,
+                              const sum_way way) {
+  float sums[2][SHT_BLOCK] __attribute__((aligned(64)));
+  float *to = c;
+  open_tiles();
+  for (size_t p = 0; p < walk->panels; p++) {
+    ask_ahead(walk, p);
+    sum_words(sums[p % 2], a + p * walk->a_step, b, words, way);
+    if (p > 0) {
+      way.use(to + (p - 1) * walk->c_step, sums[(p - 1) % 2]);
+    }
   }
+  if (walk->panels > 0) {
+    way.use(to + (walk->panels - 1) * walk->c_step, sums[(walk->panels - 1) % 2]);
+  }
+  _tile_release();
+}
+
+BLOCK_INLINE void add_floats(void *c, const void *sums) {
+  for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
+    *(vec *)((float *)c + e) += *(const vec *)((const float *)sums + e);
+  }
+}
+
+BLOCK_INLINE void subtract_floats(void *c, const void *sums) {
+  for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
+    *(vec *)((float *)c + e) -= *(const vec *)((const float *)sums + e);
+  }
+}
+
+BLOCK_INLINE void add_words(void *c, const void *sums) {
+  for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
+    *(vec_ints *)((int32_t *)c + e) += *(const vec_ints *)((const int32_t *)sums + e);
+  }
+}
+
+BLOCK_LOOP void multiply_bf16(float *c, const uint32_t *a, const uint32_t *b, size_t pairs,
+                              const sht__block_walk *walk) {
+  walk_panels(c, a, b, pairs, walk, (sum_way){SIDE, step_bf16, step_bf16, add_floats});
+}
+
+BLOCK_LOOP void multiply_bytes(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours,
+                               const sht__block_walk *walk) {
+  walk_panels(c, a, b, fours, walk, (sum_way){SIDE, step_bytes, step_bytes, add_words});
+}
+
+BLOCK_LOOP void subtract_parts(float *c, const uint32_t *a, const uint32_t *b, size_t k, const sht__block_walk *walk) {
+  walk_panels(c, a, b, k / 2 * SHT_PARTS, walk, (sum_way){SHT_PARTS * SIDE, step_parts, step_bf16, subtract_floats});
 }
 
 BLOCK_LOOP void respond_bf16(float *plus, float *minus, const uint32_t *a, const uint32_t *b, size_t pairs,
                              float bias) {
   float sums[SHT_BLOCK] __attribute__((aligned(64)));
-  sum_words(sums, a, b, pairs, step_bf16);
+  open_tiles();
+  sum_words(sums, a, b, pairs, (sum_way){SIDE, step_bf16, step_bf16, NULL});
+  _tile_release();
   for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
     const vec sum = *(const vec *)(sums + e);
     add_threshold(plus + e, sum, bias);
     add_threshold(minus + e, -sum, bias);
-  }
-}
-
-BLOCK_LOOP void multiply_bytes(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours) {
-  int32_t sums[SHT_BLOCK] __attribute__((aligned(64)));
-  sum_words(sums, a, b, fours, step_bytes);
-  for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
-    *(vec_ints *)(c + e) += *(const vec_ints *)(sums + e);
   }
 }
 
@@ -212,29 +273,6 @@ BLOCK_LOOP void split(const float *panel, uint32_t *parts, size_t k) {
         second -= high_second;
       }
     }
-  }
-}
-
-// The products of parts that count, the smallest first; those left out are below 2^-26 of the whole.
-BLOCK_INLINE void step_parts(const uint32_t *a, const uint32_t *b) {
-  step_bf16(a + STEP_A, b + STEP_A);
-  step_bf16(a, b + 2 * STEP_A);
-  step_bf16(a + 2 * STEP_A, b);
-  step_bf16(a, b + STEP_A);
-  step_bf16(a + STEP_A, b);
-  step_bf16(a, b);
-}
-
-BLOCK_LOOP void multiply_parts(float *c, const uint32_t *a, const uint32_t *b, size_t k, float sign) {
-  float sums[SHT_BLOCK] __attribute__((aligned(64)));
-  open_tiles();
-  for (size_t first = 0; first < k; first += 2 * SIDE, a += SHT_PARTS * STEP_A, b += SHT_PARTS * STEP_A) {
-    step_parts(a, b);
-  }
-  close_tiles(sums);
-  const vec factor = vec_set(sign);
-  for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
-    *(vec *)(c + e) = vec_fused(factor, *(const vec *)(sums + e), *(const vec *)(c + e));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #define BLOCK_BF16_RATE 1
 #define BLOCK_BYTE_RATE 1
+#define BLOCK_NEAR 3
 #define BLOCK_SET avx2
 #define BLOCK_WIDTH 8
 #define BLOCK_ROWS 4

@@ -1,6 +1,7 @@
 // Panel products for AVX-512.
 #define BLOCK_BF16_RATE 1
 #define BLOCK_BYTE_RATE 1
+#define BLOCK_NEAR 3
 #define BLOCK_SET avx512
 #define BLOCK_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
 #include "dense/block_avx512.h"

@@ -1,6 +1,7 @@
 // Panel products for AVX-512 with dot products of bf16 and of bytes (Zen 4 and later, Cooper Lake, Sapphire Rapids).
 #define BLOCK_BF16_RATE 2
 #define BLOCK_BYTE_RATE 4
+#define BLOCK_NEAR 3
 #define BLOCK_SET avx512_bf16
 #define BLOCK_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma")))
 #include "dense/block_avx512.h"

@@ -10,7 +10,7 @@
 #define BLOCK_CHUNK 32
 #define BLOCK_TURN NULL
 #define BLOCK_SPLIT NULL
-#define BLOCK_MULTIPLY_PARTS NULL
+#define BLOCK_SUBTRACT_PARTS NULL
 
 typedef vec tile[BLOCK_ROWS][2];
 
@@ -26,7 +26,7 @@ BLOCK_INLINE void sum_stripe_bf16(tile acc, const uint32_t *a, const uint32_t *b
   }
 }
 
-BLOCK_LOOP void multiply_bf16(float *c, const uint32_t *a, const uint32_t *b, size_t pairs) {
+BLOCK_INLINE void multiply_block_bf16(float *c, const uint32_t *a, const uint32_t *b, size_t pairs) {
   for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
     for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
       tile acc = {0};
@@ -36,6 +36,14 @@ BLOCK_LOOP void multiply_bf16(float *c, const uint32_t *a, const uint32_t *b, si
         *(vec *)(c + (j + (size_t)r / 2) * SHT_LANES + i + (size_t)(r % 2) * BLOCK_WIDTH) += acc[r / 2][r % 2];
       }
     }
+  }
+}
+
+BLOCK_LOOP void multiply_bf16(float *c, const uint32_t *a, const uint32_t *b, size_t pairs,
+                              const sht__block_walk *walk) {
+  for (size_t p = 0; p < walk->panels; p++) {
+    ask_ahead(walk, p);
+    multiply_block_bf16(c + p * walk->c_step, a + p * walk->a_step, b, pairs);
   }
 }
 
@@ -73,10 +81,14 @@ BLOCK_INLINE void multiply_stripe_bytes(int32_t *c, const uint32_t *a, const uin
   }
 }
 
-BLOCK_LOOP void multiply_bytes(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours) {
-  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
-    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
-      multiply_stripe_bytes(c + j * SHT_LANES + i, a + i, b + j, fours);
+BLOCK_LOOP void multiply_bytes(int32_t *c, const uint32_t *a, const uint32_t *b, size_t fours,
+                               const sht__block_walk *walk) {
+  for (size_t p = 0; p < walk->panels; p++, c += walk->c_step, a += walk->a_step) {
+    ask_ahead(walk, p);
+    for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
+      for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
+        multiply_stripe_bytes(c + j * SHT_LANES + i, a + i, b + j, fours);
+      }
     }
   }
 }

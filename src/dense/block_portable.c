@@ -1,6 +1,7 @@
 // Panel products for any processor: products and sums rounded separately.
 #define BLOCK_BF16_RATE 1
 #define BLOCK_BYTE_RATE 1
+#define BLOCK_NEAR 3
 #define BLOCK_SET portable
 #define BLOCK_WIDTH 4
 #define BLOCK_ROWS 4

@@ -1,6 +1,6 @@
 // The kernels of block.h for one instruction set. The including file defines BLOCK_WIDTH (floats in a vector),
 // BLOCK_ROWS (rows of a register tile), BLOCK_BF16_RATE, BLOCK_BYTE_RATE, BLOCK_CHUNK, BLOCK_TURN, BLOCK_SPLIT and
-// BLOCK_MULTIPLY_PARTS (block.h), BLOCK_TARGET (the instruction set, as a function attribute), BLOCK_SET (the table's
+// BLOCK_SUBTRACT_PARTS (block.h), BLOCK_TARGET (the instruction set, as a function attribute), BLOCK_SET (the table's
 // name), `supported`, what vectors do in one instruction (vec_fused, vec_fused_f64), in terms of the vector types of
 // block_vector.h, and the products of bf16 and bytes, which block_dots.h has for vectors.
 #ifndef SHT_DENSE_BLOCK_TEMPLATE_H
@@ -13,18 +13,22 @@
 #include "dense/bf16.h"
 #include "dense/block_vector.h"
 
-// A register tile is BLOCK_ROWS values of j by two vectors of i.
-BLOCK_INLINE void multiply_stripe(float *c, const float *a, const float *b, size_t k, float sign) {
-  vec acc[BLOCK_ROWS][2] = {0};
-  for (size_t step = 0; step < k; step++, a += SHT_LANES, b += SHT_LANES) {
-    vec a0 = *(const vec *)a, a1 = *(const vec *)(a + BLOCK_WIDTH);
-    BLOCK_UNROLL
-    for (int r = 0; r < BLOCK_ROWS; r++) {
-      vec x = vec_set(b[r]);
-      acc[r][0] = vec_fused(x, a0, acc[r][0]);
-      acc[r][1] = vec_fused(x, a1, acc[r][1]);
-    }
+// Sums of a register tile: BLOCK_ROWS values of j by two vectors of i.
+typedef vec stripe[BLOCK_ROWS][2];
+
+// One k more; values of j lie `row` floats apart in b.
+BLOCK_INLINE void add_step(stripe acc, const float *a, const float *b, size_t row) {
+  vec a0 = *(const vec *)a, a1 = *(const vec *)(a + BLOCK_WIDTH);
+  BLOCK_UNROLL
+  for (size_t r = 0; r < BLOCK_ROWS; r++) {
+    vec x = vec_set(b[r * row]);
+    acc[r][0] = vec_fused(x, a0, acc[r][0]);
+    acc[r][1] = vec_fused(x, a1, acc[r][1]);
   }
+}
+
+// c += sign acc.
+BLOCK_INLINE void add_stripe(float *c, stripe acc, float sign) {
   vec factor = vec_set(sign);
   BLOCK_UNROLL
   for (int r = 0; r < BLOCK_ROWS; r++, c += SHT_LANES) {
@@ -36,7 +40,24 @@ BLOCK_INLINE void multiply_stripe(float *c, const float *a, const float *b, size
 BLOCK_LOOP void multiply(float *c, const float *a, const float *b, size_t k, float sign) {
   for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
     for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
-      multiply_stripe(c + j * SHT_LANES + i, a + i, b + j, k, sign);
+      stripe acc = {0};
+      for (size_t step = 0; step < k; step++) {
+        add_step(acc, a + step * SHT_LANES + i, b + step * SHT_LANES + j, 1);
+      }
+      add_stripe(c + j * SHT_LANES + i, acc, sign);
+    }
+  }
+}
+
+BLOCK_LOOP void multiply_turned(float *c, const float *a, const float *b, size_t b_step, size_t k, float sign) {
+  for (size_t j = 0; j < SHT_LANES; j += BLOCK_ROWS) {
+    for (size_t i = 0; i < SHT_LANES; i += 2 * BLOCK_WIDTH) {
+      stripe acc = {0};
+      for (size_t step = 0; step < k; step++) {
+        const float *from = b + step / SHT_LANES * b_step + step % SHT_LANES;
+        add_step(acc, a + step * SHT_LANES + i, from + j * SHT_LANES, SHT_LANES);
+      }
+      add_stripe(c + j * SHT_LANES + i, acc, sign);
     }
   }
 }
@@ -215,8 +236,9 @@ const sht__block_kernels BLOCK_JOIN(BLOCK_SET) = {
     .chunk = BLOCK_CHUNK,
     .turn = BLOCK_TURN,
     .split = BLOCK_SPLIT,
-    .multiply_parts = BLOCK_MULTIPLY_PARTS,
+    .subtract_parts = BLOCK_SUBTRACT_PARTS,
     .multiply = multiply,
+    .multiply_turned = multiply_turned,
     .multiply_f64 = multiply_f64,
     .multiply_bytes = multiply_bytes,
     .widen = widen,

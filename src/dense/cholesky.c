@@ -89,7 +89,10 @@ static bool update_tiles(job *work, const task_tiles *t, sht__product *product) 
       if (!await(work, i, k)) {
         return false;
       }
-      sht__product_subtract(product, sht__tile_at(work->tiles, i, t->j), sht__tile_at(work->tiles, i, k), i == t->j);
+      const bool last = i + 1 == t->i + t->count;
+      const float *next = sht__tile_at(work->tiles, last ? t->i : i + 1, last ? k + 1 : k);
+      sht__product_subtract(product, sht__tile_at(work->tiles, i, t->j), sht__tile_at(work->tiles, i, k), i == t->j,
+                            next);
     }
   }
   return true;

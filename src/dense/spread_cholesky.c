@@ -159,7 +159,7 @@ static void update_task(void *context, size_t task, int worker) {
   for (uint64_t w = s->from; w < s->to; w++) {
     const float *left = s->held[w].rows[i / s->grid->rows];
     sht__product_begin(&product, i == j ? left : s->held[w].columns[j / s->grid->columns]);
-    sht__product_subtract(&product, tile, left, i == j);
+    sht__product_subtract(&product, tile, left, i == j, NULL);
   }
   (void)atomic_fetch_add(&s->updates, s->to - s->from);
   if (worker == 0) {

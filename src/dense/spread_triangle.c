@@ -34,8 +34,6 @@ static step open_step(const sht__triangle *triangle, float sign) {
   return s;
 }
 
-static float *scratch_of(const step *s, int worker) { return s->triangle->scratch + (size_t)worker * SHT_TILE_SIZE; }
-
 // Panel of row i += sign L_ik head, rows i from `first` on.
 static void row_task(void *context, size_t task, int worker) {
   (void)worker;
@@ -47,11 +45,11 @@ static void row_task(void *context, size_t task, int worker) {
 
 // Panel of column j += sign L_kj^T head.
 static void column_task(void *context, size_t task, int worker) {
+  (void)worker;
   step *s = context;
   const uint64_t j = s->grid->column + task * s->grid->columns;
-  float *turned = scratch_of(s, worker);
-  sht__tile_transpose(sht__tile_at(s->triangle->factor, s->k, j), turned);
-  sht__panel_multiply(s->triangle->kernels, s->columns + task * SHT_PANEL, s->head, turned, s->sign);
+  sht__panel_multiply_turned(s->triangle->kernels, s->columns + task * SHT_PANEL, s->head,
+                             sht__tile_at(s->triangle->factor, s->k, j), s->sign);
 }
 
 // The rows from `first` on of column k.
@@ -127,10 +125,8 @@ static void solve_backward(step *s, float *x) {
     if (k % grid->rows == grid->row) {
       float *head = x + k * SHT_PANEL;
       if (sht__grid_has(grid, k, k)) {
-        const float *tile = sht__tile_at(s->triangle->factor, k, k);
         memcpy(head, s->columns + k / grid->columns * SHT_PANEL, PANEL_BYTES);
-        sht__tile_transpose(tile, scratch_of(s, 0));
-        sht__panel_solve(s->triangle->kernels, head, tile, scratch_of(s, 0));
+        sht__panel_solve(s->triangle->kernels, head, sht__tile_at(s->triangle->factor, k, k));
       }
       sht__cluster_broadcast(grid->cluster, SHT_CLUSTER_ROW, (int)(k % grid->columns), head, PANEL_BYTES);
       s->head = head;

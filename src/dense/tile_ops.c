@@ -8,6 +8,8 @@
 
 // Words of a panel of a tile, and of a tile, in parts of bf16.
 enum { PARTS_OF_PANEL = SHT_PANEL / 2 * SHT_PARTS, PARTS_OF_TILE = SHT_TILE_PANELS * PARTS_OF_PANEL };
+// Columns that are multiplied at once in parts: those of a panel of b stay in the first cache for eight of a.
+enum { PARTS_CHUNK = 64 };
 
 // Block q of the columns of panel p of a tile.
 static float *block_at(float *tile, size_t p, size_t q) { return tile + p * SHT_PANEL + q * SHT_BLOCK; }
@@ -32,19 +34,39 @@ void sht__product_begin(sht__product *product, const float *b) {
   }
 }
 
-void sht__product_subtract(const sht__product *product, float *c, const float *a, bool lower) {
-  const sht__block_kernels *kernels = product->kernels;
+// Panels of c from p on, columns q of them, less the products of columns first .. first + PARTS_CHUNK - 1. On the way a
+// share of the tile `next`.
+static void subtract_parts(const sht__product *product, float *c, size_t p, size_t q, size_t first, const float *next) {
   const uint32_t *left = product->room, *right = left + PARTS_OF_TILE;
-  if (kernels->split != NULL) {
-    split_tile(kernels, a, product->room);
+  const size_t share = SHT_PANEL / SHT_TILE * PARTS_CHUNK;
+  sht__block_walk walk = {.panels = SHT_TILE_PANELS - p, .c_step = SHT_PANEL, .a_step = PARTS_OF_PANEL};
+  if (next != NULL) {
+    walk.ahead[0] = (const uint32_t *)(next + q * SHT_PANEL + first * SHT_LANES);
+    walk.ahead[1] = walk.ahead[0] + share / 2;
+    walk.piece = share / 2 / SHT_TILE_PANELS;
+  }
+  const size_t start = first * PARTS_OF_PANEL / SHT_TILE;
+  product->kernels->subtract_parts(block_at(c, p, q), left + p * PARTS_OF_PANEL + start,
+                                   right + q * PARTS_OF_PANEL + start, PARTS_CHUNK, &walk);
+}
+
+static void subtract_in_parts(const sht__product *product, float *c, const float *a, bool lower, const float *next) {
+  split_tile(product->kernels, a, product->room);
+  for (size_t first = 0; first < SHT_TILE; first += PARTS_CHUNK) {
+    for (size_t q = 0; q < SHT_TILE_PANELS; q++) {
+      subtract_parts(product, c, lower ? q : 0, q, first, next);
+    }
+  }
+}
+
+void sht__product_subtract(const sht__product *product, float *c, const float *a, bool lower, const float *next) {
+  if (product->kernels->split != NULL) {
+    subtract_in_parts(product, c, a, lower, next);
+    return;
   }
   for (size_t q = 0; q < SHT_TILE_PANELS; q++) {
     for (size_t p = lower ? q : 0; p < SHT_TILE_PANELS; p++) {
-      if (kernels->split != NULL) {
-        kernels->multiply_parts(block_at(c, p, q), left + p * PARTS_OF_PANEL, right + q * PARTS_OF_PANEL, SHT_TILE, -1);
-      } else {
-        kernels->multiply(block_at(c, p, q), a + p * SHT_PANEL, product->b + q * SHT_PANEL, SHT_TILE, -1);
-      }
+      product->kernels->multiply(block_at(c, p, q), a + p * SHT_PANEL, product->b + q * SHT_PANEL, SHT_TILE, -1);
     }
   }
 }
@@ -113,11 +135,12 @@ void sht__tile_solve(const sht__block_kernels *kernels, float *x, const float *l
   }
 }
 
-void sht__panel_solve(const sht__block_kernels *kernels, float *x, const float *l, const float *turned) {
+void sht__panel_solve(const sht__block_kernels *kernels, float *x, const float *l) {
   for (size_t q = SHT_TILE_PANELS; q-- > 0;) {
-    size_t after = (q + 1) * SHT_BLOCK;  // what stands behind block q in a panel
-    kernels->multiply(x + q * SHT_BLOCK, x + after, turned + q * SHT_PANEL + after, SHT_TILE - (q + 1) * SHT_LANES, -1);
-    kernels->solve(x + q * SHT_BLOCK, l + q * SHT_PANEL + q * SHT_BLOCK);
+    float *block = x + q * SHT_BLOCK;
+    const float *below = l + (q + 1) * SHT_PANEL + q * SHT_BLOCK;
+    kernels->multiply_turned(block, block + SHT_BLOCK, below, SHT_PANEL, SHT_TILE - (q + 1) * SHT_LANES, -1);
+    kernels->solve(block, l + q * SHT_PANEL + q * SHT_BLOCK);
   }
 }
 
@@ -127,24 +150,17 @@ void sht__panel_multiply(const sht__block_kernels *kernels, float *y, const floa
   }
 }
 
+void sht__panel_multiply_turned(const sht__block_kernels *kernels, float *y, const float *x, const float *t,
+                                float sign) {
+  for (size_t q = 0; q < SHT_TILE_PANELS; q++) {
+    kernels->multiply_turned(y + q * SHT_BLOCK, x, t + q * SHT_BLOCK, SHT_PANEL, SHT_TILE, sign);
+  }
+}
+
 void sht__block_turn_f64(const double *from, double *to) {
   for (size_t c = 0; c < SHT_LANES; c++) {
     for (size_t r = 0; r < SHT_LANES; r++) {
       to[r * SHT_LANES + c] = from[c * SHT_LANES + r];
-    }
-  }
-}
-
-void sht__tile_transpose(const float *from, float *to) {
-  for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
-    for (size_t q = 0; q < SHT_TILE_PANELS; q++) {
-      const float *source = from + p * SHT_PANEL + q * SHT_BLOCK;
-      float *target = block_at(to, q, p);
-      for (size_t c = 0; c < SHT_LANES; c++) {
-        for (size_t r = 0; r < SHT_LANES; r++) {
-          target[r * SHT_LANES + c] = source[c * SHT_LANES + r];
-        }
-      }
     }
   }
 }

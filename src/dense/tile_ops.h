@@ -15,8 +15,9 @@ typedef struct sht__product {
 
 uint64_t sht__product_words(const sht__block_kernels *kernels);
 void sht__product_begin(sht__product *product, const float *b);
-// c <- c - a b^T; lower: of a diagonal tile the lower triangle alone, in blocks of 32.
-void sht__product_subtract(const sht__product *product, float *c, const float *a, bool lower);
+// c <- c - a b^T; lower: of a diagonal tile the lower triangle alone, in blocks of 32. next: the tile that the next
+// product reads, to be brought nearer meanwhile; NULL: not known.
+void sht__product_subtract(const sht__product *product, float *c, const float *a, bool lower, const float *next);
 
 // c <- its Cholesky factor, zeros above the diagonal. Only the lower triangle is read. Stops at the first pivot (the
 // square of a diagonal element) that is not above `floor` times the diagonal element diagonal[row]: returns that row,
@@ -28,14 +29,15 @@ void sht__tile_solve(const sht__block_kernels *kernels, float *x, const float *l
 
 // The same for one panel x: [256 columns][32 rows].
 void sht__panel_solve_transposed(const sht__block_kernels *kernels, float *x, const float *l);
-// x <- x l^-1; `turned` is the transpose of l.
-void sht__panel_solve(const sht__block_kernels *kernels, float *x, const float *l, const float *turned);
+// x <- x l^-1.
+void sht__panel_solve(const sht__block_kernels *kernels, float *x, const float *l);
 // y <- y + sign x t^T; x, y: panels [256][32], t: a tile.
 void sht__panel_multiply(const sht__block_kernels *kernels, float *y, const float *x, const float *t, float sign);
+// y <- y + sign x t.
+void sht__panel_multiply_turned(const sht__block_kernels *kernels, float *y, const float *x, const float *t,
+                                float sign);
 
 // to <- from^T; blocks [32][32] in double, not the same.
 void sht__block_turn_f64(const double *from, double *to);
-// to <- from^T; tiles, not the same.
-void sht__tile_transpose(const float *from, float *to);
 
 #endif

@@ -18,23 +18,17 @@ typedef struct step {
   float *y;    // [N][256][32]
 } step;
 
-static float *scratch_of(const sht__triangle *triangle, int worker) {
-  return triangle->scratch + (size_t)worker * SHT_TILE_SIZE;
-}
-
 sht_status sht__triangle_open(const sht__tiles *factor, sht_pool *pool, sht__triangle *out, sht_error *error) {
   *out = (sht__triangle){.factor = factor, .pool = pool, .kernels = sht__block_choose()};
   if (factor->grid != NULL) {
-    SHT_TRY(SHT_ALLOC(&out->panels, sht__spread_panels(factor->grid), "panels of right-hand sides", error));
+    return SHT_ALLOC(&out->panels, sht__spread_panels(factor->grid), "panels of right-hand sides", error);
   }
-  return SHT_ALLOC(&out->scratch, (uint64_t)sht_pool_threads(pool) * SHT_TILE_SIZE, "scratch for transposed tiles",
-                   error);
+  return SHT_OK;
 }
 
 void sht__triangle_close(sht__triangle *triangle) {
-  sht_free(triangle->scratch);
   sht_free(triangle->panels);
-  triangle->scratch = triangle->panels = NULL;
+  triangle->panels = NULL;
 }
 
 // x_i -= L_ik x_k, rows i below k.
@@ -48,10 +42,10 @@ static void forward_task(void *context, size_t task, int worker) {
 
 // x_i -= L_ki^T x_k, rows i above k.
 static void backward_task(void *context, size_t task, int worker) {
+  (void)worker;
   step *s = context;
-  float *turned = scratch_of(s->triangle, worker);
-  sht__tile_transpose(sht__tile_at(s->triangle->factor, s->k, task), turned);
-  sht__panel_multiply(s->triangle->kernels, s->x + task * SHT_PANEL, s->x + s->k * SHT_PANEL, turned, -1);
+  sht__panel_multiply_turned(s->triangle->kernels, s->x + task * SHT_PANEL, s->x + s->k * SHT_PANEL,
+                             sht__tile_at(s->triangle->factor, s->k, task), -1);
 }
 
 sht_status sht__triangle_solve(const sht__triangle *triangle, float *x, sht_error *error) {
@@ -69,9 +63,7 @@ sht_status sht__triangle_solve(const sht__triangle *triangle, float *x, sht_erro
     sht_pool_run(triangle->pool, factor->count - 1 - k, forward_task, &s);
   }
   for (uint64_t k = factor->count; k-- > 0;) {
-    float *turned = scratch_of(triangle, 0);
-    sht__tile_transpose(sht__tile_at(factor, k, k), turned);
-    sht__panel_solve(triangle->kernels, x + k * SHT_PANEL, sht__tile_at(factor, k, k), turned);
+    sht__panel_solve(triangle->kernels, x + k * SHT_PANEL, sht__tile_at(factor, k, k));
     step s = {.triangle = triangle, .k = k, .x = x};
     sht_pool_run(triangle->pool, k, backward_task, &s);
   }
@@ -80,12 +72,12 @@ sht_status sht__triangle_solve(const sht__triangle *triangle, float *x, sht_erro
 
 // y_j = sum over i >= j of L_ij^T x_i.
 static void turned_product_task(void *context, size_t j, int worker) {
+  (void)worker;
   step *s = context;
-  float *turned = scratch_of(s->triangle, worker);
   memset(s->y + j * SHT_PANEL, 0, SHT_PANEL * sizeof(float));
   for (uint64_t i = j; i < s->triangle->factor->count; i++) {
-    sht__tile_transpose(sht__tile_at(s->triangle->factor, i, j), turned);
-    sht__panel_multiply(s->triangle->kernels, s->y + j * SHT_PANEL, s->x + i * SHT_PANEL, turned, 1);
+    sht__panel_multiply_turned(s->triangle->kernels, s->y + j * SHT_PANEL, s->x + i * SHT_PANEL,
+                               sht__tile_at(s->triangle->factor, i, j), 1);
   }
 }
 
@@ -169,7 +161,7 @@ static void invert_column(void *context, size_t j, int worker) {
     }
     for (uint64_t m = j; m < i; m++) {
       sht__product_begin(&product, sht__tile_at(triangle->factor, i, m));
-      sht__product_subtract(&product, tile, column + m * SHT_TILE_SIZE, false);
+      sht__product_subtract(&product, tile, column + m * SHT_TILE_SIZE, false, column + (m + 1) * SHT_TILE_SIZE);
     }
     sht__tile_solve(triangle->kernels, tile, sht__tile_at(triangle->factor, i, i));
     add_squares(tile, sums);

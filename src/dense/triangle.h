@@ -22,8 +22,7 @@ typedef struct sht__triangle {
   const sht__tiles *factor;
   sht_pool *pool;
   const sht__block_kernels *kernels;
-  float *scratch;  // [threads][SHT_TILE_SIZE]
-  float *panels;   // of a factor spread over ranks (spread_triangle.h); NULL: it is all here
+  float *panels;  // of a factor spread over ranks (spread_triangle.h); NULL: it is all here
   sht__far_factor far;
 } sht__triangle;
 

@@ -7,13 +7,12 @@
 #include "base/work.h"
 #include "kernel/spread.h"
 
-enum { LINE = 16 };  // words of a line of the cache
-
 typedef struct job {
   const sht__gram *gram;
   const sht__panels *panels;  // of the block at hand
   const uint32_t *right;      // the same as products take their right factor: [panels][right_words]
   uint64_t right_words;       // of a panel
+  uint32_t *turned;           // where `right` is made; NULL: it is the panels
   sht__tiles *tiles;
   uint64_t apart;      // from this row of tiles on, only diagonal tiles of the columns from it on are wanted
   double done_before;  // of `total`
@@ -24,29 +23,24 @@ typedef struct job {
 
 double sht__gram_flops(uint64_t n, uint64_t width) { return (double)n * (double)n * (double)width; }
 
-// Asks for a piece of what the next chunk reads, which comes from far: without it products would wait for it.
-static void prefetch(const uint32_t *from, uint64_t words) {
-  for (uint64_t word = 0; word < words; word += LINE) {
-    __builtin_prefetch(from + word);
-  }
-}
-
 static const uint32_t *left_at(const job *work, uint64_t panel) { return sht__panel_pairs_at(work->panels, panel); }
 static const uint32_t *right_at(const job *work, uint64_t panel) { return work->right + panel * work->right_words; }
 
 // tile += the inner products of examples 256 i .. with examples 256 j .. over pairs first .. first + count - 1. `ahead`
-// words further on the next chunk begins, 0: there is none; each product asks for a share of it.
+// words further on the next chunk begins, 0: there is none.
 static void add_chunk(const job *work, uint64_t i, uint64_t j, uint64_t first, uint64_t count, uint64_t ahead,
                       float *tile) {
-  const uint64_t start = first * SHT_LANES, piece = ahead / SHT_TILE_PANELS;
+  const uint64_t start = first * SHT_LANES;
+  sht__block_walk walk = {.c_step = SHT_PANEL, .a_step = work->panels->width / 2 * SHT_LANES};
   for (uint64_t q = 0; q < SHT_TILE_PANELS; q++) {
     const uint32_t *b = right_at(work, j * SHT_TILE_PANELS + q) + start;
-    for (uint64_t p = i == j ? q : 0; p < SHT_TILE_PANELS; p++) {
-      prefetch(left_at(work, i * SHT_TILE_PANELS + q) + start + ahead + p * piece, piece);
-      prefetch(b + ahead + p * piece, piece);
-      work->gram->kernels->multiply_bf16(tile + p * SHT_PANEL + q * SHT_BLOCK,
-                                         left_at(work, i * SHT_TILE_PANELS + p) + start, b, count);
-    }
+    const uint64_t p = i == j ? q : 0;
+    walk.panels = SHT_TILE_PANELS - p;
+    walk.ahead[0] = left_at(work, i * SHT_TILE_PANELS + q) + start + ahead;
+    walk.ahead[1] = b + ahead;
+    walk.piece = ahead / SHT_TILE_PANELS;
+    work->gram->kernels->multiply_bf16(tile + p * SHT_PANEL + q * SHT_BLOCK,
+                                       left_at(work, i * SHT_TILE_PANELS + p) + start, b, count, &walk);
   }
 }
 
@@ -100,66 +94,76 @@ static sht_status fill_block(const sht__gram *gram, const sht__side *others, uin
   return others != NULL ? fill_side(gram, others, block, panels, others->place * SHT_TILE_PANELS, error) : SHT_OK;
 }
 
-typedef struct turning {
-  const job *work;
-  uint32_t *to;  // as job.right
-} turning;
+// What is kept from block to block, since clearing it takes time.
+typedef struct room {
+  sht__panels panels;  // of a block
+  uint32_t *turned;    // as job.right; NULL: kernels take panels
+} room;
+
+static void close_room(room *r) {
+  sht__panels_close(&r->panels);
+  sht_free(r->turned);
+  *r = (room){0};
+}
+
+// Room for blocks of `width` features of n examples in whole tiles.
+static sht_status open_room(const sht__gram *gram, uint64_t n, uint64_t width, room *out, sht_error *error) {
+  if (out->panels.width == width) {
+    return SHT_OK;
+  }
+  close_room(out);
+  SHT_TRY(sht__panels_open_pairs(n, width, &out->panels, error));
+  if (gram->kernels->turn == NULL) {
+    return SHT_OK;
+  }
+  return SHT_ALLOC(&out->turned, sht__tile_rows(n) * SHT_TILE_PANELS * sht__block_turned(width / 2), "features", error);
+}
 
 static void turn_panel(void *context, size_t panel, int worker) {
   (void)worker;
-  const turning *t = context;
-  t->work->gram->kernels->turn(left_at(t->work, panel), t->to + panel * t->work->right_words,
-                               t->work->panels->width / 2);
+  const job *work = context;
+  work->gram->kernels->turn(left_at(work, panel), work->turned + panel * work->right_words, work->panels->width / 2);
 }
 
-// Features as the right factor, for kernels that want that turned; own: NULL, or what is to be freed.
-static sht_status make_right(job *work, uint32_t **own, sht_error *error) {
-  const uint64_t pairs = work->panels->width / 2, count = work->tiles->count * SHT_TILE_PANELS;
-  *own = NULL;
-  work->right = work->panels->pairs;
-  work->right_words = pairs * SHT_LANES;
-  if (work->gram->kernels->turn == NULL) {
-    return SHT_OK;
+// Features as the right factor.
+static void make_right(job *work, room *r) {
+  const uint64_t pairs = r->panels.width / 2;
+  work->panels = &r->panels;
+  work->turned = r->turned;
+  work->right = r->turned != NULL ? r->turned : r->panels.pairs;
+  work->right_words = r->turned != NULL ? sht__block_turned(pairs) : pairs * SHT_LANES;
+  if (r->turned != NULL) {
+    sht_pool_run(work->gram->pool, (size_t)(work->tiles->count * SHT_TILE_PANELS), turn_panel, work);
   }
-  work->right_words = sht__block_turned(pairs);
-  SHT_TRY(SHT_ALLOC(own, count * work->right_words, "features", error));
-  sht_pool_run(work->gram->pool, (size_t)count, turn_panel, &(turning){work, *own});
-  work->right = *own;
-  return SHT_OK;
 }
 
-static sht_status add_block(job *work, sht_error *error) {
-  uint32_t *turned = NULL;
-  sht_status status = make_right(work, &turned, error);
-  if (status == SHT_OK) {
-    status = run(work, error);
-  }
-  sht_free(turned);
-  return status;
+static sht_status add_block(job *work, const sht__side *others, uint64_t block, room *r, sht_error *error) {
+  const sht__gram *gram = work->gram;
+  const uint64_t left = gram->map.width - block * gram->map.block;
+  const double count = (double)sht__tiles_from(work->tiles, 0);
+  SHT_TRY(open_room(gram, work->tiles->n, left < gram->map.block ? left : gram->map.block, r, error));
+  SHT_TRY(fill_block(gram, others, block, &r->panels, error));
+  make_right(work, r);
+  work->apart = others != NULL ? others->place : work->tiles->count;
+  work->done_before = (double)block * count;
+  work->total = (double)gram->map.blocks * count;
+  atomic_store(&work->done, 0);
+  return run(work, error);
 }
 
 sht_status sht__gram_accumulate(const sht__gram *gram, const sht__side *others, uint64_t first, sht__block_saver saver,
                                 void *context, sht__tiles *tiles, sht_error *error) {
-  const double count = (double)sht__tiles_from(tiles, 0);
-  for (uint64_t block = first; block < gram->map.blocks; block++) {
-    sht__panels panels;
-    uint64_t left = gram->map.width - block * gram->map.block;
-    SHT_TRY(sht__panels_open_pairs(tiles->n, left < gram->map.block ? left : gram->map.block, &panels, error));
-    job work = {.gram = gram, .panels = &panels, .tiles = tiles};
-    work.apart = others != NULL ? others->place : tiles->count;
-    work.done_before = (double)block * count;
-    work.total = (double)gram->map.blocks * count;
-    sht_status status = fill_block(gram, others, block, &panels, error);
-    if (status == SHT_OK) {
-      status = add_block(&work, error);
-    }
-    sht__panels_close(&panels);
-    SHT_TRY(status);
-    if (saver != NULL) {
-      SHT_TRY(saver(context, block + 1, error));
+  job work = {.gram = gram, .tiles = tiles};
+  room r = {0};
+  sht_status status = SHT_OK;
+  for (uint64_t block = first; block < gram->map.blocks && status == SHT_OK; block++) {
+    status = add_block(&work, others, block, &r, error);
+    if (status == SHT_OK && saver != NULL) {
+      status = saver(context, block + 1, error);
     }
   }
-  return SHT_OK;
+  close_room(&r);
+  return status;
 }
 
 void sht__gram_finish(const sht__gram *gram, double jitter, uint64_t column, sht__tiles *tiles) {

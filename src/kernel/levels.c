@@ -77,12 +77,12 @@ static void sign_chunk(const sht__block_kernels *kernels, const sht__panels *pan
 static void add_chunk(const sht__block_kernels *kernels, const sht__panels *rows, uint64_t i,
                       const sht__panels *columns, uint64_t j, uint64_t first, uint64_t count, int32_t *sums) {
   uint32_t right[SHT__LEVELS_CHUNK * SHT_LANES] __attribute__((aligned(64)));
+  const sht__block_walk walk = {
+      .panels = SHT_TILE_PANELS, .c_step = SHT_PANEL, .a_step = sht__panel_fours(rows) * SHT_LANES};
+  const uint32_t *left = sht__panel_fours_at(rows, i * SHT_TILE_PANELS) + first * SHT_LANES;
   for (uint64_t q = 0; q < SHT_TILE_PANELS; q++) {
     sign_chunk(kernels, columns, j * SHT_TILE_PANELS + q, first, count, right);
-    for (uint64_t p = 0; p < SHT_TILE_PANELS; p++) {
-      kernels->multiply_bytes(sums + p * SHT_PANEL + q * SHT_BLOCK,
-                              sht__panel_fours_at(rows, i * SHT_TILE_PANELS + p) + first * SHT_LANES, right, count);
-    }
+    kernels->multiply_bytes(sums + q * SHT_BLOCK, left, right, count, &walk);
   }
 }
 
