@@ -279,6 +279,38 @@ static void test_randconv(void **state) {
   sht_free(split.pixels);
 }
 
+// Features of images and their mirror images: the mean of both one by one, and the same for an image that is the mirror
+// image of another.
+static void test_randconv_mirror(void **state) {
+  (void)state;
+  sht_split split = make_split(2, 15, 13, 2), turned = make_split(2, 15, 13, 2);
+  for (uint64_t e = 0; e < (uint64_t)2 * 15 * 13; e++) {
+    const uint64_t from = e / 13 * 13 + 12 - e % 13;
+    memcpy((uint8_t *)turned.pixels + 2 * e, (const uint8_t *)split.pixels + 2 * from, 2);
+  }
+  sht__feature_map plain, mirror;
+  assert_int_equal(sht__features_open("randconv:40", &split, 4, &plain, NULL), SHT_OK);
+  assert_int_equal(sht__features_open("randconv-mirror:40", &split, 4, &mirror, NULL), SHT_OK);
+  assert_true(mirror.width == plain.width && mirror.flops == 2 * plain.flops);
+  float *one = features_of(&plain, &split, 0, 2), *other = features_of(&plain, &turned, 0, 2);
+  float *mean = features_of(&mirror, &split, 0, 2), *same = features_of(&mirror, &turned, 0, 2);
+  double largest = 0;
+  for (uint64_t f = 0; f < mirror.width * SHT_LANES; f++) {
+    assert_true(fabs(mean[f] - (one[f] + other[f]) / 2) <= 0x1.1p-7 * mean[f]);
+    assert_true(fabs(same[f] - mean[f]) <= 0x1.1p-7 * mean[f]);
+    largest = fmax(largest, fabs(one[f] - other[f]));
+  }
+  assert_true(largest > 0.01);
+  float *all[] = {one, other, mean, same};
+  for (int i = 0; i < 4; i++) {
+    sht_free(all[i]);
+  }
+  sht__features_close(&plain);
+  sht__features_close(&mirror);
+  sht_free(split.pixels);
+  sht_free(turned.pixels);
+}
+
 // Images of one grey each have no patch to cut a filter from: features of zeros, not of NaN.
 static void test_randconv_constant(void **state) {
   (void)state;
@@ -313,8 +345,11 @@ static void test_refusals(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_pixels), cmocka_unit_test(test_gabor),
-                                     cmocka_unit_test(test_randconv), cmocka_unit_test(test_randconv_constant),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_pixels),
+                                     cmocka_unit_test(test_gabor),
+                                     cmocka_unit_test(test_randconv),
+                                     cmocka_unit_test(test_randconv_mirror),
+                                     cmocka_unit_test(test_randconv_constant),
                                      cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,7 +181,8 @@ static const sht_cli_option options[] = {
      .type = SHT_OPTION_TEXT,
      .value_name = "MAP",
      .default_text = "none",
-     .help = "what the kernel sees: none (pixels), gabor, or randconv:N (N random convolutional filters)"},
+     .help = "what the kernel sees: none (pixels), gabor, randconv:N (N random convolutional filters), or "
+             "randconv-mirror:N (the same, averaged over an image and its mirror image)"},
     {.name = "ridge",
      .type = SHT_OPTION_TEXT,
      .value_name = "L",

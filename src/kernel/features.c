@@ -42,28 +42,32 @@ void sht__pixels_map(const sht_split *split, sht__feature_map *out) {
   *out = (sht__feature_map){.width = values, .block = values, .blocks = 1, .fill = fill_pixels};
 }
 
-// Reads "randconv:N"; false when it is not that. *filters 0: the number is not one.
-static bool parse_randconv(const char *spec, uint64_t *filters) {
-  static const char prefix[] = "randconv:";
-  if (strncmp(spec, prefix, sizeof prefix - 1) != 0) {
-    return false;
+// Reads "randconv:N" or "randconv-mirror:N"; false when it is neither. filters 0: the number is not one.
+static bool parse_randconv(const char *spec, sht__randconv_shape *out) {
+  static const char *const prefixes[] = {"randconv:", "randconv-mirror:"};
+  for (int mirror = 0; mirror < 2; mirror++) {
+    const size_t length = strlen(prefixes[mirror]);
+    if (strncmp(spec, prefixes[mirror], length) == 0) {
+      *out = (sht__randconv_shape){.mirror = mirror == 1};
+      (void)sht__scalar_count(spec + length, &out->filters);
+      return true;
+    }
   }
-  *filters = 0;
-  (void)sht__scalar_count(spec + sizeof prefix - 1, filters);
-  return true;
+  return false;
 }
 
 static sht_status fail_unknown(const char *spec, sht_error *error) {
-  static const char *const names[] = {"none", "gabor", "randconv:8000", NULL};
+  static const char *const names[] = {"none", "gabor", "randconv:8000", "randconv-mirror:8000", NULL};
   const char *nearest = sht_text_nearest(spec, names);
-  return SHT_FAIL(error, SHT_CONFIG, "--features \"%s\" is not known%s%s%s; there are none, gabor and randconv:N", spec,
+  return SHT_FAIL(error, SHT_CONFIG,
+                  "--features \"%s\" is not known%s%s%s; there are none, gabor, randconv:N and randconv-mirror:N", spec,
                   nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
                   nearest != NULL ? "\"?" : "");
 }
 
 static sht_status choose(const char *spec, const sht_split *train, bool make, uint64_t seed, sht__feature_map *out,
                          sht_error *error) {
-  uint64_t filters = 0;
+  sht__randconv_shape shape;
   *out = (sht__feature_map){0};
   if (spec == NULL || strcmp(spec, "none") == 0) {
     sht__pixels_map(train, out);
@@ -72,14 +76,13 @@ static sht_status choose(const char *spec, const sht_split *train, bool make, ui
   if (strcmp(spec, "gabor") == 0) {
     return sht__gabor_open(train, out, error);
   }
-  if (!parse_randconv(spec, &filters)) {
+  if (!parse_randconv(spec, &shape)) {
     return fail_unknown(spec, error);
   }
-  if (filters == 0 || filters > FILTERS_MAX) {
+  if (shape.filters == 0 || shape.filters > FILTERS_MAX) {
     return SHT_FAIL(error, SHT_CONFIG, "--features %s: the number of filters must be 1 to %d", spec, FILTERS_MAX);
   }
-  return make ? sht__randconv_open(train, filters, seed, out, error)
-              : sht__randconv_describe(train, filters, out, error);
+  return make ? sht__randconv_open(train, shape, seed, out, error) : sht__randconv_describe(train, shape, out, error);
 }
 
 sht_status sht__features_open(const char *spec, const sht_split *train, uint64_t seed, sht__feature_map *out,

@@ -17,6 +17,7 @@ struct sht__feature_map {
   uint64_t block;    // features in a block; the last may have fewer
   uint64_t blocks;   // ceil(width / block)
   double flops;      // of all features of one example
+  bool cpu_only;     // no card makes them
   bool levels;       // the features are levels (levels.h), which are stored as such: `fill` is not asked
                      // A map of several blocks gives values that are bf16, and an even number of them in each block.
   uint64_t scratch;  // floats that `fill` needs to itself
@@ -28,8 +29,8 @@ struct sht__feature_map {
   void (*close)(sht__feature_map *map);  // frees `state`
 };
 
-// "none", "gabor" or "randconv:N" for images of the shape of `train`, from which the filters of randconv are cut.
-// `spec` NULL: none. Close in every case. Errors: SHT_CONFIG (with a suggestion), SHT_MEMORY.
+// "none", "gabor", "randconv:N" or "randconv-mirror:N" for images of the shape of `train`, from which random filters
+// are cut. `spec` NULL: none. Close in every case. Errors: SHT_CONFIG (with a suggestion), SHT_MEMORY.
 sht_status sht__features_open(const char *spec, const sht_split *train, uint64_t seed, sht__feature_map *out,
                               sht_error *error);
 void sht__features_close(sht__feature_map *map);
@@ -45,10 +46,16 @@ void sht__pixels_map(const sht_split *split, sht__feature_map *out);
 // Features: [cell row][cell column][channel][wavelength][orientation]: 784 for MNIST.
 sht_status sht__gabor_open(const sht_split *split, sht__feature_map *out, sht_error *error);
 
+typedef struct sht__randconv_shape {
+  uint64_t filters;
+  bool mirror;  // features are the mean of those of an image and of its mirror image, left to right
+} sht__randconv_shape;
+
 // One layer of random filters after Coates and Ng (2012): see randconv.c.
-sht_status sht__randconv_open(const sht_split *train, uint64_t filters, uint64_t seed, sht__feature_map *out,
+sht_status sht__randconv_open(const sht_split *train, sht__randconv_shape shape, uint64_t seed, sht__feature_map *out,
                               sht_error *error);
-sht_status sht__randconv_describe(const sht_split *train, uint64_t filters, sht__feature_map *out, sht_error *error);
+sht_status sht__randconv_describe(const sht_split *train, sht__randconv_shape shape, sht__feature_map *out,
+                                  sht_error *error);
 
 // Levels of examples first .. first+count-1, count <= 32, in [0,1] side by side: out: [H * W * C][32]; places of
 // missing examples are zero.

@@ -95,6 +95,9 @@ static sht_status check_device(const sht_kernel_examples *train, const sht_kerne
                     "--device cpu, or use --kernel linear",
                     sht_kernel_name(options->kind), options->features);
   }
+  if (map.cpu_only && sht__card_is_asked(options)) {
+    return SHT_FAIL(error, SHT_CONFIG, "features %s are not made on a card; use --device cpu", options->features);
+  }
   return SHT_OK;
 }
 

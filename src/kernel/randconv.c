@@ -6,7 +6,9 @@
 // images, and W = (C + .1 I)^-1/2, which whitens: w(x) = W (n(x) - m). Filters: w(p) / |w(p)| of N patches p. Features:
 // max(<f, w(x)> - 1, 0) and max(-<f, w(x)> - 1, 0) at every position where the patch x fits into the image, averaged
 // over 3 x 3 overlapping windows that cover five ninths of each side (27 positions: windows of 15, 6 apart). Order in a
-// block: [filter][sign][window row][window column].
+// block: [filter][sign][window row][window column]. With `mirror` every feature is the mean of that of the image and of
+// its mirror image: a kernel of them takes an image and its mirror image for the same, which is what training on both
+// teaches, with as many examples as before.
 //
 // The root is never taken: with q = n(p) - m and g = (C + .1 I)^-1 q, |w(p)|^2 = <q, g> and <f, w(x)> = <g, n(x) - m> /
 // |w(p)|. Both g / |w(p)| and n(x) are rounded to bf16, which defines the features: no more than the rounding of levels
@@ -42,7 +44,9 @@ enum { SUMS = SEGMENTS * SEGMENTS * SIGNS * SHT_BLOCK };
 
 static uint64_t depth_of(uint64_t taps) { return taps + SHIFTS; }
 
-sht_status sht__randconv_describe(const sht_split *train, uint64_t filters, sht__feature_map *out, sht_error *error) {
+sht_status sht__randconv_describe(const sht_split *train, sht__randconv_shape shape, sht__feature_map *out,
+                                  sht_error *error) {
+  const uint64_t filters = shape.filters;
   *out = (sht__feature_map){0};
   if (train->height < PATCH + WINDOWS || train->width < PATCH + WINDOWS) {
     return SHT_FAIL(error, SHT_CONFIG, "--features randconv: images of %ux%u are too small, expected at least %dx%d",
@@ -54,7 +58,8 @@ sht_status sht__randconv_describe(const sht_split *train, uint64_t filters, sht_
       .width = filters * FEATURES_A_FILTER,
       .block = (filters < BLOCK_FILTERS ? filters : BLOCK_FILTERS) * FEATURES_A_FILTER,
       .blocks = (filters + BLOCK_FILTERS - 1) / BLOCK_FILTERS,
-      .flops = 2 * positions * (double)taps * (double)filters,
+      .cpu_only = shape.mirror,
+      .flops = (shape.mirror ? 4 : 2) * positions * (double)taps * (double)filters,
       .scratch = levels_size(train) + depth_of(taps) * SHT_LANES +
                  (train->width - PATCH + 1) * depth_of(taps) / 2 * SHT_LANES + (uint64_t)GROUPS * SUMS,
   };
@@ -256,7 +261,7 @@ static void write_window(float share, const float *sums, uint64_t row, uint64_t 
 
 // From [group][segment][sign][filter][image] to features [filter][sign][window][image].
 static void write_features(const sht__randconv *r, uint64_t filters, const float *sums, float *panel) {
-  const float share = 1.0F / (float)(r->window[0] * r->window[1]);
+  const float share = (r->mirror ? 0.5F : 1.0F) / (float)(r->window[0] * r->window[1]);
   for (uint64_t f = 0; f < filters; f++) {
     for (uint64_t s = 0; s < SIGNS; s++) {
       const float *from = sums + f / SHT_LANES * SUMS + s * SHT_BLOCK + f % SHT_LANES * SHT_LANES;
@@ -264,6 +269,27 @@ static void write_features(const sht__randconv *r, uint64_t filters, const float
         write_window(share, from, w / WINDOWS, w % WINDOWS, panel + ((f * SIGNS + s) * PLACES + w) * SHT_LANES);
       }
     }
+  }
+}
+
+// Left to right; levels: [H][W][C][32].
+static void mirror_levels(const sht_split *split, float *levels) {
+  const uint64_t pixel = (uint64_t)split->channels * SHT_LANES, row = split->width * pixel;
+  for (uint64_t y = 0; y < split->height; y++) {
+    for (uint64_t x = 0; x < split->width / 2; x++) {
+      float *left = levels + y * row + x * pixel, *right = levels + y * row + (split->width - 1 - x) * pixel;
+      for (uint64_t e = 0; e < pixel; e++) {
+        const float level = left[e];
+        left[e] = right[e];
+        right[e] = level;
+      }
+    }
+  }
+}
+
+static void add_rows(const sht__randconv *r, const sht_split *split, const buffers *b) {
+  for (uint32_t y = 0; y < r->positions[0]; y++) {
+    add_row(r, split, y, b);
   }
 }
 
@@ -279,8 +305,10 @@ static void fill(const sht__feature_map *map, const sht_split *split, uint64_t b
   b.row = (uint32_t *)(b.sums + (uint64_t)GROUPS * SUMS);
   sht__levels_fill(split, first, count, b.levels);
   memset(b.sums, 0, b.groups * SUMS * sizeof *b.sums);
-  for (uint32_t y = 0; y < r->positions[0]; y++) {
-    add_row(r, split, y, &b);
+  add_rows(r, split, &b);
+  if (r->mirror) {
+    mirror_levels(split, b.levels);
+    add_rows(r, split, &b);
   }
   write_features(r, filters, b.sums, panel);
 }
@@ -312,21 +340,22 @@ static void set_windows(sht__randconv *r, int side, uint32_t positions) {
   r->stride[side] = (positions - r->window[side]) / (WINDOWS - 1);
 }
 
-sht_status sht__randconv_open(const sht_split *train, uint64_t filters, uint64_t seed, sht__feature_map *out,
+sht_status sht__randconv_open(const sht_split *train, sht__randconv_shape shape, uint64_t seed, sht__feature_map *out,
                               sht_error *error) {
-  SHT_TRY(sht__randconv_describe(train, filters, out, error));
+  SHT_TRY(sht__randconv_describe(train, shape, out, error));
   out->fill = fill;
   out->close = close_randconv;
   sht__randconv *r = NULL;
   SHT_TRY(SHT_ALLOC(&r, 1, "random convolutions", error));
   out->state = r;
   r->kernels = sht__block_choose();
-  r->filters = filters;
+  r->filters = shape.filters;
+  r->mirror = shape.mirror;
   r->taps = (uint64_t)PATCH * PATCH * train->channels;
   r->depth = depth_of(r->taps);
   set_windows(r, 0, train->height - PATCH + 1);
   set_windows(r, 1, train->width - PATCH + 1);
-  uint64_t banks = (filters + SHT_LANES - 1) / SHT_LANES;
+  uint64_t banks = (r->filters + SHT_LANES - 1) / SHT_LANES;
   SHT_TRY(SHT_ALLOC(&r->bank, banks * r->depth / 2 * SHT_LANES, "random filters", error));
   SHT_TRY(make_bank(r, train, seed, error));
   return turn_bank(r, error);

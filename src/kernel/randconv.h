@@ -19,6 +19,7 @@ enum {
 typedef struct sht__randconv {
   const sht__block_kernels *kernels;
   uint64_t filters, taps;         // N; 36 C
+  bool mirror;                    // see sht__randconv_shape
   uint64_t depth;                 // taps + 2
   uint32_t positions[2];          // H - 5, W - 5
   uint32_t window[2], stride[2];  // of averages, in positions
