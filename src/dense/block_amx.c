@@ -114,9 +114,25 @@ typedef struct sum_way {
   sums_use *use;
 } sum_way;
 
+// Where the next panel's share of what is wanted next begins, and how many lines of each are asked for in a step.
+typedef struct sum_ahead {
+  const uint32_t *from[2];
+  size_t lines;
+} sum_ahead;
+
+BLOCK_INLINE void ask_lines(sum_ahead *ahead) {
+  for (size_t line = 0; line < ahead->lines; line++) {
+    for (int side = 0; side < 2; side++) {
+      __builtin_prefetch(ahead->from[side], 0, BLOCK_NEAR);
+      ahead->from[side] += LINE;
+    }
+  }
+}
+
 // sums[j][i] = sum over k of a[k][i] b[j][k]; a: [words][32], b turned. What is left of a behind the last 16 words is
 // copied, since nothing may be read behind it.
-BLOCK_INLINE void sum_words(void *sums, const uint32_t *a, const uint32_t *b, size_t words, const sum_way way) {
+BLOCK_INLINE void sum_words(void *sums, const uint32_t *a, const uint32_t *b, size_t words, sum_ahead *ahead,
+                            const sum_way way) {
   uint32_t rest[STEP_A] __attribute__((aligned(64)));
   const size_t left = words % SIDE;
   if (left > 0) {
@@ -126,6 +142,7 @@ BLOCK_INLINE void sum_words(void *sums, const uint32_t *a, const uint32_t *b, si
   clear_sums();
   for (size_t first = 0; first + way.words <= words; first += way.words) {
     way.step(a + first * SHT_LANES, b + first * SHT_LANES);
+    ask_lines(ahead);
   }
   if (left > 0) {
     way.last(rest, b + (words - left) * SHT_LANES);
@@ -139,10 +156,10 @@ BLOCK_INLINE void walk_panels(void *c, const uint32_t *a, const uint32_t *b, siz
                               const sum_way way) {
   float sums[2][SHT_BLOCK] __attribute__((aligned(64)));
   float *to = c;
+  sum_ahead ahead = {{walk->ahead[0], walk->ahead[1]}, words > 0 ? walk->piece * way.words / words / LINE : 0};
   open_tiles();
   for (size_t p = 0; p < walk->panels; p++) {
-    ask_ahead(walk, p);
-    sum_words(sums[p % 2], a + p * walk->a_step, b, words, way);
+    sum_words(sums[p % 2], a + p * walk->a_step, b, words, &ahead, way);
     if (p > 0) {
       way.use(to + (p - 1) * walk->c_step, sums[(p - 1) % 2]);
     }
@@ -189,7 +206,7 @@ BLOCK_LOOP void respond_bf16(float *plus, float *minus, const uint32_t *a, const
                              float bias) {
   float sums[SHT_BLOCK] __attribute__((aligned(64)));
   open_tiles();
-  sum_words(sums, a, b, pairs, (sum_way){SIDE, step_bf16, step_bf16, NULL});
+  sum_words(sums, a, b, pairs, &(sum_ahead){0}, (sum_way){SIDE, step_bf16, step_bf16, NULL});
   _tile_release();
   for (size_t e = 0; e < SHT_BLOCK; e += BLOCK_WIDTH) {
     const vec sum = *(const vec *)(sums + e);

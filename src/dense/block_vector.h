@@ -18,10 +18,11 @@ BLOCK_INLINE vec vec_set(float value) { return value - (vec){0}; }
 BLOCK_INLINE vec_f64 vec_set_f64(double value) { return value - (vec_f64){0}; }
 BLOCK_INLINE vec_words vec_splat(uint32_t word) { return word - (vec_words){0}; }
 
+enum { LINE = 16 };  // words of a line of the cache
+
 // Asks for panel p's share of what is wanted next, into the cache BLOCK_NEAR (3: the first, 2: the second): without it
 // products would wait for it.
 BLOCK_INLINE void ask_ahead(const sht__block_walk *walk, size_t p) {
-  enum { LINE = 16 };  // words of a line of the cache
   for (size_t word = p * walk->piece; word < (p + 1) * walk->piece; word += LINE) {
     __builtin_prefetch(walk->ahead[0] + word, 0, BLOCK_NEAR);
     __builtin_prefetch(walk->ahead[1] + word, 0, BLOCK_NEAR);
