@@ -147,6 +147,39 @@ static void test_edited_folder(void **state) {
   sht_dataset_close(data);
 }
 
+// A link with the name of a file of progress ends the run; what it points to is not written.
+static void test_link_in_folder(void **state) {
+  (void)state;
+  static const char *const names[] = {"factor.tiles", "gram-1.tiles"};
+  static const char *const features[] = {NULL, "randconv:260"};
+  sht_dataset *data = NULL;
+  sht_kernel_examples train = open_shapes("shapes:160,10", &data);
+  for (int i = 0; i < 2; i++) {
+    char folder[] = "/tmp/test_kernel_XXXXXX", path[64], link_path[64];
+    sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 1);
+    sht_kernel_result *result = NULL;
+    sht_error error;
+    uint64_t size = 1;
+    o.features = features[i];
+    o.checkpoint_seconds = 0;
+    o.folder = folder;
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/precious", folder);
+    (void)snprintf(link_path, sizeof link_path, "%s/%s", folder, names[i]);
+    assert_int_equal(sht_file_write(path, "", 0, NULL), SHT_OK);
+    assert_int_equal(symlink(path, link_path), 0);
+    assert_int_equal(sht_kernel_solve(&train, NULL, &o, &result, &error), SHT_DISK);
+    assert_non_null(strstr(error.message, names[i]));
+    assert_int_equal(sht_file_size(path, &size, NULL), SHT_OK);
+    assert_int_equal(size, 0);
+    sht_kernel_result_close(result);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(link_path), 0);
+    sht_kernel_forget(folder);
+  }
+  sht_dataset_close(data);
+}
+
 // A path of ridges on streamed features: inner products are added up for the first alone, and each solution is the
 // same bits as that of its ridge by itself; kept in memory, and in a folder. summed: not found in the folder.
 enum { PATH_RIDGES = 2 };
@@ -201,9 +234,8 @@ static void test_path(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_resume),
-      cmocka_unit_test(test_streamed_resume),
-      cmocka_unit_test(test_edited_folder),
+      cmocka_unit_test(test_resume),        cmocka_unit_test(test_streamed_resume),
+      cmocka_unit_test(test_edited_folder), cmocka_unit_test(test_link_in_folder),
       cmocka_unit_test(test_path),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,12 +38,13 @@ static sht_status fail_disk(const char *path, const char *what, uint64_t bytes, 
                   sht_text_bytes(bytes, size, sizeof size), strerror(errno));
 }
 
-// Writes bytes at `offset` of a file in the folder and waits until they are on the disk.
+// Writes bytes at `offset` of a file in the folder and waits until they are on the disk. A link of that name is not
+// followed: what it points to is not ours.
 static sht_status put(const sht__saved *saved, const char *name, const void *bytes, uint64_t size, uint64_t offset,
                       sht_error *error) {
   char path[PATH_BYTES];
   SHT_TRY(sht_path_join(path, sizeof path, saved->folder, name, error));
-  int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   bool good = file >= 0;
   for (uint64_t done = 0; good && done < size;) {
     uint64_t piece = size - done < PIECE ? size - done : PIECE;
