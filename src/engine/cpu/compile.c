@@ -84,7 +84,7 @@ static void find_homes(cpu_plan *plan, int node) {
     channel += channels;
   }
   plan->values[node].layout = CPU_BLOCKED;
-  plan->values[node].view = cpu_plan_tensor(plan, cpu_elements(plan, node, CPU_BLOCKED), cpu_activation_bf16(plan));
+  plan->values[node].view = cpu_plan_activation(plan, node);
 }
 
 static void analyse(cpu_plan *plan) {

@@ -4,8 +4,9 @@
 // Weights are held (with momentum and gradient) in the layout that the weight-gradient primitive writes. Where another
 // primitive wants another layout or bf16, it has a working copy, made anew after each update.
 //
-// Channels are rounded up to whole blocks, which is how activations lie in memory anyway, with zeros in the rest: for
-// other numbers oneDNN falls back to reference code in bf16. Weights of channels that are not there stay zero.
+// Activations lie in blocks of channels, or with the channels last where oneDNN's convolutions run on AMX, which want
+// that. Channels are rounded up to whole blocks, which is how activations lie in memory anyway, with zeros in the rest:
+// for other numbers oneDNN falls back to reference code in bf16. Weights of channels that are not there stay zero.
 //
 // oneDNN's algorithm is always the direct one, so that the bits do not depend on a measurement.
 #include <string.h>
@@ -36,7 +37,7 @@ struct cpu_conv {
   const sht_node *node;
   cpu_winograd *winograd;  // NULL: oneDNN, and what follows from `held` on
   bool relu;
-  bool planes;  // reads the network's input as [C][H][W]
+  bool planes;  // reads the network's input, CPU_PLANES
   bool input_gradient;
   int workers;
   sht_shape in;
@@ -70,12 +71,13 @@ static void describe(const cpu_engine *engine, const cpu_conv *conv, geometry *g
   const uint32_t inputs = told_inputs(engine, conv);
   const uint32_t outputs = told_outputs(engine, conv);
   dnnl_data_type_t type = engine->precision == SHT_BF16 ? dnnl_bf16 : dnnl_f32;
-  dnnl_format_tag_t blocked = engine->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+  const bool last = engine->channels_last;
+  dnnl_format_tag_t blocked = last ? dnnl_nhwc : engine->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
   dnnl_dims_t source = {CPU_SHARD_IMAGES, inputs, conv->in.height, conv->in.width};
   dnnl_dims_t target = {CPU_SHARD_IMAGES, outputs, n->out.height, n->out.width};
   dnnl_dims_t weights = {outputs, inputs, n->kernel, n->kernel};
   dnnl_dims_t bias = {outputs};
-  dnnl_memory_desc_init_by_tag(&g->source, 4, source, type, conv->planes ? dnnl_nchw : blocked);
+  dnnl_memory_desc_init_by_tag(&g->source, 4, source, type, conv->planes && !last ? dnnl_nchw : blocked);
   dnnl_memory_desc_init_by_tag(&g->target, 4, target, type, blocked);
   dnnl_memory_desc_init_by_tag(&g->weights, 4, weights, type, dnnl_format_tag_any);
   dnnl_memory_desc_init_by_tag(&g->float_weights, 4, weights, dnnl_f32, dnnl_format_tag_any);
@@ -487,7 +489,7 @@ sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error) {
   conv->bias_count = n->bias >= 0 ? told_outputs(engine, conv) : 0;
   SHT_TRY(make_conv(engine, conv, error));
   value->layout = CPU_BLOCKED;
-  value->view = cpu_plan_tensor(plan, cpu_elements(plan, node, CPU_BLOCKED), cpu_activation_bf16(plan));
+  value->view = cpu_plan_activation(plan, node);
   cpu_view x = conv_input(plan, conv);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, n);
   op->run_shard = run_forward;
@@ -532,7 +534,7 @@ void cpu_conv_backward(cpu_plan *plan, int node) {
     op->run_shard = run_data;
     op->training = true;
     op->layer = conv;
-    cpu_view dx = cpu_plan_tensor(plan, cpu_elements(plan, n->inputs[0], CPU_BLOCKED), cpu_activation_bf16(plan));
+    cpu_view dx = cpu_plan_activation(plan, n->inputs[0]);
     cpu_op_writes(op, dx);
     cpu_op_reads(op, dy);
     cpu_plan_place(plan, op);

@@ -228,6 +228,8 @@ static sht_status choose_kernels(cpu_engine *engine, sht_error *error) {
   bool avx2 = (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2;
   engine->kernels = avx512 ? &cpu_kernels_avx512 : avx2 ? &cpu_kernels_avx2 : &cpu_kernels_base;
   engine->block = engine->kernels->block;
+  engine->channels_last =
+      engine->precision == SHT_BF16 && (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
   if (engine->precision == SHT_BF16 && !avx512) {
     return SHT_FAIL(error, SHT_UNAVAILABLE,
                     "precision bf16 needs a processor with AVX-512, and this one (or ONEDNN_MAX_CPU_ISA) has none; use "
@@ -404,10 +406,10 @@ static void describe(const sht_engine *base, sht_engine_info *info) {
   *info = (sht_engine_info){.bytes = engine->bytes, .threads = engine->workers};
   (void)snprintf(info->backend, sizeof info->backend, "cpu");
   (void)snprintf(info->numerics, sizeof info->numerics,
-                 "oneDNN %d.%d.%d isa %#x, loops %s%s, dense %s, shards of %d, %s", v->major, v->minor, v->patch,
+                 "oneDNN %d.%d.%d isa %#x, loops %s%s%s, dense %s, shards of %d, %s", v->major, v->minor, v->patch,
                  (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
-                 has_winograd(engine) ? ", winograd" : "", cpu_dense_kernels_name(), CPU_SHARD_IMAGES,
-                 engine->precision == SHT_BF16 ? "bf16" : "fp32");
+                 has_winograd(engine) ? ", winograd" : "", engine->channels_last ? ", channels last" : "",
+                 cpu_dense_kernels_name(), CPU_SHARD_IMAGES, engine->precision == SHT_BF16 ? "bf16" : "fp32");
 }
 
 const sht_backend sht_backend_cpu = {

@@ -44,6 +44,7 @@ typedef struct cpu_buffer {
 typedef struct cpu_view {
   cpu_buffer *buffer;  // NULL: none
   uint64_t offset;     // bytes from the start of an image
+  cpu_steps steps;     // of tensors of images
   bool bf16;
 } cpu_view;
 
@@ -72,7 +73,8 @@ struct cpu_op {
   int outputs, views;
   void *layer;  // what it works on: cpu_conv, cpu_norm, cpu_dense
   const sht_node *node;
-  uint64_t elements;  // of an image, where the operation goes element by element
+  uint32_t runs;      // where the operation goes element by element: runs of an image,
+  uint64_t elements;  // and elements of a run
   int parameter;      // index, of updates
   bool flag;          // meaning by operation
 };
@@ -109,7 +111,8 @@ struct cpu_engine {
   uint64_t seed;
   sht_rng dropout;
   const cpu_kernels *kernels;
-  uint32_t block;  // V: channels side by side
+  uint32_t block;      // V: channels side by side
+  bool channels_last;  // blocks of a position lie side by side (kernels.h), as AMX convolutions want them
   sht_pool *pool;
   int workers;
   uint32_t shards;  // of a full batch
@@ -157,7 +160,7 @@ static inline char *cpu_at(const cpu_view *view, const cpu_tile *tile) {
 }
 
 static inline cpu_array cpu_array_at(const cpu_view *view, const cpu_tile *tile) {
-  return (cpu_array){cpu_at(view, tile), view->buffer->image_bytes, view->bf16};
+  return (cpu_array){cpu_at(view, tile), view->buffer->image_bytes, view->steps, view->bf16};
 }
 
 static inline char *cpu_scratch(const cpu_tile *tile) {

@@ -15,7 +15,7 @@ static cpu_view like_input(cpu_plan *plan, int node, cpu_view input) {
     value->view = cpu_output(plan, node);
   } else {
     value->home = -1;
-    value->view = cpu_plan_tensor(plan, cpu_elements(plan, node, value->layout), input.bf16);
+    value->view = cpu_plan_tensor(plan, node, value->layout, input.bf16);
   }
   return value->view;
 }
@@ -31,7 +31,7 @@ void cpu_relu_forward(cpu_plan *plan, int node) {
   }
   cpu_view x = own_input(plan, node);
   cpu_view y = like_input(plan, node, x);
-  cpu_plan_gather(plan, cpu_elements(plan, node, plan->values[node].layout), &x, 1, x, y, false);
+  cpu_plan_gather(plan, node, plan->values[node].layout, &x, 1, x, y, false);
 }
 
 void cpu_relu_backward(cpu_plan *plan, int node) {
@@ -47,14 +47,12 @@ void cpu_relu_backward(cpu_plan *plan, int node) {
 
 // ---- dropout: factors of the elements are drawn in the forward pass and kept
 
+// Where factor e of [H][W][C] lies.
 static uint64_t factor_place(const cpu_engine *engine, const cpu_op *op, uint64_t e) {
-  if (!op->flag) {
-    return e;  // rows: [H][W][C] as drawn
-  }
-  sht_shape s = op->node->out;
-  uint64_t channel = e % s.channels;
-  uint64_t position = e / s.channels;
-  return (channel / engine->block * s.height * s.width + position) * engine->block + channel % engine->block;
+  const cpu_steps steps = op->view[1].steps;
+  const uint64_t channel = e % op->node->out.channels;
+  const uint64_t position = e / op->node->out.channels;
+  return channel / engine->block * steps.block + position * steps.position + channel % engine->block;
 }
 
 // Addressing: shatter/engine.h.
@@ -76,13 +74,14 @@ static void draw_factors(const cpu_op *op, const cpu_tile *tile, uint32_t image,
 
 static void fill_factors(const cpu_op *op, const cpu_tile *tile) {
   float *factors = (float *)cpu_at(&op->view[1], tile);
-  memset(factors, 0, CPU_SHARD_IMAGES * op->elements * sizeof *factors);
+  const uint64_t elements = op->runs * op->elements;
+  memset(factors, 0, CPU_SHARD_IMAGES * elements * sizeof *factors);
   for (uint32_t i = 0; i < tile->images; i++) {
     if (tile->engine->step.training) {
-      draw_factors(op, tile, i, factors + i * op->elements);
+      draw_factors(op, tile, i, factors + i * elements);
     }
   }
-  for (uint64_t i = 0; !tile->engine->step.training && i < tile->images * op->elements; i++) {
+  for (uint64_t i = 0; !tile->engine->step.training && i < tile->images * elements; i++) {
     factors[i] = 1.0f;
   }
 }
@@ -92,7 +91,7 @@ static void multiply(const cpu_op *op, const cpu_tile *tile) {
   cpu_array out = cpu_array_at(&op->view[0], tile);
   cpu_array factors = cpu_array_at(&op->view[1], tile);
   cpu_array in = cpu_array_at(&op->view[2], tile);
-  tile->engine->kernels->multiply(&in, &factors, &out, CPU_SHARD_IMAGES, op->elements);
+  tile->engine->kernels->multiply(&in, &factors, &out, cpu_runs_of(op));
 }
 
 static void run_dropout(const cpu_op *op, const cpu_tile *tile) {
@@ -106,12 +105,11 @@ void cpu_dropout_forward(cpu_plan *plan, int node) {
   cpu_view y = like_input(plan, node, x);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, &plan->graph->nodes[node]);
   op->run_shard = run_dropout;
-  op->elements = cpu_elements(plan, node, value->layout);
-  op->flag = value->layout == CPU_BLOCKED;
-  value->kept = cpu_plan_tensor(plan, op->elements, false);
+  value->kept = cpu_plan_tensor(plan, node, value->layout, false);
   cpu_op_writes(op, y);
   cpu_op_writes(op, value->kept);
   cpu_op_reads(op, x);
+  cpu_op_runs(plan, op, node, value->layout);
   cpu_plan_place(plan, op);
 }
 
@@ -121,11 +119,11 @@ void cpu_dropout_backward(cpu_plan *plan, int node) {
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, &plan->graph->nodes[node]);
   op->run_shard = multiply;
   op->training = true;
-  op->elements = cpu_elements(plan, node, value->layout);
-  cpu_view dx = cpu_plan_tensor(plan, op->elements, dy.bf16);
+  cpu_view dx = cpu_plan_tensor(plan, node, value->layout, dy.bf16);
   cpu_op_writes(op, dx);
   cpu_op_reads(op, value->kept);
   cpu_op_reads(op, dy);
+  cpu_op_runs(plan, op, node, value->layout);
   cpu_plan_place(plan, op);
   cpu_add_term(plan, plan->graph->nodes[node].inputs[0], value->layout, dx);
 }
@@ -141,8 +139,7 @@ void cpu_add_forward(cpu_plan *plan, int node) {
     terms[i] = cpu_input_slice(plan, n->inputs[i], CPU_BLOCKED);
   }
   value->view = cpu_output(plan, node);
-  cpu_plan_gather(plan, cpu_elements(plan, node, CPU_BLOCKED), terms, n->input_count, (cpu_view){0}, value->view,
-                  false);
+  cpu_plan_gather(plan, node, CPU_BLOCKED, terms, n->input_count, (cpu_view){0}, value->view, false);
 }
 
 void cpu_add_backward(cpu_plan *plan, int node) {
@@ -160,10 +157,16 @@ void cpu_add_backward(cpu_plan *plan, int node) {
 // Copies channels of blocked tensors one by one, for widths that are not whole blocks. view: wide and narrow, the one
 // written first; op->elements: the narrow one's first channel in the wide one; op->parameter: the wide one's channels;
 // flag: the wide one is written. Channels that fill up the last block are zeroed.
-static void zero_filling(const cpu_array *image, uint32_t channels, uint32_t v, uint64_t positions, uint64_t size) {
+static char *channel_at(const cpu_array *array, uint32_t image, uint64_t channel, uint32_t v) {
+  const uint64_t element = channel / v * array->steps.block + channel % v;
+  return (char *)array->data + image * array->stride + element * (array->bf16 ? 2 : 4);
+}
+
+static void zero_filling(const cpu_array *array, uint32_t image, uint32_t channels, uint32_t v, uint64_t positions) {
+  const uint64_t size = array->bf16 ? 2 : 4;
   for (uint32_t c = channels; c % v != 0; c++) {
     for (uint64_t p = 0; p < positions; p++) {
-      memset((char *)image->data + (c / v * positions * v + c % v + p * v) * size, 0, size);
+      memset(channel_at(array, image, c, v) + p * array->steps.position * size, 0, size);
     }
   }
 }
@@ -172,20 +175,19 @@ static void run_channels(const cpu_op *op, const cpu_tile *tile) {
   cpu_array wide = cpu_array_at(&op->view[op->flag ? 0 : 1], tile);
   cpu_array narrow = cpu_array_at(&op->view[op->flag ? 1 : 0], tile);
   const uint32_t v = tile->engine->block;
+  const cpu_array *to = op->flag ? &wide : &narrow;
+  const cpu_array *from = op->flag ? &narrow : &wide;
   const uint64_t size = wide.bf16 ? 2 : 4;
   const uint64_t positions = (uint64_t)op->node->out.height * op->node->out.width;
   for (uint32_t n = 0; n < CPU_SHARD_IMAGES; n++) {
     for (uint32_t c = 0; c < op->node->out.channels; c++) {
-      uint64_t at = op->elements + c;
-      char *in_wide = (char *)wide.data + n * wide.stride + (at / v * positions * v + at % v) * size;
-      char *in_narrow = (char *)narrow.data + n * narrow.stride + (c / v * positions * v + c % v) * size;
+      char *target = channel_at(to, n, op->flag ? op->elements + c : c, v);
+      const char *source = channel_at(from, n, op->flag ? c : op->elements + c, v);
       for (uint64_t p = 0; p < positions; p++) {
-        memcpy((op->flag ? in_wide : in_narrow) + p * v * size, (op->flag ? in_narrow : in_wide) + p * v * size, size);
+        memcpy(target + p * to->steps.position * size, source + p * from->steps.position * size, size);
       }
     }
-    cpu_array written = op->flag ? wide : narrow;
-    written.data = (char *)written.data + n * written.stride;
-    zero_filling(&written, op->flag ? (uint32_t)op->parameter : op->node->out.channels, v, positions, size);
+    zero_filling(to, n, op->flag ? (uint32_t)op->parameter : op->node->out.channels, v, positions);
   }
 }
 
@@ -202,11 +204,6 @@ static void copy_channels(cpu_plan *plan, int concat, int input, uint32_t channe
   cpu_plan_place(plan, op);
 }
 
-static uint64_t channel_offset(const cpu_plan *plan, int node, uint32_t channel) {
-  sht_shape s = plan->graph->nodes[node].out;
-  return (uint64_t)channel * s.height * s.width * (cpu_activation_bf16(plan) ? 2 : 4);
-}
-
 static bool is_slice(const cpu_plan *plan, int input, uint32_t channel) {
   uint32_t v = plan->engine->block;
   return channel % v == 0 && plan->graph->nodes[input].out.channels % v == 0;
@@ -221,10 +218,8 @@ void cpu_concat_forward(cpu_plan *plan, int node) {
     const cpu_value *from = &plan->values[input];
     if (from->home != node || from->home_channel != channel) {
       cpu_view x = cpu_input_slice(plan, input, CPU_BLOCKED);
-      cpu_view slice = value->view;
-      slice.offset = channel_offset(plan, node, channel);
       if (is_slice(plan, input, channel)) {
-        cpu_plan_gather(plan, cpu_elements(plan, input, CPU_BLOCKED), &x, 1, (cpu_view){0}, slice, false);
+        cpu_plan_gather(plan, input, CPU_BLOCKED, &x, 1, (cpu_view){0}, cpu_slice(plan, value->view, channel), false);
       } else {
         copy_channels(plan, node, input, channel, value->view, x, true);
       }
@@ -236,15 +231,13 @@ void cpu_concat_forward(cpu_plan *plan, int node) {
 static void add_slices(cpu_plan *plan, int node, int input, uint32_t channel) {
   const cpu_value *value = &plan->values[node];
   for (int t = 0; t < value->term_count; t++) {
-    cpu_view slice = value->terms[t];
-    slice.offset += channel_offset(plan, node, channel);
-    cpu_add_term(plan, input, CPU_BLOCKED, slice);
+    cpu_add_term(plan, input, CPU_BLOCKED, cpu_slice(plan, value->terms[t], channel));
   }
 }
 
 static void add_channels(cpu_plan *plan, int node, int input, uint32_t channel) {
   cpu_view wide = cpu_gradient(plan, node, (cpu_view){0});
-  cpu_view narrow = cpu_plan_tensor(plan, cpu_elements(plan, input, CPU_BLOCKED), wide.bf16);
+  cpu_view narrow = cpu_plan_activation(plan, input);
   copy_channels(plan, node, input, channel, wide, narrow, false);
   cpu_add_term(plan, input, CPU_BLOCKED, narrow);
 }

@@ -17,7 +17,7 @@ static void run_input(const cpu_op *op, const cpu_tile *tile) {
 void cpu_input_forward(cpu_plan *plan, int node) {
   cpu_value *value = &plan->values[node];
   value->layout = CPU_ROWS;
-  value->view = cpu_plan_tensor(plan, cpu_elements(plan, node, CPU_ROWS), false);
+  value->view = cpu_plan_tensor(plan, node, CPU_ROWS, false);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, &plan->graph->nodes[node]);
   op->run_shard = run_input;
   cpu_op_writes(op, value->view);
@@ -115,7 +115,7 @@ void cpu_loss_forward(cpu_plan *plan) {
   cpu_view logits = cpu_input(plan, last, CPU_ROWS);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, &plan->graph->nodes[last]);
   op->run_shard = run_loss;
-  cpu_view gradient = cpu_plan_tensor(plan, cpu_elements(plan, last, CPU_ROWS), logits.bf16);
+  cpu_view gradient = cpu_plan_tensor(plan, last, CPU_ROWS, logits.bf16);
   cpu_op_writes(op, gradient);
   cpu_op_writes(op, cpu_plan_memory(plan, 0));
   cpu_op_reads(op, logits);

@@ -1,8 +1,9 @@
 // The engine's own loops over activations and parameters, one table for each instruction set.
 //
-// Blocked activations are [image][C/V][H][W][V] with V channels side by side (16 with AVX-512, else 8); a slice of a
-// concatenated tensor is the same with a longer stride between images. kernels_body.h holds the loops; it is compiled
-// once for each instruction set by kernels_avx512.c, kernels_avx2.c and kernels_base.c.
+// Blocked activations have V channels side by side (16 with AVX-512, else 8): they are [image][C/V][H][W][V], or
+// [image][H][W][C/V][V] where convolutions want the channels last. The loops know either by its steps; a slice of a
+// concatenated tensor is the same with longer ones. kernels_body.h holds the loops; it is compiled once for each
+// instruction set by kernels_avx512.c, kernels_avx2.c and kernels_base.c.
 #ifndef SHT_ENGINE_CPU_KERNELS_H
 #define SHT_ENGINE_CPU_KERNELS_H
 
@@ -11,12 +12,24 @@
 
 enum { CPU_TERMS_MAX = 8 };
 
-// Part of a tensor: some images, each contiguous.
+// Elements from a block of channels to the next, and from a position to the next.
+typedef struct cpu_steps {
+  uint64_t block, position;
+} cpu_steps;
+
+// Part of a tensor: some images.
 typedef struct cpu_array {
   void *data;       // first image
   uint64_t stride;  // bytes from an image to the next
-  bool bf16;        // elements are bf16, else fp32
+  cpu_steps steps;
+  bool bf16;  // elements are bf16, else fp32
 } cpu_array;
+
+// Images as runs of elements side by side: one run, or one at each position (steps.position apart).
+typedef struct cpu_runs {
+  uint32_t images, runs;
+  uint64_t elements;  // of a run
+} cpu_runs;
 
 // Shape of one blocked image.
 typedef struct cpu_extent {
@@ -78,13 +91,11 @@ typedef struct cpu_kernels {
   const char *name;
   uint32_t block;  // V
 
-  // out = sum of the terms, zero where mask is not above zero (mask NULL: everywhere kept). Each image: `elements`.
-  void (*gather)(const cpu_array *terms, int count, const cpu_array *mask, const cpu_array *out, uint32_t images,
-                 uint64_t elements);
+  // out = sum of the terms, zero where mask is not above zero (mask NULL: everywhere kept).
+  void (*gather)(const cpu_array *terms, int count, const cpu_array *mask, const cpu_array *out, cpu_runs shape);
 
   // out = x * factors; factors fp32.
-  void (*multiply)(const cpu_array *x, const cpu_array *factors, const cpu_array *out, uint32_t images,
-                   uint64_t elements);
+  void (*multiply)(const cpu_array *x, const cpu_array *factors, const cpu_array *out, cpu_runs shape);
 
   // Mean and sum of squared deviations of every channel over images and positions: mean, m2: [C].
   void (*norm_statistics)(const cpu_array *x, cpu_extent extent, float *mean, float *m2);

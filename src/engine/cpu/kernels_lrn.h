@@ -36,9 +36,10 @@ INLINE vf window_sum(const float *row, uint32_t first, uint32_t radius) {
 }
 
 // squares: row of x^2, its first and last `radius` elements zero.
-INLINE void fill_squares(const char *x, uint32_t position, const cpu_lrn *lrn, float *squares, bool bf) {
+INLINE void fill_squares(const cpu_array *x, uint32_t image, uint32_t position, const cpu_lrn *lrn, float *squares,
+                         bool bf) {
   for (uint32_t b = 0; b < lrn->blocks; b++) {
-    vf value = load(x, ((uint64_t)b * lrn->positions + position) * V, bf);
+    vf value = load(image_of(x, image), place_at(x, b, position), bf);
     store(squares, lrn->radius + (uint64_t)b * V, false, value * value);
   }
 }
@@ -47,12 +48,13 @@ INLINE vf scale_at(const float *squares, uint32_t block, const cpu_lrn *lrn) {
   return window_sum(squares, block * V, lrn->radius) * lrn->alpha + lrn->bias;
 }
 
-INLINE void lrn_forward_image(const char *x, char *y, const cpu_lrn *lrn, float *squares, bool bf) {
+INLINE void lrn_forward_image(const cpu_array *x, const cpu_array *y, uint32_t n, const cpu_lrn *lrn, float *squares,
+                              bool bf) {
   for (uint32_t p = 0; p < lrn->positions; p++) {
-    fill_squares(x, p, lrn, squares, bf);
+    fill_squares(x, n, p, lrn, squares, bf);
     for (uint32_t b = 0; b < lrn->blocks; b++) {
-      uint64_t i = ((uint64_t)b * lrn->positions + p) * V;
-      store(y, i, bf, load(x, i, bf) * power_of(scale_at(squares, b, lrn), lrn->beta));
+      vf value = load(image_of(x, n), place_at(x, b, p), bf);
+      store(image_of(y, n), place_at(y, b, p), bf, value * power_of(scale_at(squares, b, lrn), lrn->beta));
     }
   }
 }
@@ -63,31 +65,30 @@ static void lrn_forward(const cpu_array *x, const cpu_array *y, const cpu_lrn *l
   memset(scratch, 0, row_floats(lrn) * sizeof *scratch);
   for (uint32_t n = 0; n < lrn->images; n++) {
     if (x->bf16) {
-      lrn_forward_image(image_of(x, n), image_of(y, n), lrn, scratch, true);
+      lrn_forward_image(x, y, n, lrn, scratch, true);
     } else {
-      lrn_forward_image(image_of(x, n), image_of(y, n), lrn, scratch, false);
+      lrn_forward_image(x, y, n, lrn, scratch, false);
     }
   }
 }
 
 // dx_i = dy_i s_i^-beta - 2 alpha beta x_i * (sum over the window of dy_j x_j s_j^(-beta-1)).
-INLINE void lrn_backward_image(const char *x, const char *dy, char *dx, const cpu_lrn *lrn, float *squares,
-                               float *products, bool bf) {
+INLINE void lrn_backward_image(const cpu_array *x, const cpu_array *dy, const cpu_array *dx, uint32_t n,
+                               const cpu_lrn *lrn, float *squares, float *products, bool bf) {
   float factor = -2.0f * lrn->alpha * lrn->beta;
   float *direct = products + row_floats(lrn);
   for (uint32_t p = 0; p < lrn->positions; p++) {
-    fill_squares(x, p, lrn, squares, bf);
+    fill_squares(x, n, p, lrn, squares, bf);
     for (uint32_t b = 0; b < lrn->blocks; b++) {
-      uint64_t i = ((uint64_t)b * lrn->positions + p) * V;
       vf s = scale_at(squares, b, lrn);
-      vf g = load(dy, i, bf) * power_of(s, lrn->beta);
+      vf g = load(image_of(dy, n), place_at(dy, b, p), bf) * power_of(s, lrn->beta);
       store(direct, (uint64_t)b * V, false, g);
-      store(products, lrn->radius + (uint64_t)b * V, false, g * load(x, i, bf) / s);
+      store(products, lrn->radius + (uint64_t)b * V, false, g * load(image_of(x, n), place_at(x, b, p), bf) / s);
     }
     for (uint32_t b = 0; b < lrn->blocks; b++) {
-      uint64_t i = ((uint64_t)b * lrn->positions + p) * V;
       vf sum = window_sum(products, b * V, lrn->radius);
-      store(dx, i, bf, load(direct, (uint64_t)b * V, false) + factor * load(x, i, bf) * sum);
+      vf value = load(image_of(x, n), place_at(x, b, p), bf);
+      store(image_of(dx, n), place_at(dx, b, p), bf, load(direct, (uint64_t)b * V, false) + factor * value * sum);
     }
   }
 }
@@ -98,9 +99,9 @@ static void lrn_backward(const cpu_array *x, const cpu_array *dy, const cpu_arra
   memset(scratch, 0, 2 * row_floats(lrn) * sizeof *scratch);
   for (uint32_t n = 0; n < lrn->images; n++) {
     if (x->bf16) {
-      lrn_backward_image(image_of(x, n), image_of(dy, n), image_of(dx, n), lrn, scratch, products, true);
+      lrn_backward_image(x, dy, dx, n, lrn, scratch, products, true);
     } else {
-      lrn_backward_image(image_of(x, n), image_of(dy, n), image_of(dx, n), lrn, scratch, products, false);
+      lrn_backward_image(x, dy, dx, n, lrn, scratch, products, false);
     }
   }
 }

@@ -8,15 +8,15 @@ typedef struct moments {
 INLINE vf sum_of_four(vf a[4]) { return (a[0] + a[1]) + (a[2] + a[3]); }
 
 // Two passes over one block of one image, which the first pass leaves in cache.
-INLINE moments block_moments(const char *x, uint64_t first, uint32_t positions, bool bf) {
+INLINE moments block_moments(const char *x, uint64_t first, uint64_t step, uint32_t positions, bool bf) {
   vf sums[4] = {{0}};
   for (uint32_t p = 0; p < positions; p++) {
-    sums[p & 3] += load(x, first + (uint64_t)p * V, bf);
+    sums[p & 3] += load(x, first + p * step, bf);
   }
   vf mean = sum_of_four(sums) / (float)positions;
   vf squares[4] = {{0}};
   for (uint32_t p = 0; p < positions; p++) {
-    vf d = load(x, first + (uint64_t)p * V, bf) - mean;
+    vf d = load(x, first + p * step, bf) - mean;
     squares[p & 3] += d * d;
   }
   return (moments){mean, sum_of_four(squares)};
@@ -31,10 +31,9 @@ INLINE moments join_moments(moments first, float a, moments second, float b) {
 
 INLINE void statistics_of(const cpu_array *x, cpu_extent e, float *mean, float *m2, bool bf) {
   for (uint32_t b = 0; b < e.blocks; b++) {
-    uint64_t first = (uint64_t)b * e.positions * V;
     moments all = {{0}, {0}};
     for (uint32_t n = 0; n < e.images; n++) {
-      moments one = block_moments(image_of(x, n), first, e.positions, bf);
+      moments one = block_moments(image_of(x, n), place_at(x, b, 0), x->steps.position, e.positions, bf);
       all = join_moments(all, (float)n * (float)e.positions, one, (float)e.positions);
     }
     store(mean, (uint64_t)b * V, false, all.mean);
@@ -68,10 +67,9 @@ INLINE void apply_of(const cpu_array *x, const cpu_array *y, cpu_extent e, cpu_n
     char *to = image_of(y, n);
     for (uint32_t b = 0; b < e.blocks; b++) {
       norm_block vectors = norm_at(v, b);
-      uint64_t i = (uint64_t)b * e.positions * V;
-      for (uint64_t end = i + (uint64_t)e.positions * V; i < end; i += V) {
-        vf value = normalized(load(from, i, bf), vectors);
-        store(to, i, bf, relu ? select_where(value <= 0.0f, splat(0), value) : value);
+      for (uint32_t p = 0; p < e.positions; p++) {
+        vf value = normalized(load(from, place_at(x, b, p), bf), vectors);
+        store(to, place_at(y, b, p), bf, relu ? select_where(value <= 0.0f, splat(0), value) : value);
       }
     }
   }
@@ -89,19 +87,19 @@ typedef struct gradient_sums {
   vf g[2], gx[2];  // two chains, so that additions overlap
 } gradient_sums;
 
-INLINE void reduce_block(const char *const *terms, int count, const char *x, char *out, uint64_t first,
-                         uint32_t positions, norm_block v, bool relu, gradient_sums *sums, bool bf) {
+// Block b of image n.
+INLINE void reduce_block(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, uint32_t n,
+                         uint32_t b, uint32_t positions, norm_block v, bool relu, gradient_sums *sums, bool bf) {
   for (uint32_t p = 0; p < positions; p++) {
-    uint64_t i = first + (uint64_t)p * V;
-    vf g = load(terms[0], i, bf);
+    vf g = load(image_of(&terms[0], n), place_at(&terms[0], b, p), bf);
     for (int t = 1; t < count; t++) {
-      g += load(terms[t], i, bf);
+      g += load(image_of(&terms[t], n), place_at(&terms[t], b, p), bf);
     }
-    vf value = load(x, i, bf);
+    vf value = load(image_of(x, n), place_at(x, b, p), bf);
     if (relu) {
       g = select_where(normalized(value, v) <= 0.0f, splat(0), g);
     }
-    store(out, i, bf, g);
+    store(image_of(out, n), place_at(out, b, p), bf, g);
     sums->g[p & 1] += g;
     sums->gx[p & 1] += g * (value - v.mean);
   }
@@ -113,12 +111,7 @@ INLINE void reduce_of(const cpu_array *terms, int count, const cpu_array *x, con
     norm_block vectors = norm_at(v, b);
     gradient_sums sums = {{{0}}, {{0}}};
     for (uint32_t n = 0; n < e.images; n++) {
-      const char *from[CPU_TERMS_MAX];
-      for (int t = 0; t < count; t++) {
-        from[t] = image_of(&terms[t], n);
-      }
-      reduce_block(from, count, image_of(x, n), image_of(out, n), (uint64_t)b * e.positions * V, e.positions, vectors,
-                   relu, &sums, bf);
+      reduce_block(terms, count, x, out, n, b, e.positions, vectors, relu, &sums, bf);
     }
     store(sum, (uint64_t)b * V, false, sums.g[0] + sums.g[1]);
     store(sum_x, (uint64_t)b * V, false, sums.gx[0] + sums.gx[1]);
@@ -144,9 +137,9 @@ INLINE void backward_of(const cpu_array *dy, const cpu_array *x, const cpu_array
       norm_block vectors = norm_at(v, b);
       vf k = load(slope, (uint64_t)b * V, false);
       vf c = load(constant, (uint64_t)b * V, false);
-      uint64_t i = (uint64_t)b * e.positions * V;
-      for (uint64_t end = i + (uint64_t)e.positions * V; i < end; i += V) {
-        store(out, i, bf, vectors.factor * load(g, i, bf) + k * (load(value, i, bf) - vectors.mean) + c);
+      for (uint32_t p = 0; p < e.positions; p++) {
+        vf centred = load(value, place_at(x, b, p), bf) - vectors.mean;
+        store(out, place_at(dx, b, p), bf, vectors.factor * load(g, place_at(dy, b, p), bf) + k * centred + c);
       }
     }
   }

@@ -78,4 +78,9 @@ INLINE void store_part(void *data, uint64_t i, bool bf16, vf x, uint64_t n) {
 
 INLINE char *image_of(const cpu_array *array, uint32_t image) { return (char *)array->data + image * array->stride; }
 
+// First element of a block of channels at a position, in an image.
+INLINE uint64_t place_at(const cpu_array *array, uint32_t block, uint64_t position) {
+  return block * array->steps.block + position * array->steps.position;
+}
+
 #endif

@@ -86,7 +86,7 @@ sht_status cpu_linear_forward(cpu_plan *plan, int node, sht_error *error) {
   SHT_TRY(open_chain(plan, node, x, &last, error));
   cpu_value *end = &plan->values[last];
   end->layout = CPU_ROWS;
-  end->view = cpu_plan_tensor(plan, cpu_elements(plan, last, CPU_ROWS), false);
+  end->view = cpu_plan_tensor(plan, last, CPU_ROWS, false);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_WHOLE, &plan->graph->nodes[node]);
   op->run_whole = run_forward;
   op->layer = plan->engine->denses[node];
@@ -107,7 +107,7 @@ void cpu_linear_backward(cpu_plan *plan, int node) {
   bool wanted = plan->values[input].needs_gradient;
   cpu_view dy = cpu_gradient(plan, node, (cpu_view){0});
   cpu_view x = cpu_input(plan, input, CPU_ROWS);
-  cpu_view dx = wanted ? cpu_plan_tensor(plan, cpu_elements(plan, input, CPU_ROWS), x.bf16) : cpu_plan_memory(plan, 0);
+  cpu_view dx = wanted ? cpu_plan_tensor(plan, input, CPU_ROWS, x.bf16) : cpu_plan_memory(plan, 0);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_WHOLE, &plan->graph->nodes[head]);
   op->run_whole = run_backward;
   op->training = true;

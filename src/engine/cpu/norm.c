@@ -256,8 +256,7 @@ void cpu_norm_backward(cpu_plan *plan, int node) {
   cpu_norm *norm = plan->engine->norms[node];
   int input = plan->graph->nodes[node].inputs[0];
   cpu_view x = cpu_input_slice(plan, input, CPU_BLOCKED);
-  uint64_t elements = cpu_elements(plan, node, CPU_BLOCKED);
-  cpu_view gradient = cpu_plan_tensor(plan, elements, x.bf16);
+  cpu_view gradient = cpu_plan_activation(plan, node);
   cpu_view summed = plan_reduce(plan, node, x, gradient)->view[1];
   cpu_op *op = norm_op(plan, norm, CPU_OP_WHOLE, cpu_plan_memory(plan, 0), true);
   op->run_whole = run_slopes;
@@ -267,7 +266,7 @@ void cpu_norm_backward(cpu_plan *plan, int node) {
     return;
   }
   cpu_view slopes = op->view[0];
-  cpu_view dx = cpu_plan_tensor(plan, elements, x.bf16);
+  cpu_view dx = cpu_plan_activation(plan, node);
   op = norm_op(plan, norm, CPU_OP_SHARD, dx, true);
   op->run_shard = run_backward;
   cpu_op_reads(op, gradient);

@@ -18,14 +18,6 @@ cpu_view cpu_plan_memory(cpu_plan *plan, uint64_t shard_bytes) {
   return (cpu_view){.buffer = b};
 }
 
-cpu_view cpu_plan_tensor(cpu_plan *plan, uint64_t elements, bool bf16) {
-  uint64_t image = elements * (bf16 ? 2 : 4);
-  cpu_view view = cpu_plan_memory(plan, image * CPU_SHARD_IMAGES);
-  view.buffer->image_bytes = image;
-  view.bf16 = bf16;
-  return view;
-}
-
 cpu_op *cpu_plan_op(cpu_plan *plan, cpu_op_kind kind, const sht_node *node) {
   cpu_op *op = &plan->ops[plan->op_count];
   if (plan->op_count + 1 < plan->op_capacity) {

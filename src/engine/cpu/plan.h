@@ -5,9 +5,9 @@
 #include "engine/cpu/cpu.h"
 
 typedef enum cpu_layout {
-  CPU_BLOCKED,  // [C/V][H][W][V]
+  CPU_BLOCKED,  // [C/V][H][W][V], or [H][W][C/V][V] with channels last
   CPU_ROWS,     // [H][W][C], images side by side without a gap
-  CPU_PLANES,   // [C][H][W]: the network's input, for a first convolution
+  CPU_PLANES,   // [C][H][W], or [H][W][C] with channels last: the network's input, for a first convolution
 } cpu_layout;
 
 // A node's output, and the gradient with respect to it: the sum of the terms.
@@ -50,8 +50,7 @@ struct cpu_plan {
 // plan.c
 sht_status cpu_plan_open(cpu_engine *engine, cpu_plan **out, sht_error *error);
 void cpu_plan_close(cpu_plan *plan);
-// A new tensor of `elements` an image, or of shard_bytes a shard.
-cpu_view cpu_plan_tensor(cpu_plan *plan, uint64_t elements, bool bf16);
+// A new tensor of shard_bytes a shard.
 cpu_view cpu_plan_memory(cpu_plan *plan, uint64_t shard_bytes);
 // A new operation, to be filled in and then given its stage by cpu_plan_place.
 cpu_op *cpu_plan_op(cpu_plan *plan, cpu_op_kind kind, const sht_node *node);
@@ -65,12 +64,20 @@ sht_status cpu_compile(cpu_plan *plan, sht_error *error);
 
 // tensors.c: values of nodes in the layout that a consumer wants.
 uint64_t cpu_elements(const cpu_plan *plan, int node, cpu_layout layout);
-bool cpu_activation_bf16(const cpu_plan *plan);
+// A new tensor for a node's value, or for something of its shape.
+cpu_view cpu_plan_tensor(cpu_plan *plan, int node, cpu_layout layout, bool bf16);
+// The same of the layout and the precision of activations.
+cpu_view cpu_plan_activation(cpu_plan *plan, int node);
+// The slice of a blocked view that begins at a channel, a multiple of V.
+cpu_view cpu_slice(const cpu_plan *plan, cpu_view view, uint32_t channel);
 cpu_view cpu_input(cpu_plan *plan, int node, cpu_layout layout);        // dense in memory
 cpu_view cpu_input_slice(cpu_plan *plan, int node, cpu_layout layout);  // may be a slice
-// out = sum of terms, zero where mask is not positive; all of one precision.
-void cpu_plan_gather(cpu_plan *plan, uint64_t elements, const cpu_view *terms, int count, cpu_view mask, cpu_view out,
-                     bool training);
+// What an operation goes through that takes the node's values element by element, whatever slices its views are.
+void cpu_op_runs(const cpu_plan *plan, cpu_op *op, int node, cpu_layout layout);
+static inline cpu_runs cpu_runs_of(const cpu_op *op) { return (cpu_runs){CPU_SHARD_IMAGES, op->runs, op->elements}; }
+// out = sum of terms, zero where mask is not positive; all of the node's shape, in one layout and precision.
+void cpu_plan_gather(cpu_plan *plan, int node, cpu_layout layout, const cpu_view *terms, int count, cpu_view mask,
+                     cpu_view out, bool training);
 // Where the node's output goes: a slice of its concatenation, or a tensor of its own.
 cpu_view cpu_output(cpu_plan *plan, int node);
 // Adds a gradient term in the given layout.

@@ -5,12 +5,44 @@
 
 static bool is_bf16(const cpu_plan *plan) { return plan->engine->precision == SHT_BF16; }
 
-bool cpu_activation_bf16(const cpu_plan *plan) { return is_bf16(plan); }
-
 uint64_t cpu_elements(const cpu_plan *plan, int node, cpu_layout layout) {
   sht_shape s = plan->graph->nodes[node].out;
   uint32_t channels = layout == CPU_BLOCKED ? cpu_round_up(s.channels, plan->engine->block) : s.channels;
   return (uint64_t)channels * s.height * s.width;
+}
+
+static cpu_steps steps_of(const cpu_plan *plan, int node, cpu_layout layout) {
+  const sht_shape s = plan->graph->nodes[node].out;
+  const uint32_t v = plan->engine->block;
+  const uint64_t positions = (uint64_t)s.height * s.width;
+  const bool last = plan->engine->channels_last;
+  switch (layout) {
+    case CPU_BLOCKED:
+      return last ? (cpu_steps){v, cpu_round_up(s.channels, v)} : (cpu_steps){positions * v, v};
+    case CPU_ROWS:
+      return (cpu_steps){v, s.channels};
+    case CPU_PLANES:  // blocks of one channel
+      return last ? (cpu_steps){1, s.channels} : (cpu_steps){positions, 1};
+  }
+  return (cpu_steps){0};
+}
+
+cpu_view cpu_plan_tensor(cpu_plan *plan, int node, cpu_layout layout, bool bf16) {
+  uint64_t image = cpu_elements(plan, node, layout) * (bf16 ? 2 : 4);
+  cpu_view view = cpu_plan_memory(plan, image * CPU_SHARD_IMAGES);
+  view.buffer->image_bytes = image;
+  view.steps = steps_of(plan, node, layout);
+  view.bf16 = bf16;
+  return view;
+}
+
+cpu_view cpu_plan_activation(cpu_plan *plan, int node) {
+  return cpu_plan_tensor(plan, node, CPU_BLOCKED, is_bf16(plan));
+}
+
+cpu_view cpu_slice(const cpu_plan *plan, cpu_view view, uint32_t channel) {
+  view.offset += channel / plan->engine->block * view.steps.block * (view.bf16 ? 2 : 4);
+  return view;
 }
 
 void cpu_zero_missing(const cpu_view *view, const cpu_tile *tile) {
@@ -30,6 +62,18 @@ static bool is_dense(const cpu_plan *plan, int node, cpu_layout layout, cpu_view
 
 // ---- sums and copies
 
+// One run, unless channels lie last in something wider.
+void cpu_op_runs(const cpu_plan *plan, cpu_op *op, int node, cpu_layout layout) {
+  const sht_shape s = plan->graph->nodes[node].out;
+  op->runs = 1;
+  for (int i = 0; i < op->views; i++) {
+    if (op->view[i].steps.position != steps_of(plan, node, layout).position) {
+      op->runs = s.height * s.width;
+    }
+  }
+  op->elements = cpu_elements(plan, node, layout) / op->runs;
+}
+
 static void run_gather(const cpu_op *op, const cpu_tile *tile) {
   cpu_array terms[CPU_TERMS_MAX];
   int count = op->views - 1 - (op->flag ? 1 : 0);
@@ -38,14 +82,13 @@ static void run_gather(const cpu_op *op, const cpu_tile *tile) {
   }
   cpu_array mask = op->flag ? cpu_array_at(&op->view[1 + count], tile) : (cpu_array){0};
   cpu_array out = cpu_array_at(&op->view[0], tile);
-  tile->engine->kernels->gather(terms, count, op->flag ? &mask : NULL, &out, CPU_SHARD_IMAGES, op->elements);
+  tile->engine->kernels->gather(terms, count, op->flag ? &mask : NULL, &out, cpu_runs_of(op));
 }
 
-void cpu_plan_gather(cpu_plan *plan, uint64_t elements, const cpu_view *terms, int count, cpu_view mask, cpu_view out,
-                     bool training) {
+void cpu_plan_gather(cpu_plan *plan, int node, cpu_layout layout, const cpu_view *terms, int count, cpu_view mask,
+                     cpu_view out, bool training) {
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, NULL);
   op->run_shard = run_gather;
-  op->elements = elements;
   op->training = training;
   cpu_op_writes(op, out);
   for (int i = 0; i < count; i++) {
@@ -55,6 +98,7 @@ void cpu_plan_gather(cpu_plan *plan, uint64_t elements, const cpu_view *terms, i
     op->flag = true;
     cpu_op_reads(op, mask);
   }
+  cpu_op_runs(plan, op, node, layout);
   cpu_plan_place(plan, op);
 }
 
@@ -84,7 +128,7 @@ static void store_element(const cpu_array *to, uint64_t i, float value) {
   ((uint16_t *)to->data)[i] = (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
-// The network's input, [H][W][C] in fp32, to [C][H][W].
+// The network's input, [H][W][C] in fp32, for the first convolution.
 static void run_planes(const cpu_op *op, const cpu_tile *tile) {
   cpu_array from = cpu_array_at(&op->view[1], tile);
   cpu_array to = cpu_array_at(&op->view[0], tile);
@@ -92,23 +136,24 @@ static void run_planes(const cpu_op *op, const cpu_tile *tile) {
   uint32_t positions = op->node->out.height * op->node->out.width;
   for (uint32_t n = 0; n < CPU_SHARD_IMAGES; n++) {
     const float *pixels = (const float *)((const char *)from.data + n * from.stride);
-    cpu_array image = {(char *)to.data + n * to.stride, to.stride, to.bf16};
+    cpu_array image = {.data = (char *)to.data + n * to.stride, .bf16 = to.bf16};
     for (uint32_t p = 0; p < positions; p++) {
       for (uint32_t c = 0; c < channels; c++) {
-        store_element(&image, (uint64_t)c * positions + p, pixels[(uint64_t)p * channels + c]);
+        store_element(&image, c * to.steps.block + p * to.steps.position, pixels[(uint64_t)p * channels + c]);
       }
     }
   }
 }
 
-// One position and whole blocks: both layouts are the same bytes.
+// Whole blocks, and one position or channels last: rows and blocked tensors are the same bytes.
 static bool layouts_agree(const cpu_plan *plan, int node) {
   sht_shape s = plan->graph->nodes[node].out;
-  return s.height == 1 && s.width == 1 && s.channels % plan->engine->block == 0;
+  bool side_by_side = plan->engine->channels_last || (s.height == 1 && s.width == 1);
+  return side_by_side && s.channels % plan->engine->block == 0;
 }
 
 static cpu_view change_layout(cpu_plan *plan, int node, cpu_view from, cpu_layout layout, bool bf16, bool training) {
-  cpu_view out = cpu_plan_tensor(plan, cpu_elements(plan, node, layout), bf16);
+  cpu_view out = cpu_plan_tensor(plan, node, layout, bf16);
   cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, &plan->graph->nodes[node]);
   op->run_shard = layout == CPU_BLOCKED ? run_block : layout == CPU_ROWS ? run_unblock : run_planes;
   op->training = training;
@@ -138,9 +183,8 @@ cpu_view cpu_input(cpu_plan *plan, int node, cpu_layout layout) {
     return view;
   }
   if (value->dense.buffer == NULL) {
-    uint64_t elements = cpu_elements(plan, node, layout);
-    value->dense = cpu_plan_tensor(plan, elements, view.bf16);
-    cpu_plan_gather(plan, elements, &view, 1, (cpu_view){0}, value->dense, false);
+    value->dense = cpu_plan_tensor(plan, node, layout, view.bf16);
+    cpu_plan_gather(plan, node, layout, &view, 1, (cpu_view){0}, value->dense, false);
   }
   return value->dense;
 }
@@ -149,12 +193,9 @@ cpu_view cpu_output(cpu_plan *plan, int node) {
   cpu_value *value = &plan->values[node];
   const cpu_value *last = value->relu >= 0 ? &plan->values[value->relu] : value;
   if (last->home < 0) {
-    return cpu_plan_tensor(plan, cpu_elements(plan, node, CPU_BLOCKED), is_bf16(plan));
+    return cpu_plan_activation(plan, node);
   }
-  cpu_view slice = plan->values[last->home].view;
-  sht_shape s = plan->graph->nodes[node].out;
-  slice.offset = (uint64_t)last->home_channel * s.height * s.width * (is_bf16(plan) ? 2 : 4);
-  return slice;
+  return cpu_slice(plan, plan->values[last->home].view, last->home_channel);
 }
 
 // ---- gradients
@@ -166,9 +207,8 @@ void cpu_add_term(cpu_plan *plan, int node, cpu_layout layout, cpu_view view) {
     view = change_layout(plan, node, view, own, value->view.bf16, true);
   }
   if (value->term_count == CPU_TERMS_MAX) {
-    uint64_t elements = cpu_elements(plan, node, own);
-    cpu_view sum = cpu_plan_tensor(plan, elements, view.bf16);
-    cpu_plan_gather(plan, elements, value->terms, value->term_count, (cpu_view){0}, sum, true);
+    cpu_view sum = cpu_plan_tensor(plan, node, own, view.bf16);
+    cpu_plan_gather(plan, node, own, value->terms, value->term_count, (cpu_view){0}, sum, true);
     value->terms[0] = sum;
     value->term_count = 1;
   }
@@ -180,8 +220,7 @@ cpu_view cpu_gradient(cpu_plan *plan, int node, cpu_view mask) {
   if (value->term_count == 1 && mask.buffer == NULL && is_dense(plan, node, value->layout, value->terms[0])) {
     return value->terms[0];
   }
-  uint64_t elements = cpu_elements(plan, node, value->layout);
-  cpu_view sum = cpu_plan_tensor(plan, elements, value->terms[0].bf16);
-  cpu_plan_gather(plan, elements, value->terms, value->term_count, mask, sum, true);
+  cpu_view sum = cpu_plan_tensor(plan, node, value->layout, value->terms[0].bf16);
+  cpu_plan_gather(plan, node, value->layout, value->terms, value->term_count, mask, sum, true);
   return sum;
 }

@@ -77,7 +77,7 @@ sht_status cpu_pool_forward(cpu_plan *plan, int node, sht_error *error) {
 void cpu_pool_backward(cpu_plan *plan, int node) {
   int input = plan->graph->nodes[node].inputs[0];
   cpu_view dy = cpu_gradient(plan, node, (cpu_view){0});
-  cpu_view dx = cpu_plan_tensor(plan, cpu_elements(plan, input, CPU_BLOCKED), cpu_activation_bf16(plan));
+  cpu_view dx = cpu_plan_activation(plan, input);
   cpu_window window = window_of(plan->engine, &plan->graph->nodes[node]);
   cpu_need_scratch(plan->engine, (uint64_t)window.height * window.width * plan->engine->block * sizeof(float));
   cpu_op *op = window_op(plan, node, true, dx);
@@ -141,7 +141,7 @@ void cpu_lrn_forward(cpu_plan *plan, int node) {
 void cpu_lrn_backward(cpu_plan *plan, int node) {
   int input = plan->graph->nodes[node].inputs[0];
   cpu_view dy = cpu_gradient(plan, node, (cpu_view){0});
-  cpu_view dx = cpu_plan_tensor(plan, cpu_elements(plan, input, CPU_BLOCKED), cpu_activation_bf16(plan));
+  cpu_view dx = cpu_plan_activation(plan, input);
   cpu_op *op = window_op(plan, node, true, dx);
   op->run_shard = run_lrn_backward;
   cpu_op_reads(op, dy);
