@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "engine/cpu/isa.h"
 #include "engine/cpu/plan.h"
 
 // ---- running a plan
@@ -221,15 +222,13 @@ static void close_engine(sht_engine *base) {
   sht_free(engine);
 }
 
-// Block width and loops by what oneDNN will use (its environment variable ONEDNN_MAX_CPU_ISA can lower that).
+// Block width, layout and loops by what oneDNN will use.
 static sht_status choose_kernels(cpu_engine *engine, sht_error *error) {
-  dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-  bool avx512 = (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
-  bool avx2 = (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2;
+  bool avx512 = cpu_isa_has(dnnl_cpu_isa_avx512_core);
+  bool avx2 = cpu_isa_has(dnnl_cpu_isa_avx2);
   engine->kernels = avx512 ? &cpu_kernels_avx512 : avx2 ? &cpu_kernels_avx2 : &cpu_kernels_base;
   engine->block = engine->kernels->block;
-  engine->channels_last =
-      engine->precision == SHT_BF16 && (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+  engine->channels_last = engine->precision == SHT_BF16 && cpu_isa_has(dnnl_cpu_isa_avx512_core_amx);
   if (engine->precision == SHT_BF16 && !avx512) {
     return SHT_FAIL(error, SHT_UNAVAILABLE,
                     "precision bf16 needs a processor with AVX-512, and this one (or ONEDNN_MAX_CPU_ISA) has none; use "

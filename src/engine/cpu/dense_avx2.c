@@ -1,7 +1,6 @@
 // Kernels of the fully connected layers for AVX2 with FMA: bf16 pairs are unpacked to fp32.
 #include <immintrin.h>
 
-#define DENSE_NAME avx2
 #define DENSE_WIDTH 8
 #define DENSE_ROWS 6
 #define DENSE_TARGET __attribute__((target("avx2,fma")))
@@ -17,3 +16,5 @@ DENSE_INLINE vec vec_fused(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((_
 // after what it needs
 
 #include "engine/cpu/dense_template.h"
+
+DENSE_KERNELS(avx2, supported, multiply_bf16, update_bf16)

@@ -1,7 +1,6 @@
 // Kernels of the fully connected layers for AVX-512 without bf16 instructions: bf16 pairs are unpacked to fp32.
 #include <immintrin.h>
 
-#define DENSE_NAME avx512
 #define DENSE_WIDTH 16
 #define DENSE_ROWS 8
 #define DENSE_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
@@ -20,3 +19,5 @@ DENSE_INLINE vec vec_fused(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((_
 // after what it needs
 
 #include "engine/cpu/dense_template.h"
+
+DENSE_KERNELS(avx512, supported, multiply_bf16, update_bf16)

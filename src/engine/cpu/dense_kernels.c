@@ -2,8 +2,8 @@
 #include "engine/cpu/dense_kernels.h"
 
 const dense_kernels *const *dense_kernels_all(void) {
-  static const dense_kernels *const sets[] = {&dense_kernels_avx512_bf16, &dense_kernels_avx512, &dense_kernels_avx2,
-                                              &dense_kernels_portable, NULL};
+  static const dense_kernels *const sets[] = {&dense_kernels_amx,  &dense_kernels_avx512_bf16, &dense_kernels_avx512,
+                                              &dense_kernels_avx2, &dense_kernels_portable,    NULL};
   return sets;
 }
 

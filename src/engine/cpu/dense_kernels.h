@@ -3,8 +3,8 @@
 // A word is 32 bits: one fp32 value, or two bf16 values that are neighbours along the sum. A matrix of words
 // [rows][columns] is kept in panels of 32 columns: [ceil(columns / 32)][rows][32]. Every product is
 //   C[rows][32] += A[rows][k] B[k][32]   for one panel of B and C,
-// with single words of A broadcast against vectors of B, and k running from 0 upwards whatever the blocking, so that
-// the bits of a sum do not depend on how the work is cut.
+// with single words of A broadcast against vectors of B (with AMX: tiles against tiles), and k running from 0 upwards
+// whatever the blocking, so that the bits of a sum do not depend on how the work is cut.
 #ifndef SHT_ENGINE_CPU_DENSE_KERNELS_H
 #define SHT_ENGINE_CPU_DENSE_KERNELS_H
 
@@ -58,7 +58,8 @@ typedef struct dense_kernels {
   void (*sum_rows)(const float *values, size_t rows, float *sums);
 } dense_kernels;
 
-extern const dense_kernels dense_kernels_avx512_bf16, dense_kernels_avx512, dense_kernels_avx2, dense_kernels_portable;
+extern const dense_kernels dense_kernels_amx, dense_kernels_avx512_bf16, dense_kernels_avx512, dense_kernels_avx2,
+    dense_kernels_portable;
 
 // The best set that this processor supports.
 const dense_kernels *dense_kernels_choose(void);

@@ -1,5 +1,4 @@
 // Kernels of the fully connected layers for any processor: no intrinsics, products and sums rounded separately.
-#define DENSE_NAME portable
 #define DENSE_WIDTH 4
 #define DENSE_ROWS 6
 #define DENSE_TARGET
@@ -15,3 +14,5 @@ DENSE_INLINE vec vec_fused(vec a, vec b, vec c) { return a * b + c; }
 // after what it needs
 
 #include "engine/cpu/dense_template.h"
+
+DENSE_KERNELS(portable, supported, multiply_bf16, update_bf16)

@@ -1,4 +1,5 @@
-// The kernels of dense_kernels.h for one instruction set: see dense_vector.h for what the including file defines.
+// The kernels of dense_kernels.h for one instruction set: see dense_vector.h for what the including file defines. It
+// ends with DENSE_KERNELS, the table.
 // A register tile is DENSE_ROWS rows by two vectors; a panel of 32 lanes takes 32 / (2 * DENSE_WIDTH) passes.
 #ifndef SHT_ENGINE_CPU_DENSE_TEMPLATE_H
 #define SHT_ENGINE_CPU_DENSE_TEMPLATE_H
@@ -95,6 +96,20 @@ DENSE_INLINE void prefetch_tile(const dense_update *u, size_t row, int rows) {
   }
 }
 
+// Moves rows by their gradients w [rows][2], which the new weights replace.
+DENSE_INLINE void move_rows(const dense_update *u, size_t row, size_t lane, vec (*w)[2], int rows, dense_words kind,
+                            vec *bad) {
+  DENSE_UNROLL
+  for (int r = 0; r < rows; r++) {
+    size_t place = (row + (size_t)r) * DENSE_LANES + lane;
+    w[r][0] = step(u, place, w[r][0], bad);
+    w[r][1] = step(u, place + DENSE_WIDTH, w[r][1], bad);
+  }
+  if (kind == DENSE_BF16) {
+    refresh(u, row, lane, w, rows);
+  }
+}
+
 DENSE_INLINE void update_tile(const dense_factors *f, const dense_update *u, size_t row, int rows, dense_words kind,
                               vec *bad) {
   prefetch_tile(u, row, rows);
@@ -105,15 +120,7 @@ DENSE_INLINE void update_tile(const dense_factors *f, const dense_update *u, siz
       acc[r][0] = acc[r][1] = (vec){0};
     }
     accumulate(acc, rows, kind, f, row, lane);
-    DENSE_UNROLL
-    for (int r = 0; r < rows; r++) {
-      size_t place = (row + (size_t)r) * DENSE_LANES + lane;
-      acc[r][0] = step(u, place, acc[r][0], bad);
-      acc[r][1] = step(u, place + DENSE_WIDTH, acc[r][1], bad);
-    }
-    if (kind == DENSE_BF16) {
-      refresh(u, row, lane, acc, rows);
-    }
+    move_rows(u, row, lane, acc, rows, kind, bad);
   }
 }
 
@@ -141,11 +148,8 @@ DENSE_INLINE void multiply(const dense_factors *f, float *c, dense_words kind) {
 #undef DENSE_MULTIPLY
 }
 
-DENSE_INLINE bool update(const dense_factors *f, const dense_update *u, dense_words kind) {
-  vec bad = {0};
-#define DENSE_UPDATE(rows) update_tile(f, u, row, rows, kind, &bad)
-  DENSE_FOR_TILES(f->rows, DENSE_UPDATE);
-#undef DENSE_UPDATE
+// Whether no weight turned NaN.
+DENSE_INLINE bool all_zero(vec bad) {
   bool finite = true;
   for (int i = 0; i < DENSE_WIDTH; i++) {
     finite = finite && bad[i] == 0;
@@ -153,10 +157,21 @@ DENSE_INLINE bool update(const dense_factors *f, const dense_update *u, dense_wo
   return finite;
 }
 
+DENSE_INLINE bool update(const dense_factors *f, const dense_update *u, dense_words kind) {
+  vec bad = {0};
+#define DENSE_UPDATE(rows) update_tile(f, u, row, rows, kind, &bad)
+  DENSE_FOR_TILES(f->rows, DENSE_UPDATE);
+#undef DENSE_UPDATE
+  return all_zero(bad);
+}
+
 DENSE_TARGET static void multiply_fp32(const dense_factors *f, float *c) { multiply(f, c, DENSE_FP32); }
-DENSE_TARGET static void multiply_bf16(const dense_factors *f, float *c) { multiply(f, c, DENSE_BF16); }
 DENSE_TARGET static bool update_fp32(const dense_factors *f, const dense_update *u) { return update(f, u, DENSE_FP32); }
-DENSE_TARGET static bool update_bf16(const dense_factors *f, const dense_update *u) { return update(f, u, DENSE_BF16); }
+// A set with products of its own leaves these.
+DENSE_TARGET static inline void multiply_bf16(const dense_factors *f, float *c) { multiply(f, c, DENSE_BF16); }
+DENSE_TARGET static inline bool update_bf16(const dense_factors *f, const dense_update *u) {
+  return update(f, u, DENSE_BF16);
+}
 
 // A square of DENSE_WIDTH: log2 rounds of perfect shuffles of the rows.
 DENSE_INLINE void transpose_square(const float *from, float *to) {
@@ -245,22 +260,18 @@ DENSE_TARGET static void sum_rows(const float *values, size_t rows, float *sums)
   }
 }
 
-#define DENSE_STRING_(name) #name
-#define DENSE_STRING(name) DENSE_STRING_(name)
-#define DENSE_JOIN_(name) dense_kernels_##name
-#define DENSE_JOIN(name) DENSE_JOIN_(name)
-
-const dense_kernels DENSE_JOIN(DENSE_NAME) = {
-    .name = DENSE_STRING(DENSE_NAME),
-    .supported = supported,
-    .multiply = {multiply_fp32, multiply_bf16},
-    .update = {update_fp32, update_bf16},
-    .transpose = transpose,
-    .pair_lanes = pair_lanes,
-    .pair_rows = pair_rows,
-    .relu = relu,
-    .mask = {mask_fp32, mask_bf16},
-    .sum_rows = sum_rows,
-};
+#define DENSE_KERNELS(NAME, SUPPORTED, MULTIPLY_BF16, UPDATE_BF16) \
+  const dense_kernels dense_kernels_##NAME = {                     \
+      .name = #NAME,                                               \
+      .supported = (SUPPORTED),                                    \
+      .multiply = {multiply_fp32, MULTIPLY_BF16},                  \
+      .update = {update_fp32, UPDATE_BF16},                        \
+      .transpose = transpose,                                      \
+      .pair_lanes = pair_lanes,                                    \
+      .pair_rows = pair_rows,                                      \
+      .relu = relu,                                                \
+      .mask = {mask_fp32, mask_bf16},                              \
+      .sum_rows = sum_rows,                                        \
+  };
 
 #endif

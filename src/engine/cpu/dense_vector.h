@@ -1,7 +1,7 @@
 // Vectors of DENSE_WIDTH words, and their shuffles, for dense_template.h. The including file defines DENSE_WIDTH (4, 8
-// or 16), DENSE_ROWS (rows of a register tile, even), DENSE_TARGET (the instruction set, as a function attribute) and
-// DENSE_NAME first; afterwards the functions vec_splat, vec_fused, vec_dot2, vec_pair_rows and vec_pair_lanes, then it
-// includes dense_template.h.
+// or 16), DENSE_ROWS (rows of a register tile, even) and DENSE_TARGET (the instruction set, as a function attribute)
+// first; afterwards the functions vec_splat, vec_fused, vec_dot2, vec_pair_rows and vec_pair_lanes, then it includes
+// dense_template.h.
 #ifndef SHT_ENGINE_CPU_DENSE_VECTOR_H
 #define SHT_ENGINE_CPU_DENSE_VECTOR_H
 
