@@ -7,6 +7,7 @@
 // show in the bits.
 #define DENSE_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")))
 #include "base/amx.h"
+#include "base/amx_tiles.h"
 #include "engine/cpu/dense_vector_avx512_bf16.h"
 #include "engine/cpu/isa.h"
 // after what it needs
@@ -21,19 +22,13 @@ static bool has_amx(void) {
   return has_avx512_bf16() && cpu_isa_has(dnnl_cpu_isa_avx512_core_amx) && sht_amx_available();
 }
 
-typedef struct tile_shapes {
-  uint8_t palette, first_row, zero[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-} tile_shapes;
-
 // For sums of 1 to 32 rows. The compiler does not see what tiles read; the barrier keeps stores before them.
 DENSE_INLINE void open_tiles(size_t rows) {
   const uint8_t first = rows < SIDE ? (uint8_t)rows : SIDE;
   const uint8_t second = rows > SIDE ? (uint8_t)(rows - SIDE) : SIDE;  // not used by 16 rows or fewer
-  const tile_shapes shapes = {.palette = 1,
-                              .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-                              .rows = {first, first, second, second, first, second, SIDE, SIDE}};
+  const sht_amx_shapes shapes = {.palette = 1,
+                                 .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+                                 .rows = {first, first, second, second, first, second, SIDE, SIDE}};
   __asm__ volatile("" : : "r"(&shapes) : "memory");
   _tile_loadconfig(&shapes);
 }
