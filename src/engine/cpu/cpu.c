@@ -226,9 +226,12 @@ static void close_engine(sht_engine *base) {
 static sht_status choose_kernels(cpu_engine *engine, sht_error *error) {
   bool avx512 = cpu_isa_has(dnnl_cpu_isa_avx512_core);
   bool avx2 = cpu_isa_has(dnnl_cpu_isa_avx2);
-  engine->kernels = avx512 ? &cpu_kernels_avx512 : avx2 ? &cpu_kernels_avx2 : &cpu_kernels_base;
-  engine->block = engine->kernels->block;
   engine->channels_last = engine->precision == SHT_BF16 && cpu_isa_has(dnnl_cpu_isa_avx512_core_amx);
+  engine->kernels = engine->channels_last ? &cpu_kernels_avx512_bf16
+                    : avx512              ? &cpu_kernels_avx512
+                    : avx2                ? &cpu_kernels_avx2
+                                          : &cpu_kernels_base;
+  engine->block = engine->kernels->block;
   if (engine->precision == SHT_BF16 && !avx512) {
     return SHT_FAIL(error, SHT_UNAVAILABLE,
                     "precision bf16 needs a processor with AVX-512, and this one (or ONEDNN_MAX_CPU_ISA) has none; use "

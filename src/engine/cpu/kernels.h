@@ -3,7 +3,7 @@
 // Blocked activations have V channels side by side (16 with AVX-512, else 8): they are [image][C/V][H][W][V], or
 // [image][H][W][C/V][V] where convolutions want the channels last. The loops know either by its steps; a slice of a
 // concatenated tensor is the same with longer ones. kernels_body.h holds the loops; it is compiled once for each
-// instruction set by kernels_avx512.c, kernels_avx2.c and kernels_base.c.
+// instruction set by kernels_avx512_bf16.c, kernels_avx512.c, kernels_avx2.c and kernels_base.c.
 #ifndef SHT_ENGINE_CPU_KERNELS_H
 #define SHT_ENGINE_CPU_KERNELS_H
 
@@ -158,6 +158,7 @@ static inline uint64_t cpu_lrn_row(const cpu_lrn *lrn, uint32_t block) {
 
 static inline uint64_t cpu_winograd_buffer(uint32_t block) { return CPU_WINOGRAD_POINTS * (uint64_t)block * 3 * block; }
 
+extern const cpu_kernels cpu_kernels_avx512_bf16;  // for processors with AMX, which have that too
 extern const cpu_kernels cpu_kernels_avx512;
 extern const cpu_kernels cpu_kernels_avx2;
 extern const cpu_kernels cpu_kernels_base;

@@ -87,34 +87,52 @@ typedef struct gradient_sums {
   vf g[2], gx[2];  // two chains, so that additions overlap
 } gradient_sums;
 
-// Block b of image n.
-INLINE void reduce_block(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, uint32_t n,
-                         uint32_t b, uint32_t positions, norm_block v, bool relu, gradient_sums *sums, bool bf) {
-  for (uint32_t p = 0; p < positions; p++) {
-    vf g = load(image_of(&terms[0], n), place_at(&terms[0], b, p), bf);
+INLINE void reduce_block(const plane_of *terms, int count, plane_of x, plane_of out, uint32_t positions, norm_block v,
+                         bool relu, gradient_sums *sums, bool bf) {
+  for (uint64_t p = 0; p < positions; p++) {
+    vf g = load(terms[0].data, p * terms[0].step, bf);
     for (int t = 1; t < count; t++) {
-      g += load(image_of(&terms[t], n), place_at(&terms[t], b, p), bf);
+      g += load(terms[t].data, p * terms[t].step, bf);
     }
-    vf value = load(image_of(x, n), place_at(x, b, p), bf);
+    vf value = load(x.data, p * x.step, bf);
     if (relu) {
       g = select_where(normalized(value, v) <= 0.0f, splat(0), g);
     }
-    store(image_of(out, n), place_at(out, b, p), bf, g);
+    store(out.data, p * out.step, bf, g);
     sums->g[p & 1] += g;
     sums->gx[p & 1] += g * (value - v.mean);
   }
 }
 
+// Blocks whose sums are kept at a time, so that an image with the channels last is gone through while it is in cache.
+enum { REDUCE_BLOCKS = 16 };
+
+// One image's share of the sums of blocks first .. first+blocks-1.
+INLINE void reduce_image(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, uint32_t n,
+                         uint32_t first, uint32_t blocks, uint32_t positions, cpu_norm_vectors v, bool relu,
+                         gradient_sums *sums, bool bf) {
+  for (uint32_t b = first; b < first + blocks; b++) {
+    plane_of from[CPU_TERMS_MAX];
+    for (int t = 0; t < count; t++) {
+      from[t] = plane_at(&terms[t], n, b);
+    }
+    reduce_block(from, count, plane_at(x, n, b), plane_at(out, n, b), positions, norm_at(v, b), relu, &sums[b - first],
+                 bf);
+  }
+}
+
 INLINE void reduce_of(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, cpu_extent e,
                       cpu_norm_vectors v, bool relu, float *sum, float *sum_x, bool bf) {
-  for (uint32_t b = 0; b < e.blocks; b++) {
-    norm_block vectors = norm_at(v, b);
-    gradient_sums sums = {{{0}}, {{0}}};
+  for (uint32_t first = 0; first < e.blocks; first += REDUCE_BLOCKS) {
+    const uint32_t blocks = e.blocks - first < REDUCE_BLOCKS ? e.blocks - first : REDUCE_BLOCKS;
+    gradient_sums sums[REDUCE_BLOCKS] = {{{{0}}, {{0}}}};
     for (uint32_t n = 0; n < e.images; n++) {
-      reduce_block(terms, count, x, out, n, b, e.positions, vectors, relu, &sums, bf);
+      reduce_image(terms, count, x, out, n, first, blocks, e.positions, v, relu, sums, bf);
     }
-    store(sum, (uint64_t)b * V, false, sums.g[0] + sums.g[1]);
-    store(sum_x, (uint64_t)b * V, false, sums.gx[0] + sums.gx[1]);
+    for (uint64_t b = 0; b < blocks; b++) {
+      store(sum, (first + b) * V, false, sums[b].g[0] + sums[b].g[1]);
+      store(sum_x, (first + b) * V, false, sums[b].gx[0] + sums[b].gx[1]);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
-// Vectors of V floats for kernels_body.h, and their loads and stores in fp32 and bf16. The including file sets V.
+// Vectors of V floats for kernels_body.h, and their loads and stores in fp32 and bf16. The including file sets V and
+// KERNELS_NARROW.
 #ifndef SHT_ENGINE_CPU_KERNELS_VECTOR_H
 #define SHT_ENGINE_CPU_KERNELS_VECTOR_H
 
@@ -25,13 +26,16 @@ INLINE vf select_where(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | 
 INLINE vf widen(vh bits) { return (vf)(__builtin_convertvector(bits, vu) << 16); }
 
 // To nearest, ties to even; NaN stays NaN.
-INLINE vh narrow(vf x) {
+INLINE vh narrow_bits(vf x) {
   vu bits = (vu)x;
   vu rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   vu quiet = (bits >> 16) | 0x40;
   vu is_nan = (vu)(x != x);
   return __builtin_convertvector((is_nan & quiet) | (~is_nan & rounded), vh);
 }
+
+// The including file has the processor's own instruction, or these bits.
+INLINE vh narrow(vf x) { return KERNELS_NARROW(x); }
 
 // Element i of an fp32 or bf16 array and the V - 1 after it.
 INLINE vf load(const void *data, uint64_t i, bool bf16) {
@@ -81,6 +85,17 @@ INLINE char *image_of(const cpu_array *array, uint32_t image) { return (char *)a
 // First element of a block of channels at a position, in an image.
 INLINE uint64_t place_at(const cpu_array *array, uint32_t block, uint64_t position) {
   return block * array->steps.block + position * array->steps.position;
+}
+
+// One block of one image.
+typedef struct plane_of {
+  char *data;
+  uint64_t step;  // elements from a position to the next
+} plane_of;
+
+INLINE plane_of plane_at(const cpu_array *array, uint32_t image, uint32_t block) {
+  char *data = image_of(array, image) + place_at(array, block, 0) * (array->bf16 ? 2 : 4);
+  return (plane_of){data, array->steps.position};
 }
 
 #endif

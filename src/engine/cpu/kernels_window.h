@@ -18,17 +18,6 @@ INLINE uint64_t input_position(const cpu_window *w, window_span rows, window_spa
   return (uint64_t)(rows.origin + r) * w->width + (uint64_t)(columns.origin + c);
 }
 
-// One block of one image.
-typedef struct plane_of {
-  char *data;
-  uint64_t step;  // elements from a position to the next
-} plane_of;
-
-INLINE plane_of plane_at(const cpu_array *array, uint32_t image, uint32_t block) {
-  char *data = image_of(array, image) + place_at(array, block, 0) * (array->bf16 ? 2 : 4);
-  return (plane_of){data, array->steps.position};
-}
-
 INLINE void max_at(plane_of x, plane_of y, uint64_t out, uint8_t *winner, const cpu_window *w, window_span rows,
                    window_span columns, bool bf) {
   vf best = splat(-__builtin_inff());
