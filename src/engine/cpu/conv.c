@@ -1,7 +1,7 @@
-// Convolutions: oneDNN's primitives, each made for one shard and one thread; 3x3 ones of stride 1 by winograd.h where
-// that is faster.
+// Convolutions: oneDNN's primitives, each made for one shard and one thread; 3x3 ones of stride 1 by winograd.h, and
+// the weights' gradient by correlate.h, where those are faster.
 //
-// Weights are held (with momentum and gradient) in the layout that the weight-gradient primitive writes. Where another
+// Weights are held (with momentum and gradient) in the layout in which their gradient is written. Where another
 // primitive wants another layout or bf16, it has a working copy, made anew after each update.
 //
 // Activations lie in blocks of channels, or with the channels last where oneDNN's convolutions run on AMX, which want
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "engine/cpu/correlate.h"
 #include "engine/cpu/plan.h"
 #include "engine/cpu/winograd.h"
 
@@ -35,7 +36,8 @@ typedef struct working {
 
 struct cpu_conv {
   const sht_node *node;
-  cpu_winograd *winograd;  // NULL: oneDNN, and what follows from `held` on
+  cpu_winograd *winograd;    // NULL: oneDNN, and what follows from `held` on
+  cpu_correlate *correlate;  // NULL: the weights' gradient is oneDNN's
   bool relu;
   bool planes;  // reads the network's input, CPU_PLANES
   bool input_gradient;
@@ -159,7 +161,7 @@ static void find_descriptors(cpu_engine *engine, const cpu_conv *conv, const geo
   d->hint = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
   d->forward = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
   d->data = conv->input_gradient ? data_descriptor(engine, g, dnnl_convolution_direct, d->hint) : NULL;
-  d->weights = weights_descriptor(engine, conv, g, dnnl_convolution_direct, d->hint);
+  d->weights = conv->correlate == NULL ? weights_descriptor(engine, conv, g, dnnl_convolution_direct, d->hint) : NULL;
 }
 
 static void close_descriptors(descriptors *d) {
@@ -368,6 +370,16 @@ sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *h
 
 // ---- making
 
+static void hold(const cpu_engine *engine, cpu_conv *conv, const descriptors *d) {
+  if (conv->correlate == NULL) {
+    conv->held = *query(d->weights, dnnl_query_diff_weights_md);
+  } else {
+    dnnl_dims_t dims = {told_outputs(engine, conv), told_inputs(engine, conv), conv->node->kernel, conv->node->kernel};
+    dnnl_memory_desc_init_by_tag(&conv->held, 4, dims, dnnl_f32, dnnl_hwio);
+  }
+  conv->held_count = dnnl_memory_desc_get_size(&conv->held) / sizeof(float);
+}
+
 static bool make_passes(cpu_engine *engine, cpu_conv *conv, const descriptors *d) {
   bool bias = conv->bias_count > 0;
   const int forward[] = {DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS};
@@ -378,11 +390,11 @@ static bool make_passes(cpu_engine *engine, cpu_conv *conv, const descriptors *d
   const int weights[] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS};
   const dnnl_query_t weights_md[] = {dnnl_query_src_md, dnnl_query_diff_dst_md, dnnl_query_diff_weights_md,
                                      dnnl_query_diff_weights_md};
-  conv->held = *query(d->weights, dnnl_query_diff_weights_md);
-  conv->held_count = dnnl_memory_desc_get_size(&conv->held) / sizeof(float);
+  hold(engine, conv, d);
   return make_pass(engine, &conv->forward, d->forward, forward, forward_md, bias ? 4 : 3) &&
          make_working(engine, conv, &conv->forward_weights, d->forward) &&
-         make_pass(engine, &conv->weights, d->weights, weights, weights_md, bias ? 4 : 3) &&
+         (conv->correlate != NULL ||
+          make_pass(engine, &conv->weights, d->weights, weights, weights_md, bias ? 4 : 3)) &&
          (!conv->input_gradient || (make_pass(engine, &conv->data, d->data, data, data_md, 3) &&
                                     make_working(engine, conv, &conv->data_weights, d->data)));
 }
@@ -393,11 +405,15 @@ static sht_status make_conv(cpu_engine *engine, cpu_conv *conv, sht_error *error
     conv->held_count = cpu_winograd_weight_count(conv->winograd);
     return SHT_OK;
   }
+  if (!conv->planes && cpu_correlate_fits(engine, conv->node, conv->in)) {
+    SHT_TRY(cpu_correlate_open(engine, conv->node, conv->in, &conv->correlate, error));
+  }
   geometry g;
   describe(engine, conv, &g);
   descriptors d = {0};
   find_descriptors(engine, conv, &g, &d);
-  bool found = d.forward != NULL && d.weights != NULL && (!conv->input_gradient || d.data != NULL);
+  bool found =
+      d.forward != NULL && (conv->correlate != NULL || d.weights != NULL) && (!conv->input_gradient || d.data != NULL);
   bool made = found && make_passes(engine, conv, &d);
   close_descriptors(&d);
   if (!found) {
@@ -416,6 +432,7 @@ void cpu_conv_close(cpu_conv *conv) {
     return;
   }
   cpu_winograd_close(conv->winograd);
+  cpu_correlate_close(conv->correlate);
   close_working(&conv->forward_weights);
   close_working(&conv->data_weights);
   close_pass(&conv->forward, conv->workers);
@@ -460,6 +477,10 @@ static void run_weights(const cpu_op *op, const cpu_tile *tile) {
   const cpu_view *dy = &op->view[op->outputs + 1];
   if (conv->winograd != NULL) {
     cpu_winograd_weights(conv->winograd, tile, cpu_array_at(x, tile), cpu_array_at(dy, tile), gradient, bias);
+    return;
+  }
+  if (conv->correlate != NULL) {
+    cpu_correlate_run(conv->correlate, tile, cpu_array_at(x, tile), cpu_array_at(dy, tile), gradient, bias);
     return;
   }
   run_pass(&conv->weights, tile, (void *[]){cpu_at(x, tile), cpu_at(dy, tile), gradient, bias});

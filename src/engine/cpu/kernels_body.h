@@ -1,6 +1,6 @@
 // All loops for one instruction set: the including file sets V (floats in a vector), KERNELS (the table),
-// KERNELS_NAME, KERNELS_NARROW (fp32 to bf16) and KERNELS_WINOGRAD (whether Winograd's convolutions beat direct ones).
-// Compiled with that instruction set's flags (CMakeLists.txt), contraction allowed.
+// KERNELS_NAME, KERNELS_WIDEN and KERNELS_NARROW (bf16 to fp32 and back) and KERNELS_WINOGRAD (whether Winograd's
+// convolutions beat direct ones). Compiled with that instruction set's flags (CMakeLists.txt), contraction allowed.
 #include "engine/cpu/kernels_copy.h"
 #include "engine/cpu/kernels_lrn.h"
 #include "engine/cpu/kernels_norm.h"

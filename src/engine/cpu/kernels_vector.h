@@ -1,5 +1,5 @@
 // Vectors of V floats for kernels_body.h, and their loads and stores in fp32 and bf16. The including file sets V and
-// KERNELS_NARROW.
+// KERNELS_WIDEN and KERNELS_NARROW.
 #ifndef SHT_ENGINE_CPU_KERNELS_VECTOR_H
 #define SHT_ENGINE_CPU_KERNELS_VECTOR_H
 
@@ -23,7 +23,7 @@ INLINE vf splat(float x) { return (vf){0} + x; }
 
 INLINE vf select_where(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
 
-INLINE vf widen(vh bits) { return (vf)(__builtin_convertvector(bits, vu) << 16); }
+INLINE vf widen_bits(vh bits) { return (vf)(__builtin_convertvector(bits, vu) << 16); }
 
 // To nearest, ties to even; NaN stays NaN.
 INLINE vh narrow_bits(vf x) {
@@ -34,7 +34,8 @@ INLINE vh narrow_bits(vf x) {
   return __builtin_convertvector((is_nan & quiet) | (~is_nan & rounded), vh);
 }
 
-// The including file has the processor's own instruction, or these bits.
+// The including file has the processor's own instructions, or these.
+INLINE vf widen(vh bits) { return KERNELS_WIDEN(bits); }
 INLINE vh narrow(vf x) { return KERNELS_NARROW(x); }
 
 // Element i of an fp32 or bf16 array and the V - 1 after it.

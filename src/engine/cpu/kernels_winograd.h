@@ -415,14 +415,13 @@ static void winograd_correlate(const cpu_spread *x, const cpu_spread *d, uint32_
 }
 
 static void channel_sums(const cpu_array *x, cpu_extent extent, float *sums) {
-  const uint64_t plane = (uint64_t)extent.positions * V;
   for (uint32_t b = 0; b < extent.blocks; b++) {
     vf sum = splat(0);
     for (uint32_t n = 0; n < extent.images; n++) {
-      const char *image = image_of(x, n);
+      const plane_of plane = plane_at(x, n, b);
       vf one = splat(0);  // of an image, so that no chain of additions grows with the batch
       for (uint64_t p = 0; p < extent.positions; p++) {
-        one += load(image, b * plane + p * V, x->bf16);
+        one += load(plane.data, p * plane.step, x->bf16);
       }
       sum += one;
     }

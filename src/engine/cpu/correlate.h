@@ -1,0 +1,26 @@
+// The gradient of a convolution's filters in bf16 on AMX: for each place in the filter the products of inputs and
+// output gradients, summed over positions. oneDNN's takes about twice as long.
+//
+// A product wants both factors in pairs of neighbouring positions: the inputs turned, [channel][position], and the
+// output gradients interleaved, [pair][channel][2]. Positions are counted along rows that are as wide for both, with
+// zeros where the output has none, so that the place (r, c) in the filter is one shift for all positions of an image:
+// each factor is rearranged once for all places. With a stride, the inputs are cut into stride x stride phases, each of
+// which is a convolution of stride 1.
+#ifndef SHT_ENGINE_CPU_CORRELATE_H
+#define SHT_ENGINE_CPU_CORRELATE_H
+
+#include "engine/cpu/plan.h"
+
+typedef struct cpu_correlate cpu_correlate;
+
+// Whether the layer's activations and the processor are fit for it.
+bool cpu_correlate_fits(const cpu_engine *engine, const sht_node *node, sht_shape in);
+sht_status cpu_correlate_open(cpu_engine *engine, const sht_node *node, sht_shape in, cpu_correlate **out,
+                              sht_error *error);
+void cpu_correlate_close(cpu_correlate *c);
+
+// gradient: [K][K][I][O], channels padded to whole blocks; bias_gradient: [O], or NULL. x, dy: the shard's, dense.
+void cpu_correlate_run(const cpu_correlate *c, const cpu_tile *tile, cpu_array x, cpu_array dy, float *gradient,
+                       float *bias_gradient);
+
+#endif
