@@ -1,7 +1,7 @@
 // The gradient of a convolution's filters on AMX: see correlate.h.
 //
-// An image at a time, or a whole shard where positions are single (1x1) and few; then its rearranged factors stay in
-// the second-level cache while every place in the filter reads them. Sums go on from image to image in the gradient.
+// A run is one image, or a few small ones, whose factors are rearranged at a time. A large image is summed in parts, so
+// that every place in the filter reads them from the first cache. Sums go on from part to part in the gradient.
 #include "engine/cpu/correlate.h"
 
 #include <immintrin.h>
@@ -17,7 +17,7 @@
 enum {
   SIDE = 16,              // channels of a block, rows of a tile, words of its row
   STEP = 2 * SIDE,        // positions of a product
-  SMALL = 256,            // positions of an image that are few
+  PART_STEPS = 8,         // products of a part: its factors, 16 channels by twos, stay in the first cache
   ABSENT = -1,            // no such position: zeros
   SCRATCH_MAX = 3 << 20,  // bytes of rearranged factors; more than that no second-level cache holds
 };
@@ -32,10 +32,11 @@ struct cpu_correlate {
   uint32_t out_positions;  // of an image
   uint32_t images;         // of a run: whose positions are summed at a time
   uint32_t width;          // positions of a row, of both factors
-  uint32_t steps;          // products of a run
-  uint32_t pitch;          // positions of the turned inputs, with what the shifts reach
+  uint32_t steps;          // products of an image
+  uint32_t image_pitch;    // positions of the turned inputs from an image to the next, with what the shifts reach
+  uint32_t pitch;          // and from a channel to the next
   int32_t *inputs;         // [phases * phases][pitch]: where in a run's inputs a position's channels begin, or ABSENT
-  int32_t *outputs;        // [steps * STEP]: the same of the output gradients
+  int32_t *outputs;        // [images][steps * STEP]: the same of the output gradients
 };
 
 // ---- geometry
@@ -48,29 +49,36 @@ static uint32_t reach_of(const sht_node *node) { return (node->kernel - 1) / nod
 
 static uint32_t round_up(uint32_t value, uint32_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
-static uint32_t images_of(const sht_node *node) {
-  return node->kernel == 1 && node->out.height * node->out.width < SMALL ? CPU_SHARD_IMAGES : 1;
-}
-
-// Positions of a run in rows of the common width, the last row without its filling.
+// Positions of an image in rows of the common width, the last row without its filling.
 static uint32_t positions_of(const sht_node *node) {
-  const uint32_t rows = images_of(node) * node->out.height;
-  return (rows - 1) * (node->out.width + reach_of(node)) + node->out.width;
+  return (node->out.height - 1) * (node->out.width + reach_of(node)) + node->out.width;
 }
 
-static uint32_t pitch_of(const sht_node *node) {
-  const uint32_t reach = reach_of(node);
-  const uint32_t shifts = reach * (node->out.width + reach) + reach;
-  const uint32_t lines = (round_up(positions_of(node), STEP) + shifts + STEP - 1) / STEP;
-  return (lines | 1) * STEP;  // an odd number of cache lines: channels fall into different sets
+static uint32_t steps_of(const sht_node *node) { return round_up(positions_of(node), STEP) / STEP; }
+
+// Small images together, so that sums are not read and written for a few products.
+static uint32_t images_of(const sht_node *node) {
+  uint32_t images = 1;
+  while (2 * images <= CPU_SHARD_IMAGES && 2 * images * steps_of(node) <= PART_STEPS) {
+    images *= 2;
+  }
+  return images;
 }
+
+static uint32_t image_pitch_of(const sht_node *node) {
+  const uint32_t reach = reach_of(node);
+  return round_up(steps_of(node) * STEP + reach * (node->out.width + reach) + reach, STEP);
+}
+
+// An odd number of cache lines: channels fall into different sets.
+static uint32_t pitch_of(const sht_node *node) { return (images_of(node) * image_pitch_of(node) / STEP | 1) * STEP; }
 
 static uint64_t inputs_bytes(const sht_node *node, uint32_t in_blocks) {
   return (uint64_t)phases_of(node) * phases_of(node) * in_blocks * SIDE * pitch_of(node) * sizeof(uint16_t);
 }
 
 static uint64_t outputs_bytes(const sht_node *node, uint32_t out_blocks) {
-  return (uint64_t)out_blocks * SIDE * round_up(positions_of(node), STEP) * sizeof(uint16_t);
+  return (uint64_t)out_blocks * SIDE * images_of(node) * steps_of(node) * STEP * sizeof(uint16_t);
 }
 
 bool cpu_correlate_fits(const cpu_engine *engine, const sht_node *node, sht_shape in) {
@@ -80,10 +88,10 @@ bool cpu_correlate_fits(const cpu_engine *engine, const sht_node *node, sht_shap
          inputs_bytes(node, in_blocks) + outputs_bytes(node, out_blocks) <= SCRATCH_MAX;
 }
 
-// Position f of a phase in the inputs.
+// Position f of a phase of a run's inputs.
 static int32_t input_place(const cpu_correlate *c, const sht_node *node, sht_shape in, uint32_t phase, uint32_t f) {
-  const uint32_t image = node->kernel == 1 ? f / c->out_positions : 0;
-  const uint32_t within = f - image * c->out_positions;
+  const uint32_t image = f / c->image_pitch;
+  const uint32_t within = f % c->image_pitch;
   const int64_t row = (int64_t)(within / c->width) * node->stride + phase / c->phases - node->pad_before;
   const int64_t column = (int64_t)(within % c->width) * node->stride + phase % c->phases - node->pad_before;
   if (image >= c->images || row < 0 || row >= in.height || column < 0 || column >= in.width) {
@@ -93,12 +101,13 @@ static int32_t input_place(const cpu_correlate *c, const sht_node *node, sht_sha
 }
 
 static int32_t output_place(const cpu_correlate *c, const sht_node *node, uint32_t f) {
-  const uint32_t row = f / c->width;  // of all images of the run
-  const uint32_t column = f % c->width;
-  if (row >= c->images * node->out.height || column >= node->out.width) {
+  const uint32_t image = f / (c->steps * STEP);
+  const uint32_t row = f % (c->steps * STEP) / c->width;
+  const uint32_t column = f % (c->steps * STEP) % c->width;
+  if (row >= node->out.height || column >= node->out.width) {
     return ABSENT;
   }
-  return (int32_t)((row * node->out.width + column) * c->out_blocks * SIDE);
+  return (int32_t)(((image * node->out.height + row) * node->out.width + column) * c->out_blocks * SIDE);
 }
 
 static void fill_places(cpu_correlate *c, const sht_node *node, sht_shape in) {
@@ -107,7 +116,7 @@ static void fill_places(cpu_correlate *c, const sht_node *node, sht_shape in) {
       c->inputs[phase * c->pitch + f] = input_place(c, node, in, phase, f);
     }
   }
-  for (uint32_t f = 0; f < c->steps * STEP; f++) {
+  for (uint32_t f = 0; f < c->images * c->steps * STEP; f++) {
     c->outputs[f] = output_place(c, node, f);
   }
 }
@@ -126,13 +135,15 @@ sht_status cpu_correlate_open(cpu_engine *engine, const sht_node *node, sht_shap
   c->out_positions = node->out.height * node->out.width;
   c->images = images_of(node);
   c->width = node->out.width + reach_of(node);
-  c->steps = round_up(positions_of(node), STEP) / STEP;
+  c->steps = steps_of(node);
+  c->image_pitch = image_pitch_of(node);
   c->pitch = pitch_of(node);
   cpu_need_scratch(engine, inputs_bytes(node, c->in_blocks) + outputs_bytes(node, c->out_blocks));
   const uint64_t phases = (uint64_t)c->phases * c->phases;
-  engine->bytes += (phases * c->pitch + (uint64_t)c->steps * STEP) * sizeof(int32_t);
+  const uint64_t outputs = (uint64_t)c->images * c->steps * STEP;
+  engine->bytes += (phases * c->pitch + outputs) * sizeof(int32_t);
   SHT_TRY(SHT_ALLOC(&c->inputs, phases * c->pitch, "places of a convolution", error));
-  SHT_TRY(SHT_ALLOC(&c->outputs, (uint64_t)c->steps * STEP, "places of a convolution", error));
+  SHT_TRY(SHT_ALLOC(&c->outputs, outputs, "places of a convolution", error));
   fill_places(c, node, in);
   return SHT_OK;
 }
@@ -159,10 +170,10 @@ INLINE words pair_at(const uint16_t *from, const int32_t *places) {
   return widened(from, places[0]) | widened(from, places[1]) << 16;
 }
 
-// to: [out_blocks][steps * SIDE pairs][SIDE] words.
+// to: [out_blocks][images * steps * SIDE pairs][SIDE] words.
 TARGET static void interleave(const cpu_correlate *c, const uint16_t *dy, uint32_t *to) {
   for (uint32_t block = 0; block < c->out_blocks; block++) {
-    for (uint32_t pair = 0; pair < c->steps * SIDE; pair++, to += SIDE) {
+    for (uint32_t pair = 0; pair < c->images * c->steps * SIDE; pair++, to += SIDE) {
       *(words *)to = pair_at(dy + (size_t)block * SIDE, c->outputs + 2 * (size_t)pair);
     }
   }
@@ -210,6 +221,14 @@ static void turn(const cpu_correlate *c, const uint16_t *x, uint16_t *to) {
 
 // ---- products
 
+typedef struct part {
+  const uint16_t *x;   // turned
+  const uint32_t *dy;  // interleaved
+  float *gradient;
+  uint32_t first, steps;  // of each image of the run
+  bool fresh;             // the sums begin here
+} part;
+
 // Sums of one or two blocks of inputs (tiles 4, 5) with one or two blocks of outputs (6, 7): tiles 0 to 3.
 typedef struct corner {
   const uint16_t *a;  // turned inputs, from the place's shift on
@@ -218,12 +237,9 @@ typedef struct corner {
   size_t b_block;     // words from a block to the next
   float *sums;        // [16 or 32][O]
   size_t outputs;     // O
-  bool fresh;         // the sums begin here
 } corner;
 
-INLINE void add_step(const corner *w, uint32_t step, bool two_in, bool two_out) {
-  const uint16_t *a = w->a + (size_t)step * STEP;
-  const uint32_t *b = w->b + (size_t)step * SIDE * SIDE;
+INLINE void add_step(const corner *w, const uint16_t *a, const uint32_t *b, bool two_in, bool two_out) {
   _tile_loadd(6, b, 64);
   _tile_loadd(4, a, w->a_pitch * 2);
   _tile_dpbf16ps(0, 4, 6);
@@ -268,8 +284,8 @@ INLINE void store_sums(const corner *w, bool two_in, bool two_out) {
   }
 }
 
-INLINE void add_corner(const corner *w, uint32_t steps, bool two_in, bool two_out) {
-  if (w->fresh) {
+INLINE void add_corner(const cpu_correlate *c, const part *p, const corner *w, bool two_in, bool two_out) {
+  if (p->fresh) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -277,54 +293,65 @@ INLINE void add_corner(const corner *w, uint32_t steps, bool two_in, bool two_ou
   } else {
     load_sums(w, two_in, two_out);
   }
-  for (uint32_t step = 0; step < steps; step++) {
-    add_step(w, step, two_in, two_out);
+  for (uint32_t image = 0; image < c->images; image++) {
+    const uint16_t *a = w->a + (size_t)image * c->image_pitch + (size_t)p->first * STEP;
+    const uint32_t *b = w->b + ((size_t)image * c->steps + p->first) * SIDE * SIDE;
+    for (uint32_t step = 0; step < p->steps; step++, a += STEP, b += SIDE * SIDE) {
+      add_step(w, a, b, two_in, two_out);
+    }
   }
   store_sums(w, two_in, two_out);
 }
 
 // Two blocks of inputs with two of outputs, or what is left of them, for one place in the filter.
-TARGET static void add_place(const cpu_correlate *c, const uint16_t *x, const uint32_t *dy, uint32_t in, uint32_t out,
-                             uint32_t place, float *gradient, bool fresh) {
+TARGET static void add_place(const cpu_correlate *c, const part *p, uint32_t in, uint32_t out, uint32_t place) {
   const uint32_t r = place / c->kernel;
   const uint32_t q = place % c->kernel;
   const size_t inputs = (size_t)c->in_blocks * SIDE;
   const size_t outputs = (size_t)c->out_blocks * SIDE;
   const size_t phase = (size_t)(r % c->stride) * c->phases + q % c->stride;
   const size_t shift = (size_t)(r / c->stride) * c->width + q / c->stride;
-  const corner w = {.a = x + (phase * inputs + (size_t)in * SIDE) * c->pitch + shift,
+  const size_t block = (size_t)c->images * c->steps * SIDE * SIDE;
+  const corner w = {.a = p->x + (phase * inputs + (size_t)in * SIDE) * c->pitch + shift,
                     .a_pitch = c->pitch,
-                    .b = dy + (size_t)out * c->steps * SIDE * SIDE,
-                    .b_block = (size_t)c->steps * SIDE * SIDE,
-                    .sums = gradient + (place * inputs + (size_t)in * SIDE) * outputs + (size_t)out * SIDE,
-                    .outputs = outputs,
-                    .fresh = fresh};
+                    .b = p->dy + out * block,
+                    .b_block = block,
+                    .sums = p->gradient + (place * inputs + (size_t)in * SIDE) * outputs + (size_t)out * SIDE,
+                    .outputs = outputs};
   const bool two_in = in + 1 < c->in_blocks;
   const bool two_out = out + 1 < c->out_blocks;
   if (two_in && two_out) {
-    add_corner(&w, c->steps, true, true);
+    add_corner(c, p, &w, true, true);
   } else if (two_in) {
-    add_corner(&w, c->steps, true, false);
+    add_corner(c, p, &w, true, false);
   } else if (two_out) {
-    add_corner(&w, c->steps, false, true);
+    add_corner(c, p, &w, false, true);
   } else {
-    add_corner(&w, c->steps, false, false);
+    add_corner(c, p, &w, false, false);
+  }
+}
+
+TARGET static void add_part(const cpu_correlate *c, const part *p) {
+  for (uint32_t in = 0; in < c->in_blocks; in += 2) {
+    for (uint32_t out = 0; out < c->out_blocks; out += 2) {
+      for (uint32_t place = 0; place < c->kernel * c->kernel; place++) {
+        add_place(c, p, in, out, place);
+      }
+    }
   }
 }
 
 // The compiler does not see what tiles read and write; the barriers keep stores before and loads behind them.
-TARGET static void add_run(const cpu_correlate *c, const uint16_t *x, const uint32_t *dy, float *gradient, bool fresh) {
+TARGET static void add_run(const cpu_correlate *c, part p) {
   static const sht_amx_shapes whole = {.palette = 1,
                                        .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
                                        .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE}};
   __asm__ volatile("" ::: "memory");
   _tile_loadconfig(&whole);
-  for (uint32_t in = 0; in < c->in_blocks; in += 2) {
-    for (uint32_t out = 0; out < c->out_blocks; out += 2) {
-      for (uint32_t place = 0; place < c->kernel * c->kernel; place++) {
-        add_place(c, x, dy, in, out, place, gradient, fresh);
-      }
-    }
+  for (p.first = 0; p.first < c->steps; p.first += PART_STEPS, p.fresh = false) {
+    const uint32_t left = c->steps - p.first;
+    p.steps = left < PART_STEPS ? left : PART_STEPS;
+    add_part(c, &p);
   }
   _tile_release();
   __asm__ volatile("" ::: "memory");
@@ -333,11 +360,11 @@ TARGET static void add_run(const cpu_correlate *c, const uint16_t *x, const uint
 void cpu_correlate_run(const cpu_correlate *c, const cpu_tile *tile, cpu_array x, cpu_array dy, float *gradient,
                        float *bias_gradient) {
   uint32_t *pairs = (uint32_t *)cpu_scratch(tile);
-  uint16_t *turned = (uint16_t *)(pairs + (size_t)c->out_blocks * c->steps * SIDE * SIDE);
+  uint16_t *turned = (uint16_t *)(pairs + (size_t)c->out_blocks * c->images * c->steps * SIDE * SIDE);
   for (uint32_t image = 0; image < CPU_SHARD_IMAGES; image += c->images) {
     turn(c, (const uint16_t *)((const char *)x.data + image * x.stride), turned);
     interleave(c, (const uint16_t *)((const char *)dy.data + image * dy.stride), pairs);
-    add_run(c, turned, pairs, gradient, image == 0);
+    add_run(c, (part){.x = turned, .dy = pairs, .gradient = gradient, .fresh = image == 0});
   }
   if (bias_gradient != NULL) {
     const cpu_extent extent = {CPU_SHARD_IMAGES, c->out_blocks, c->out_positions};
