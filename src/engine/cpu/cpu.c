@@ -407,11 +407,11 @@ static void describe(const sht_engine *base, sht_engine_info *info) {
   const dnnl_version_t *v = dnnl_version();
   *info = (sht_engine_info){.bytes = engine->bytes, .threads = engine->workers};
   (void)snprintf(info->backend, sizeof info->backend, "cpu");
-  (void)snprintf(info->numerics, sizeof info->numerics,
-                 "oneDNN %d.%d.%d isa %#x, loops %s%s%s, dense %s, shards of %d, %s", v->major, v->minor, v->patch,
-                 (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
-                 has_winograd(engine) ? ", winograd" : "", engine->channels_last ? ", channels last" : "",
-                 cpu_dense_kernels_name(), CPU_SHARD_IMAGES, engine->precision == SHT_BF16 ? "bf16" : "fp32");
+  (void)snprintf(
+      info->numerics, sizeof info->numerics, "oneDNN %d.%d.%d isa %#x, loops %s%s%s, dense %s, shards of %d, %s",
+      v->major, v->minor, v->patch, (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
+      has_winograd(engine) ? ", winograd" : "", engine->channels_last ? ", channels last" : "",
+      cpu_dense_kernels_name(engine->precision), CPU_SHARD_IMAGES, engine->precision == SHT_BF16 ? "bf16" : "fp32");
 }
 
 const sht_backend sht_backend_cpu = {

@@ -104,13 +104,15 @@ static sht_status open_parts(cpu_dense *d, const cpu_dense_spec *spec, sht_error
   return take(d, (void **)&d->scratch, workers * d->scratch_stride, "scratch of the fully connected layers", error);
 }
 
+static dense_words kind_of(sht_precision precision) { return precision == SHT_BF16 ? DENSE_BF16 : DENSE_FP32; }
+
 sht_status cpu_dense_open(const cpu_dense_spec *spec, sht_pool *pool, cpu_dense **out, sht_error *error) {
   *out = NULL;
   SHT_TRY(check_spec(spec, error));
   cpu_dense *d = NULL;
   SHT_TRY(SHT_ALLOC(&d, 1, "fully connected layers", error));
-  d->kernels = dense_kernels_choose();
-  d->kind = spec->precision == SHT_BF16 ? DENSE_BF16 : DENSE_FP32;
+  d->kind = kind_of(spec->precision);
+  d->kernels = dense_kernels_choose(d->kind);
   d->pool = pool;
   d->layers = spec->layers;
   d->batch = spec->batch;
@@ -243,4 +245,4 @@ void cpu_dense_put(cpu_dense *d, uint32_t l, sht_state state, const float *weigh
 
 uint64_t cpu_dense_bytes(const cpu_dense *d) { return d->bytes; }
 
-const char *cpu_dense_kernels_name(void) { return dense_kernels_choose()->name; }
+const char *cpu_dense_kernels_name(sht_precision precision) { return dense_kernels_choose(kind_of(precision))->name; }

@@ -70,7 +70,7 @@ void cpu_dense_put(cpu_dense *dense, uint32_t layer, sht_state state, const floa
 
 uint64_t cpu_dense_bytes(const cpu_dense *dense);  // allocated
 
-// The kernels that this processor gets: "avx512_bf16", "avx512", "avx2" or "portable". Part of a run's identity.
-const char *cpu_dense_kernels_name(void);
+// The kernels that this processor gets: "amx", "avx512_bf16", "avx512", "avx2" or "portable". Part of a run's identity.
+const char *cpu_dense_kernels_name(sht_precision precision);
 
 #endif

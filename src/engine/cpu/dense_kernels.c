@@ -7,9 +7,10 @@ const dense_kernels *const *dense_kernels_all(void) {
   return sets;
 }
 
-const dense_kernels *dense_kernels_choose(void) {
+const dense_kernels *dense_kernels_choose(dense_words kind) {
   const dense_kernels *const *set = dense_kernels_all();
-  while (!(*set)->supported()) {
+  // A matrix unit has nothing for fp32: the set behind is the same there, and names what a run was computed with.
+  while (!(*set)->supported() || (kind == DENSE_FP32 && *set == &dense_kernels_amx)) {
     set++;
   }
   return *set;

@@ -61,8 +61,8 @@ typedef struct dense_kernels {
 extern const dense_kernels dense_kernels_amx, dense_kernels_avx512_bf16, dense_kernels_avx512, dense_kernels_avx2,
     dense_kernels_portable;
 
-// The best set that this processor supports.
-const dense_kernels *dense_kernels_choose(void);
+// The best set that this processor supports for words of this kind.
+const dense_kernels *dense_kernels_choose(dense_words kind);
 
 // All sets, best first, NULL at the end: for tests.
 const dense_kernels *const *dense_kernels_all(void);
