@@ -55,8 +55,8 @@ typedef struct sht__block_kernels {
   // NULL, or products as of multiply with sign -1 by way of bf16, on a unit that is more than six times as fast with
   // them: each float is the sum of three bf16, x = h + m + l, exactly, and of the nine products those of m with l and
   // of l with l are left out, below 2^-26 of the whole. parts: [k / 32][h, m, l][16 pairs][32], from a panel [k][32], k
-  // a multiple of 32; b of subtract_parts is turned, 48 words to 32 columns of k. Sizes are those of a factor: between
-  // 2^-40 and 2^63, or 0.
+  // a multiple of 32; b of subtract_parts is turned, 48 words to 32 columns of k. The lengths of rows are to be between
+  // 2^-40 and 2^63: products of parts below 2^-126 are lost.
   void (*split)(const float *panel, uint32_t *parts, size_t k);
   void (*subtract_parts)(float *c, const uint32_t *a, const uint32_t *b, size_t k, const sht__block_walk *walk);
   // As multiply, in double, sign 1, for the first `columns` of j (a multiple of 8).

@@ -21,6 +21,7 @@ typedef struct job {
   const sht_work *work;
   uint32_t *rooms;        // [threads][room_words]
   uint64_t room_words;    // sht__product_words
+  bool parts;             // see sht__product
   uint64_t group;         // tiles of a task
   uint64_t first;         // column of the first task
   atomic_uchar *done;     // [tiles] 1: final
@@ -132,7 +133,8 @@ static void run_task(void *context, size_t task, int worker) {
     return;
   }
   const task_tiles t = locate(work, task);
-  sht__product product = {.kernels = work->kernels, .room = work->rooms + (size_t)worker * work->room_words};
+  sht__product product = {
+      .kernels = work->kernels, .parts = work->parts, .room = work->rooms + (size_t)worker * work->room_words};
   if (!update_tiles(work, &t, &product)) {
     return;
   }
@@ -227,7 +229,8 @@ uint64_t sht__cholesky_bytes(int threads) {
 
 static sht_status open_job(job *work, const sht_pool *pool, sht_error *error) {
   const uint64_t count = work->tiles->count;
-  work->group = work->kernels->split != NULL ? GROUP : 1;
+  work->parts = sht__product_has_parts(work->kernels, work->options->diagonal, count * SHT_TILE);
+  work->group = work->parts ? GROUP : 1;
   work->room_words = sht__product_words(work->kernels);
   SHT_TRY(SHT_ALLOC(&work->done, count * (count + 1) / 2, "marks of tiles", error));
   SHT_TRY(SHT_ALLOC(&work->smallest, count, "smallest pivots", error));

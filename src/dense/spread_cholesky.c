@@ -30,6 +30,7 @@ typedef struct job {
   float *received;           // [DEPTH][rows + columns][SHT_TILE_SIZE] of other ranks
   float *diagonal;           // [SHT_TILE_SIZE] tile (k, k)
   uint32_t *rooms;           // [threads][sht__product_words]
+  bool parts;                // see sht__product
   float *first_solved;       // the first tile of the column at hand that is to be solved
   uint64_t first_updated;    // place of the first tile that is to be updated
   uint64_t from, to;         // the columns held that it takes
@@ -59,6 +60,7 @@ static sht_status open_job(job *s, sht_error *error) {
   SHT_TRY(SHT_ALLOC(&s->rooms, (uint64_t)sht_pool_threads(s->pool) * sht__product_words(s->kernels), "parts of tiles",
                     error));
   SHT_TRY(SHT_ALLOC(&s->diagonal, SHT_TILE_SIZE, "a tile of another rank", error));
+  s->parts = sht__product_has_parts(s->kernels, s->options->diagonal, grid->count * SHT_TILE);
   for (uint64_t w = 0; w < DEPTH; w++) {
     s->held[w].rows = s->pointers + w * each;
     s->held[w].columns = s->held[w].rows + s->rows;
@@ -155,7 +157,8 @@ static void update_task(void *context, size_t task, int worker) {
   const uint64_t place = s->first_updated + task;
   const uint64_t i = s->grid->where[place].i, j = s->grid->where[place].j;
   float *tile = s->tiles->data + place * SHT_TILE_SIZE;
-  sht__product product = {.kernels = s->kernels, .room = s->rooms + (size_t)worker * sht__product_words(s->kernels)};
+  sht__product product = {
+      .kernels = s->kernels, .parts = s->parts, .room = s->rooms + (size_t)worker * sht__product_words(s->kernels)};
   for (uint64_t w = s->from; w < s->to; w++) {
     const float *left = s->held[w].rows[i / s->grid->rows];
     sht__product_begin(&product, i == j ? left : s->held[w].columns[j / s->grid->columns]);

@@ -18,6 +18,14 @@ uint64_t sht__product_words(const sht__block_kernels *kernels) {
   return kernels->split != NULL ? 3 * (uint64_t)PARTS_OF_TILE : 0;
 }
 
+bool sht__product_has_parts(const sht__block_kernels *kernels, const float *diagonal, uint64_t n) {
+  bool fits = kernels->split != NULL;
+  for (uint64_t i = 0; i < n && fits; i++) {
+    fits = diagonal[i] >= 0x1p-80F && diagonal[i] <= 0x1p126F;  // the square of a row's length
+  }
+  return fits;
+}
+
 static void split_tile(const sht__block_kernels *kernels, const float *tile, uint32_t *parts) {
   for (size_t p = 0; p < SHT_TILE_PANELS; p++) {
     kernels->split(tile + p * SHT_PANEL, parts + p * PARTS_OF_PANEL, SHT_TILE);
@@ -27,7 +35,7 @@ static void split_tile(const sht__block_kernels *kernels, const float *tile, uin
 void sht__product_begin(sht__product *product, const float *b) {
   const sht__block_kernels *kernels = product->kernels;
   product->b = b;
-  if (kernels->split != NULL) {
+  if (product->parts) {
     uint32_t *turned = product->room + PARTS_OF_TILE, *straight = turned + PARTS_OF_TILE;
     split_tile(kernels, b, straight);
     kernels->turn(straight, turned, PARTS_OF_TILE / SHT_LANES);
@@ -60,7 +68,7 @@ static void subtract_in_parts(const sht__product *product, float *c, const float
 }
 
 void sht__product_subtract(const sht__product *product, float *c, const float *a, bool lower, const float *next) {
-  if (product->kernels->split != NULL) {
+  if (product->parts) {
     subtract_in_parts(product, c, a, lower, next);
     return;
   }

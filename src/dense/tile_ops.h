@@ -6,14 +6,18 @@
 
 #include "dense/block.h"
 
-// Products of tiles with one right factor b. Kernels that take floats in parts (block.h) get those of b once for all.
+// Products of tiles with one right factor b, in fp32 or in parts (block.h), where those of b are made once for all.
 typedef struct sht__product {
   const sht__block_kernels *kernels;
+  bool parts;
   uint32_t *room;  // [sht__product_words], 64-byte aligned: parts of a, of b turned, and of b; one thread's own
   const float *b;
 } sht__product;
 
 uint64_t sht__product_words(const sht__block_kernels *kernels);
+// Whether the products of a factorisation are to be taken in parts: where the kernels can, and no element of the
+// matrix's diagonal, [n], is so small or large that they would lose what counts.
+bool sht__product_has_parts(const sht__block_kernels *kernels, const float *diagonal, uint64_t n);
 void sht__product_begin(sht__product *product, const float *b);
 // c <- c - a b^T; lower: of a diagonal tile the lower triangle alone, in blocks of 32. next: the tile that the next
 // product reads, to be brought nearer meanwhile; NULL: not known.

@@ -151,6 +151,7 @@ static void invert_column(void *context, size_t j, int worker) {
   const uint64_t count = triangle->factor->count, n = triangle->factor->n;
   float *column = job->columns + (size_t)worker * count * SHT_TILE_SIZE;
   sht__product product = {.kernels = triangle->kernels,
+                          .parts = triangle->kernels->split != NULL,
                           .room = job->rooms + (size_t)worker * sht__product_words(triangle->kernels)};
   double sums[SHT_TILE] = {0};
   for (uint64_t i = j; i < count && !atomic_load(&job->stop); i++) {
