@@ -131,10 +131,11 @@ static void test_factor(void **state) {
   check_size(300, 0x1p120);
 }
 
-// 1 to 8 threads, and a factorisation that goes on from its first column of tiles, give the same bits.
+// 1 to 8 threads, and a factorisation that goes on from its first column of tiles, give the same bits. Six rows of
+// tiles: more than one task makes together.
 static void test_threads(void **state) {
   (void)state;
-  const uint64_t n = 900;
+  const uint64_t n = 1300;
   double *a = make_matrix(n);
   float *diagonal = diagonal_of(a, n);
   sht__tiles first, other;
@@ -364,6 +365,13 @@ static void check_products(const sht__block_kernels *kernels) {
   }
   kernels->widen(a, wide_a, K * SHT_LANES);
   kernels->widen(b, wide_b, K * SHT_LANES);
+  float turned[2 * SHT_BLOCK] __attribute__((aligned(64))) = {0};
+  for (int e = 0; e < K * SHT_LANES; e++) {
+    const int k = e / SHT_LANES, j = e % SHT_LANES;
+    turned[k / SHT_LANES * SHT_BLOCK + j * SHT_LANES + k % SHT_LANES] = b[e];
+  }
+  float other[SHT_BLOCK] __attribute__((aligned(64))) = {0};
+  kernels->multiply_turned(other, a, turned, SHT_BLOCK, K, 2);
   kernels->multiply(c, a, b, K, -1);
   kernels->multiply_f64(wide_c, wide_a, wide_b, K, 8);
   for (int j = 0; j < SHT_LANES; j++) {
@@ -374,6 +382,7 @@ static void check_products(const sht__block_kernels *kernels) {
       }
       int place = j * SHT_LANES + i;
       assert_true(c[place] == (float)place - sum);
+      assert_true(other[place] == 2 * sum);
       assert_true(wide_c[place] == place + (j < 8 ? sum : 0));
     }
   }
@@ -432,7 +441,7 @@ static double nearest_bf16(double value) {
   return fabs(value) < 0x1p-50 ? 0 : ldexp(nearbyint(ldexp(mantissa, 8)), exponent - 8);
 }
 
-// Rounding, products and responses in bf16: the same bits with every set.
+// Rounding, products and responses in bf16: the same bits with every set on vectors, and those of its unit with AMX.
 static void check_bf16(const sht__block_kernels *kernels) {
   enum { PAIRS = 45, VALUES = 2 * PAIRS * SHT_LANES };
   float values[2][VALUES] __attribute__((aligned(64))), c[3][SHT_BLOCK] __attribute__((aligned(64)));
@@ -515,6 +524,44 @@ static void check_bytes(const sht__block_kernels *kernels) {
   }
 }
 
+enum { WALKS = 3, WALK_WORDS = 48, WALK_STEP = WALK_WORDS * SHT_LANES };
+
+// Product number `way` of those that walk over panels.
+static void walk(const sht__block_kernels *kernels, int way, uint32_t *c, const uint32_t *a, const uint32_t *b,
+                 const sht__block_walk *panels) {
+  enum { TAIL = 5, PARTS_COLUMNS = 32 };
+  uint32_t room[WALK_STEP] __attribute__((aligned(64)));
+  if (way == 0) {
+    kernels->multiply_bf16((float *)c, a, right_factor(kernels, b, WALK_WORDS - TAIL, room), WALK_WORDS - TAIL, panels);
+  } else if (way == 1) {
+    kernels->multiply_bytes((int32_t *)c, a, right_factor(kernels, b, WALK_WORDS - TAIL, room), WALK_WORDS - TAIL,
+                            panels);
+  } else if (kernels->split != NULL) {
+    kernels->subtract_parts((float *)c, a, right_factor(kernels, b, WALK_WORDS, room), PARTS_COLUMNS, panels);
+  }
+}
+
+// A walk over panels gives the bits of products one by one, and leaves what is between the blocks.
+static void check_walk(const sht__block_kernels *kernels) {
+  enum { PANELS = 5, BLOCKS = 2 * PANELS };
+  float values[(PANELS + 1) * 2 * WALK_STEP] __attribute__((aligned(64)));
+  uint32_t words[(PANELS + 1) * WALK_STEP] __attribute__((aligned(64)));
+  uint32_t c[2][BLOCKS * SHT_BLOCK] __attribute__((aligned(64)));
+  fill_uneven(values, (PANELS + 1) * 2 * WALK_STEP, 3);
+  kernels->round_bf16(values, words, (PANELS + 1) * WALK_WORDS);
+  const uint32_t *a = words + WALK_STEP;
+  const sht__block_walk all = {
+      .panels = PANELS, .c_step = 2 * SHT_BLOCK, .a_step = WALK_STEP, .ahead = {words, a}, .piece = SHT_LANES};
+  for (int way = 0; way < WALKS; way++) {
+    memset(c, 0, sizeof c);
+    walk(kernels, way, c[0], a, words, &all);
+    for (size_t p = 0; p < PANELS; p++) {
+      walk(kernels, way, c[1] + p * 2 * SHT_BLOCK, a + p * WALK_STEP, words, &alone);
+    }
+    assert_memory_equal(c[0], c[1], sizeof c[0]);
+  }
+}
+
 static void test_blocks(void **state) {
   (void)state;
   for (const sht__block_kernels *const *set = sht__block_all(); *set != NULL; set++) {
@@ -523,6 +570,7 @@ static void test_blocks(void **state) {
       check_products(*set);
       check_bf16(*set);
       check_bytes(*set);
+      check_walk(*set);
       if ((*set)->split != NULL) {
         check_parts(*set);
       }
