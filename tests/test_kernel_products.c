@@ -250,6 +250,11 @@ static void test_refusals(void **state) {
   assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_CONFIG);
   assert_null(result);
   assert_non_null(strstr(error.message, "--kernel linear"));
+  o.kind = SHT_KERNEL_LINEAR;
+  o.features = "randconv-mirror:40";
+  assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_CONFIG);
+  assert_null(result);
+  assert_non_null(strstr(error.message, "not made on a card"));
   free_sample(&s);
 }
 

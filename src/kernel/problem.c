@@ -144,6 +144,7 @@ sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_ker
                             .block = shape.block,
                             .blocks = shape.blocks,
                             .flops = shape.flops,
+                            .cpu_only = shape.cpu_only,
                             .levels = are_levels(train, test, options),
                             .scratch = shape.scratch};
   return SHT_OK;
