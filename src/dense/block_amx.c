@@ -12,8 +12,7 @@
 #define BLOCK_SUBTRACT_PARTS subtract_parts
 #define BLOCK_NEAR 2
 #define BLOCK_SET amx
-#define BLOCK_TARGET \
-  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,fma,amx-tile,amx-bf16,amx-int8")))
+#define BLOCK_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma,amx-tile,amx-bf16,amx-int8")))
 #include <string.h>
 
 #include "base/amx.h"

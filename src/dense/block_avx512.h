@@ -1,5 +1,5 @@
-// What both sets for AVX-512 share: the vectors and their fused multiply-adds. The including file defines BLOCK_SET and
-// BLOCK_TARGET, and then vec_dot2 (block_vector.h).
+// What all sets with AVX-512 share: the vectors and their fused multiply-adds. The including file defines BLOCK_NEAR,
+// BLOCK_SET and BLOCK_TARGET before.
 #ifndef SHT_DENSE_BLOCK_AVX512_H
 #define SHT_DENSE_BLOCK_AVX512_H
 

@@ -1,8 +1,9 @@
 // The kernels of block.h for one instruction set. The including file defines BLOCK_WIDTH (floats in a vector),
 // BLOCK_ROWS (rows of a register tile), BLOCK_BF16_RATE, BLOCK_BYTE_RATE, BLOCK_CHUNK, BLOCK_TURN, BLOCK_SPLIT and
-// BLOCK_SUBTRACT_PARTS (block.h), BLOCK_TARGET (the instruction set, as a function attribute), BLOCK_SET (the table's
-// name), `supported`, what vectors do in one instruction (vec_fused, vec_fused_f64), in terms of the vector types of
-// block_vector.h, and the products of bf16 and bytes, which block_dots.h has for vectors.
+// BLOCK_SUBTRACT_PARTS (block.h), BLOCK_NEAR (block_vector.h), BLOCK_TARGET (the instruction set, as a function
+// attribute), BLOCK_SET (the table's name), `supported`, what vectors do in one instruction (vec_fused, vec_fused_f64),
+// in terms of the vector types of block_vector.h, and the products of bf16 and bytes, which block_dots.h has for
+// vectors.
 #ifndef SHT_DENSE_BLOCK_TEMPLATE_H
 #define SHT_DENSE_BLOCK_TEMPLATE_H
 

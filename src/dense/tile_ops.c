@@ -146,9 +146,12 @@ void sht__tile_solve(const sht__block_kernels *kernels, float *x, const float *l
 void sht__panel_solve(const sht__block_kernels *kernels, float *x, const float *l) {
   for (size_t q = SHT_TILE_PANELS; q-- > 0;) {
     float *block = x + q * SHT_BLOCK;
-    const float *below = l + (q + 1) * SHT_PANEL + q * SHT_BLOCK;
-    kernels->multiply_turned(block, block + SHT_BLOCK, below, SHT_PANEL, SHT_TILE - (q + 1) * SHT_LANES, -1);
-    kernels->solve(block, l + q * SHT_PANEL + q * SHT_BLOCK);
+    const float *own = l + q * SHT_PANEL + q * SHT_BLOCK;
+    if (q + 1 < SHT_TILE_PANELS) {
+      kernels->multiply_turned(block, block + SHT_BLOCK, own + SHT_PANEL, SHT_PANEL, SHT_TILE - (q + 1) * SHT_LANES,
+                               -1);
+    }
+    kernels->solve(block, own);
   }
 }
 
