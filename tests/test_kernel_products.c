@@ -235,6 +235,11 @@ static void test_estimate(void **state) {
   o.kind = SHT_KERNEL_LINEAR;
   assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &linear, NULL), SHT_OK);
   assert_true(gaussian.bytes == linear.bytes + products);
+  // Features of a block of 256 filters, for the test examples' one row of tiles, as both factors of products.
+  sht_kernel_estimate alone;
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, NULL, &o, &alone, NULL), SHT_OK);
+  const uint64_t forms = sht__block_choose()->turn != NULL ? 2 : 1;
+  assert_true(linear.bytes - alone.bytes >= forms * 256 * 256 * 18 * sizeof(uint16_t));
   assert_true(gaussian.folder_bytes == triangle + 2 * products && linear.folder_bytes == 3 * triangle);
   assert_true(gaussian.gram_flops > linear.gram_flops && gaussian.product_flops < linear.product_flops);
   free_sample(&s);
