@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/amx.h"
+#include "base/amx_tiles.h"
 #include "dense/block_avx512.h"
 
 enum {
@@ -28,15 +29,9 @@ enum {
 
 static bool supported(void) { return supported_avx512() && sht_amx_available(); }
 
-typedef struct tile_shapes {
-  uint8_t palette, first_row, zero[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-} tile_shapes;
-
 // All tiles whole. The compiler does not see what tiles read; the barrier keeps stores before them.
 BLOCK_INLINE void open_tiles(void) {
-  static const tile_shapes whole = {
+  static const sht_amx_shapes whole = {
       .palette = 1,
       .row_bytes = {ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES, ROW_BYTES},
       .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE}};
