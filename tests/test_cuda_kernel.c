@@ -48,18 +48,23 @@ static double difference(const double *a, const double *b, uint64_t count) {
 
 static bool near(double a, double b, double share) { return (isnan(a) && isnan(b)) || fabs(a - b) <= share * fabs(a); }
 
+// Relative pivots that are rounding errors.
+static const double SINGULAR = 1e-6;
+
 // Both solve the same system in double to a residual of `tolerance`, so that predictions differ by no more than that
 // times its condition: `share`. Pivots and eigenvalues come from factors in fp32.
 static void compare(const sample *s, const sht_kernel_solution *here, const sht_kernel_solution *card, double share) {
   const uint64_t m = s->train.outputs;
   assert_true(here->converged && card->converged);
-  assert_true((here->jitter > 0) == (card->jitter > 0));
-  assert_true(near(here->jitter, card->jitter, share));
+  // Of a matrix that is singular, rounding decides whether the last pivot is above the floor.
+  const bool singular = here->smallest_pivot < SINGULAR || card->smallest_pivot < SINGULAR;
+  assert_true(singular || (here->jitter > 0) == (card->jitter > 0));
+  assert_true(singular || near(here->jitter, card->jitter, share));
   assert_true(difference(here->predictions, card->predictions, s->test.count * m) <= share);
   assert_true(fabs(here->test_error - card->test_error) <= share);
   assert_true(near(here->norms.solution, card->norms.solution, share));
   assert_true(near(here->largest_eigenvalue, card->largest_eigenvalue, 1e-4));
-  if (here->jitter == 0) {  // else many coefficients make the same function
+  if (here->jitter == 0 && !singular) {  // else many coefficients make the same function
     assert_true(difference(here->coefficients, card->coefficients, s->train.count * m) <= share);
     assert_true(near(here->smallest_pivot, card->smallest_pivot, 0.02));
     assert_true(near(here->smallest_eigenvalue, card->smallest_eigenvalue, 0.02));
