@@ -23,8 +23,9 @@
 
 enum { SHT_LANES = 32, SHT_BLOCK = SHT_LANES * SHT_LANES, SHT_PARTS = 3 };
 
-// Products of several panels with one right factor: panel p, a + p a_step, gives block c + p c_step. On the way what
-// comes from far and is wanted next is asked for, from each of ahead[0] and ahead[1] `piece` words a panel.
+// Products of several panels with one right factor: panel p, a + p a_step words, gives block c + p c_step elements. On
+// the way what comes from far and is wanted next is asked for: from each of ahead[0] and ahead[1] `piece` words a
+// panel.
 typedef struct sht__block_walk {
   size_t panels, c_step, a_step;
   const uint32_t *ahead[2];
@@ -34,7 +35,7 @@ typedef struct sht__block_walk {
 typedef struct sht__block_kernels {
   const char *name;
   bool (*supported)(void);
-  int bf16_rate;  // products in bf16 in the time of one in fp32
+  int bf16_rate;  // products in bf16 in the time of one in fp32, as runs have them: for estimates
   int byte_rate;  // products of bytes in that time
   size_t chunk;  // pairs worth multiplying at once, a multiple of 16: what is read lies in the cache, and for how often
                  // sums are added to c

@@ -38,7 +38,7 @@ typedef struct sht__cholesky_result {
 sht_status sht__cholesky_factor(sht__tiles *tiles, const sht__cholesky_options *options, sht_pool *pool,
                                 const sht_work *work, sht__cholesky_result *result, sht_error *error);
 
-// Bytes it takes beside the triangle.
+// Bytes of its threads' own room; beside it a factorisation takes a byte a tile.
 uint64_t sht__cholesky_bytes(int threads);
 
 // Multiply-adds times two that a factorisation of n rows takes: n^3 / 3.
