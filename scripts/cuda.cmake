@@ -93,6 +93,6 @@ target_link_libraries(shatter-kernel-cuda PRIVATE shatter_flags cuda-card-kernel
 if(BUILD_TESTING)
   enable_language(CXX)
   set(host_c_sources ${CUDA_SOURCES})
-  list(FILTER host_c_sources EXCLUDE REGEX "/(convolution|matrix)\\.c$")
+  list(FILTER host_c_sources EXCLUDE REGEX "/(convolution|descriptor|operation|matrix)\\.c$")
   add_subdirectory(tests/cuda_on_host)
 endif()

@@ -55,6 +55,13 @@ static inline int case_inception_wide(graph_builder *b, int from) {
   }
   return graph_avgpool(b, from, (window){b->nodes[from].out.height, 1, 0, 0});
 }
+// The same without normalisation: bias and ReLU on the way into a slice.
+static inline int case_inception_biased(graph_builder *b, int from) {
+  int one = graph_relu(b, graph_conv(b, from, 16, (window){1, 1, 0, 0}, true));
+  int three = graph_relu(b, graph_conv(b, from, 24, (window){3, 1, 1, 1}, true));
+  int plain = graph_relu(b, graph_conv(b, from, 8, (window){3, 1, 1, 1}, false));
+  return graph_conv(b, graph_concat(b, 3, (int[]){one, three, plain}), 8, (window){3, 1, 1, 1}, true);
+}
 static inline int case_linear(graph_builder *b, int from) { return graph_linear(b, from, 11, true); }
 static inline int case_linear_no_bias(graph_builder *b, int from) { return graph_linear(b, from, 6, false); }
 static inline int case_batchnorm(graph_builder *b, int from) { return graph_batchnorm(b, from, false, true); }
@@ -149,6 +156,7 @@ static const engine_case engine_cases[] = {
     {"conv 3x3 wide, full padding", {16, 5, 4}, case_conv_wide_full, false, true},
     {"conv 3x3 wide, padding after", {16, 8, 8}, case_conv_wide_even, false, true},
     {"inception, wide", {16, 8, 8}, case_inception_wide, true, true},
+    {"inception with biases", {5, 6, 5}, case_inception_biased, true, false},
     {"linear", {3, 3, 2}, case_linear, false, false},
     {"linear without bias", {7, 1, 1}, case_linear_no_bias, false, false},
     {"batchnorm shift", {5, 4, 3}, case_batchnorm, false, false},

@@ -6,9 +6,9 @@
 // after the headers that it needs
 #include <cmocka.h>
 
-#include "engine/cuda/convolution.h"
 #include "engine/cuda/device.h"
 #include "engine/cuda/libraries.h"
+#include "engine/cuda/operation.h"
 #include "engine_graphs.h"
 #include "shatter/engine.h"
 
@@ -113,7 +113,8 @@ static void cudnn_takes_our_descriptions(void **state) {
   }
   cuda_convolution convolution = {.plan = NULL};
   static char memory[64] __attribute__((aligned(64)));
-  assert_int_equal(cuda_convolution_bind(&convolution, memory, memory + 16, memory + 32, NULL, &error), SHT_OK);
+  const cuda_convolution_operands at = {.x = memory, .w = memory + 16, .y = memory + 32};
+  assert_int_equal(cuda_convolution_bind(&convolution, &at, NULL, &error), SHT_OK);
   cuda_convolution_close(&convolution);
 }
 

@@ -37,10 +37,6 @@ struct plan {
   cuda_direction direction;
 };
 
-struct addresses {
-  void *x, *w, *y;
-};
-
 int64_t count_of(const plan &p) {
   const cuda_convolution_shape &s = p.shape;
   return p.direction == CUDA_FORWARD          ? s.n * s.out_height * s.out_width * s.filters
@@ -48,8 +44,19 @@ int64_t count_of(const plan &p) {
                                               : s.filters * s.kernel * s.kernel * s.channels;
 }
 
+// What is done with a forward convolution's sums before they are stored.
+void finish(const cuda_convolution_shape &s, const cuda_convolution_operands &at, const double *sums) {
+  const int64_t spacing = s.y_spacing > 0 ? s.y_spacing : s.filters;
+  for (int64_t row = 0; row < s.n * s.out_height * s.out_width; row++) {
+    for (int64_t k = 0; k < s.filters; k++) {
+      const double y = sums[row * s.filters + k] + (s.bias ? load(at.bias, k, false) : 0);
+      store(at.y, row * spacing + k, s.bfloat16, static_cast<float>(s.relu && y < 0 ? 0 : y));
+    }
+  }
+}
+
 // Every product of x, w and y that a convolution has, to the sum of the one that is asked for.
-void convolve(const plan &p, const addresses &at) {
+void convolve(const plan &p, const cuda_convolution_operands &at) {
   const cuda_convolution_shape &s = p.shape;
   double *sums = new double[count_of(p)]();
   for (int64_t row = 0; row < s.n * s.out_height * s.out_width; row++) {
@@ -76,9 +83,13 @@ void convolve(const plan &p, const addresses &at) {
       }
     }
   }
-  void *out = p.direction == CUDA_FORWARD ? at.y : p.direction == CUDA_INPUT_GRADIENT ? at.x : at.w;
-  for (int64_t i = 0; i < count_of(p); i++) {
-    store(out, i, s.bfloat16, static_cast<float>(sums[i]));
+  if (p.direction == CUDA_FORWARD) {
+    finish(s, at, sums);
+  } else {
+    void *out = p.direction == CUDA_INPUT_GRADIENT ? at.x : at.w;
+    for (int64_t i = 0; i < count_of(p); i++) {
+      store(out, i, s.bfloat16, static_cast<float>(sums[i]));
+    }
   }
   delete[] sums;
 }
@@ -105,29 +116,32 @@ cudaStream_t of_cudnn;
 
 extern "C" {
 
-// Not everything is there, as of cuDNN: windows of 5 x 5 and of 3 x 3 with strides are left to the engine's own loops.
-sht_status cuda_convolution_open(cudnnHandle_t, const cuda_convolution_shape *shape, cuda_direction direction,
+// Not everything is there, as of cuDNN: windows of 5 x 5 and of 3 x 3 with strides are left to the engine's own loops,
+// and what follows a convolution of one pixel to a pass of the engine's own.
+sht_status cuda_convolution_open(const cuda_place *, const cuda_convolution_shape *shape, cuda_direction direction,
                                  const char *, cuda_convolution *out, sht_error *) {
   *out = cuda_convolution();
-  if (shape->kernel != 5 && (shape->kernel != 3 || shape->stride == 1)) {
+  const bool alone = shape->kernel != 5 && (shape->kernel != 3 || shape->stride == 1);
+  if (alone && (!cuda_convolution_is_fused(shape) || shape->kernel > 1)) {
     out->plan = new plan{*shape, direction};
   }
   return SHT_OK;
 }
 
-sht_status cuda_convolution_bind(cuda_convolution *convolution, void *x, void *w, void *y, void *, sht_error *) {
-  convolution->pack = new addresses{x, w, y};
+sht_status cuda_convolution_bind(cuda_convolution *convolution, const cuda_convolution_operands *at, void *,
+                                 sht_error *) {
+  convolution->pack = new cuda_convolution_operands(*at);
   return SHT_OK;
 }
 
 void cuda_convolution_close(cuda_convolution *convolution) {
   delete static_cast<plan *>(convolution->plan);
-  delete static_cast<addresses *>(convolution->pack);
+  delete static_cast<cuda_convolution_operands *>(convolution->pack);
 }
 
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t what, cudnnBackendDescriptor_t where) {
   const plan p = *static_cast<plan *>(what);
-  const addresses at = *static_cast<addresses *>(where);
+  const cuda_convolution_operands at = *static_cast<cuda_convolution_operands *>(where);
   on_host::enqueue(of_cudnn, [=] { convolve(p, at); });
   return CUDNN_STATUS_SUCCESS;
 }

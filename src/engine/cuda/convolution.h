@@ -1,4 +1,5 @@
-// One convolution of one direction through cuDNN's graph interface: described, an engine chosen, run.
+// One convolution of one direction through cuDNN's graph interface, with what is done to its result before that is
+// stored: described, an engine chosen, run.
 //
 // The engine is the first of cuDNN's own ranking for this card that can be built and whose notes promise the same bits
 // from run to run and the precision asked for; the ranking depends on card and version alone, and what was chosen goes
@@ -21,6 +22,11 @@ typedef struct cuda_convolution_shape {
   int64_t kernel, stride, padding;  // the same on all sides
   bool bfloat16;
   bool tf32;  // float: products of numbers rounded to 10 bits are allowed
+  // Forward alone, in the same launch:
+  bool bias;          // y = convolution + bias [filters], float
+  bool relu;          // y = max(0, ...); NaN stays
+  bool statistics;    // sums and squares [filters], float: of y and of y^2 over all n images
+  int64_t y_spacing;  // elements from pixel to pixel of y, a multiple of 8; 0: filters
 } cuda_convolution_shape;
 
 typedef struct cuda_convolution {
@@ -28,23 +34,33 @@ typedef struct cuda_convolution {
   cudnnBackendDescriptor_t pack;  // owned: the addresses
   uint64_t workspace_bytes;
   int64_t engine;  // cuDNN's number of what was chosen
+  int proposed;    // engines of its ranking whose notes promise enough, built or not, as far as was looked
 } cuda_convolution;
 
-// What is computed, as descriptors: needs no card.
-typedef struct cuda_operation {
-  cudnnBackendDescriptor_t tensors[3];  // x, w, y
-  cudnnBackendDescriptor_t convolution, operation;
-} cuda_operation;
-sht_status cuda_operation_open(const cuda_convolution_shape *shape, cuda_direction direction, cuda_operation *out,
-                               sht_error *error);
-void cuda_operation_close(cuda_operation *operation);
+// Addresses on the card; NULL: what the shape does not ask for.
+typedef struct cuda_convolution_operands {
+  void *x, *w, *y;
+  void *bias, *sums, *squares;
+} cuda_convolution_operands;
 
-// Leaves out->plan NULL where cuDNN has nothing for it. layer: its name, for messages. Errors: SHT_UNAVAILABLE,
-// SHT_MEMORY, when a part of cuDNN is missing, or memory.
-sht_status cuda_convolution_open(cudnnHandle_t handle, const cuda_convolution_shape *shape, cuda_direction direction,
+// Where it is to run: on the card of a handle or, to see what cuDNN has for it, on one that is only described by its
+// properties (CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR of cuDNN 9.8), which need not be there.
+typedef struct cuda_place {
+  cudnnHandle_t handle;
+  cudnnBackendDescriptor_t described;  // NULL: the handle's card
+} cuda_place;
+
+static inline bool cuda_convolution_is_fused(const cuda_convolution_shape *shape) {
+  return shape->bias || shape->relu || shape->statistics;
+}
+
+// Leaves out->plan NULL where cuDNN has nothing for it: of fused shapes, where its ranking has nothing, for what it
+// falls back to is slow. layer: its name, for messages. Errors: SHT_UNAVAILABLE, SHT_MEMORY, when a part of cuDNN is
+// missing, or memory.
+sht_status cuda_convolution_open(const cuda_place *place, const cuda_convolution_shape *shape, cuda_direction direction,
                                  const char *layer, cuda_convolution *out, sht_error *error);
 // Fixes the addresses; workspace: at least workspace_bytes.
-sht_status cuda_convolution_bind(cuda_convolution *convolution, void *x, void *w, void *y, void *workspace,
+sht_status cuda_convolution_bind(cuda_convolution *convolution, const cuda_convolution_operands *at, void *workspace,
                                  sht_error *error);
 // Puts it on the handle's stream.
 static inline cudnnStatus_t cuda_convolution_run(const cuda_convolution *convolution, cudnnHandle_t handle) {

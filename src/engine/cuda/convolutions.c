@@ -1,5 +1,5 @@
 // Convolutions: cuDNN's (our own straight loops where it has none), with a frame of zeros of our own where the padding
-// is not the same on all sides, and bias and ReLU in one pass behind them.
+// is not the same on all sides. Bias and ReLU are part of the same launch where cuDNN has that, else a pass behind it.
 #include "engine/cuda/plan.h"
 
 static void run_convolution(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
@@ -24,13 +24,11 @@ static void run_frame_cut(cuda_engine *engine, const cuda_op *op, cudaStream_t s
 
 static bool has_frame(const sht_node *node) { return node->pad_before != node->pad_after; }
 
-static sht_shape input_shape(const cuda_plan *plan, const sht_node *node) {
-  return plan->graph->nodes[node->inputs[0]].out;
-}
+static sht_shape input_shape(const sht_graph *graph, const sht_node *node) { return graph->nodes[node->inputs[0]].out; }
 
 // The input as cuDNN sees it: with its frame, where it has one.
-static sht_shape framed_shape(const cuda_plan *plan, const sht_node *node) {
-  sht_shape shape = input_shape(plan, node);
+static sht_shape framed_shape(const sht_graph *graph, const sht_node *node) {
+  sht_shape shape = input_shape(graph, node);
   if (has_frame(node)) {
     shape.height += node->pad_before + node->pad_after;
     shape.width += node->pad_before + node->pad_after;
@@ -39,8 +37,8 @@ static sht_shape framed_shape(const cuda_plan *plan, const sht_node *node) {
 }
 
 static cuda_frame frame_of(const cuda_plan *plan, const sht_node *node, cuda_map small, cuda_map large) {
-  const sht_shape in = input_shape(plan, node);
-  const sht_shape framed = framed_shape(plan, node);
+  const sht_shape in = input_shape(plan->graph, node);
+  const sht_shape framed = framed_shape(plan->graph, node);
   return (cuda_frame){.small = small,
                       .large = large,
                       .batch = plan->engine->batch,
@@ -52,9 +50,10 @@ static cuda_frame frame_of(const cuda_plan *plan, const sht_node *node, cuda_map
                       .vectors = cuda_padded(in.channels) / CUDA_VECTOR};
 }
 
-static cuda_convolution_shape shape_of(const cuda_plan *plan, const sht_node *node) {
-  const sht_shape in = framed_shape(plan, node);
-  return (cuda_convolution_shape){.n = plan->engine->batch,
+cuda_convolution_shape cuda_shape_of(const sht_graph *graph, const sht_node *node, uint32_t batch,
+                                     sht_precision precision) {
+  const sht_shape in = framed_shape(graph, node);
+  return (cuda_convolution_shape){.n = batch,
                                   .channels = cuda_padded(in.channels),
                                   .height = in.height,
                                   .width = in.width,
@@ -64,15 +63,20 @@ static cuda_convolution_shape shape_of(const cuda_plan *plan, const sht_node *no
                                   .kernel = node->kernel,
                                   .stride = node->stride,
                                   .padding = has_frame(node) ? 0 : node->pad_before,
-                                  .bfloat16 = plan->engine->type == CUDA_BFLOAT16,
-                                  .tf32 = plan->engine->precision == SHT_TF32};
+                                  .bfloat16 = precision == SHT_BF16,
+                                  .tf32 = precision == SHT_TF32};
+}
+
+static cuda_convolution_shape shape_of(const cuda_plan *plan, const sht_node *node) {
+  return cuda_shape_of(plan->graph, node, plan->engine->batch, plan->engine->precision);
 }
 
 static void run_direct(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
   cuda_run_direct(engine->type, &op->as.direct, stream);
 }
 
-static cuda_direct direct_of(const cuda_convolution_shape *s, cuda_direction direction, const cuda_convolution_op *at) {
+static cuda_direct direct_of(const cuda_convolution_shape *s, cuda_direction direction,
+                             const cuda_convolution_operands *at) {
   return (cuda_direct){.direction = direction,
                        .x = {.data = at->x, .stride = (uint32_t)s->channels},
                        .y = {.data = at->y, .stride = (uint32_t)s->filters},
@@ -89,26 +93,62 @@ static cuda_direct direct_of(const cuda_convolution_shape *s, cuda_direction dir
                        .out_vectors = (uint32_t)s->filters / CUDA_VECTOR};
 }
 
-static sht_status add_convolution(cuda_plan *plan, const sht_node *node, cuda_direction direction, void *x, void *w,
-                                  void *y, sht_error *error) {
-  const cuda_convolution_shape shape = shape_of(plan, node);
-  cuda_op *op =
-      cuda_plan_op(plan, direction == CUDA_FORWARD ? CUDA_ALWAYS : CUDA_LEARNING, run_convolution, node->name);
-  cuda_convolution_op *as = &op->as.convolution;
+static cuda_op *new_op(cuda_plan *plan, const sht_node *node, cuda_direction direction, cuda_run run) {
+  cuda_op *op = cuda_plan_op(plan, direction == CUDA_FORWARD ? CUDA_ALWAYS : CUDA_LEARNING, run, node->name);
   op->side = direction == CUDA_FILTER_GRADIENT;
-  *as = (cuda_convolution_op){.x = x, .w = w, .y = y};
-  SHT_TRY(cuda_convolution_open(plan->engine->cudnn, &shape, direction, node->name, &as->convolution, error));
-  if (as->convolution.plan == NULL) {
-    const cuda_direct direct = direct_of(&shape, direction, as);
-    op->run = run_direct;
-    op->as.direct = direct;
-    plan->direct++;
-    return SHT_OK;
-  }
+  return op;
+}
+
+// An operation of cuDNN's, which takes over what was found.
+static void add_found(cuda_plan *plan, const sht_node *node, cuda_direction direction, const cuda_convolution *found,
+                      const cuda_convolution_operands *at) {
+  const uint64_t bytes = found->workspace_bytes;
+  cuda_op *op = new_op(plan, node, direction, run_convolution);
   op->close = close_convolution;
-  const uint64_t bytes = as->convolution.workspace_bytes;
+  op->as.convolution = (cuda_convolution_op){.convolution = *found, .at = *at};
   plan->workspace_bytes = bytes > plan->workspace_bytes ? bytes : plan->workspace_bytes;
-  plan->choices = 31 * (31 * plan->choices + (uint32_t)as->convolution.engine) + (uint32_t)bytes;
+  plan->choices = 31 * (31 * plan->choices + (uint32_t)found->engine) + (uint32_t)bytes;
+}
+
+static sht_status find_convolution(const cuda_plan *plan, const sht_node *node, const cuda_convolution_shape *shape,
+                                   cuda_direction direction, cuda_convolution *out, sht_error *error) {
+  const cuda_place here = {.handle = plan->engine->cudnn};
+  return cuda_convolution_open(&here, shape, direction, node->name, out, error);
+}
+
+static sht_status add_convolution(cuda_plan *plan, const sht_node *node, cuda_direction direction,
+                                  cuda_convolution_operands at, sht_error *error) {
+  const cuda_convolution_shape shape = shape_of(plan, node);
+  cuda_convolution found;
+  SHT_TRY(find_convolution(plan, node, &shape, direction, &found, error));
+  if (found.plan != NULL) {
+    add_found(plan, node, direction, &found, &at);
+  } else {
+    new_op(plan, node, direction, run_direct)->as.direct = direct_of(&shape, direction, &at);
+    plan->direct++;
+  }
+  return SHT_OK;
+}
+
+// With bias and ReLU in the same launch, straight into `out`. *done: whether cuDNN has that.
+static sht_status try_fused(cuda_plan *plan, int node, cuda_convolution_operands at, cuda_map out, bool *done,
+                            sht_error *error) {
+  const sht_node *n = &plan->graph->nodes[node];
+  cuda_convolution_shape shape = shape_of(plan, n);
+  cuda_convolution found = {.plan = NULL};
+  shape.bias = n->bias >= 0;
+  shape.relu = plan->values[node].relu >= 0;
+  shape.y_spacing = out.stride;
+  if (!plan->engine->without_fusion) {
+    SHT_TRY(find_convolution(plan, n, &shape, CUDA_FORWARD, &found, error));
+  }
+  *done = found.plan != NULL;
+  if (*done) {
+    at.y = out.data;
+    at.bias = cuda_float_weights_at(plan->engine, n->bias);
+    add_found(plan, n, CUDA_FORWARD, &found, &at);
+    plan->fused++;
+  }
   return SHT_OK;
 }
 
@@ -117,7 +157,7 @@ sht_status cuda_bind_convolutions(cuda_plan *plan, sht_error *error) {
     cuda_op *op = &plan->ops[i];
     if (op->run == run_convolution) {
       cuda_convolution_op *as = &op->as.convolution;
-      SHT_TRY(cuda_convolution_bind(&as->convolution, as->x, as->w, as->y, plan->engine->workspace[op->side], error));
+      SHT_TRY(cuda_convolution_bind(&as->convolution, &as->at, plan->engine->workspace[op->side], error));
     }
   }
   return SHT_OK;
@@ -132,38 +172,47 @@ static sht_status frame_input(cuda_plan *plan, const sht_node *node, cuda_map *o
     *out = small;
     return SHT_OK;
   }
-  SHT_TRY(cuda_plan_extent(plan, framed_shape(plan, node), node->name, &extent, error));
+  SHT_TRY(cuda_plan_extent(plan, framed_shape(plan->graph, node), node->name, &extent, error));
   SHT_TRY(cuda_plan_tensor(plan, extent, node->name, out, error));
   cuda_plan_op(plan, CUDA_ALWAYS, run_frame_put, node->name)->as.frame = frame_of(plan, node, small, *out);
+  return SHT_OK;
+}
+
+// In two launches: y, with a pass over it behind.
+static sht_status forward_apart(cuda_plan *plan, int node, cuda_convolution_operands at, sht_error *error) {
+  const sht_node *n = &plan->graph->nodes[node];
+  const cuda_value *value = &plan->values[node];
+  cuda_map y = value->map;
+  if (!cuda_is_packed(y, value->extent)) {
+    SHT_TRY(cuda_plan_tensor(plan, value->extent, n->name, &y, error));
+  }
+  at.y = y.data;
+  SHT_TRY(add_convolution(plan, n, CUDA_FORWARD, at, error));
+  cuda_plan_gather(plan, CUDA_ALWAYS,
+                   &(cuda_gather){.terms = cuda_one_term(y),
+                                  .bias = cuda_float_weights_at(plan->engine, n->bias),
+                                  .relu = value->relu >= 0,
+                                  .out = value->map,
+                                  .extent = value->extent},
+                   n->name);
   return SHT_OK;
 }
 
 sht_status cuda_convolution_forward(cuda_plan *plan, int node, sht_error *error) {
   const sht_node *n = &plan->graph->nodes[node];
   cuda_value *value = &plan->values[node];
-  cuda_value *result = &plan->values[cuda_plan_result(plan, node)];
-  cuda_map y;
+  const int result = cuda_plan_result(plan, node);
+  bool fused = false;
   SHT_TRY(frame_input(plan, n, &value->framed, error));
-  SHT_TRY(cuda_plan_tensor(plan, value->extent, n->name, &y, error));
-  SHT_TRY(add_convolution(plan, n, CUDA_FORWARD, value->framed.data, cuda_weights_at(plan->engine, n->weight), y.data,
-                          error));
+  SHT_TRY(cuda_plan_output(plan, result, error));
+  value->map = plan->values[result].map;
+  cuda_convolution_operands at = {
+      .x = value->framed.data, .w = cuda_weights_at(plan->engine, n->weight), .y = value->map.data};
   if (n->bias < 0 && value->relu < 0) {
-    value->map = y;
-    return SHT_OK;
+    return add_convolution(plan, n, CUDA_FORWARD, at, error);
   }
-  result->map = y;
-  if (result->home >= 0) {
-    SHT_TRY(cuda_plan_output(plan, cuda_plan_result(plan, node), error));
-  }
-  value->map = result->map;
-  cuda_plan_gather(plan, CUDA_ALWAYS,
-                   &(cuda_gather){.terms = cuda_one_term(y),
-                                  .bias = cuda_float_weights_at(plan->engine, n->bias),
-                                  .relu = value->relu >= 0,
-                                  .out = result->map,
-                                  .extent = value->extent},
-                   n->name);
-  return SHT_OK;
+  SHT_TRY(try_fused(plan, node, at, value->map, &fused, error));
+  return fused ? SHT_OK : forward_apart(plan, node, at, error);
 }
 
 // The gradient with respect to the input, out of its frame.
@@ -174,11 +223,11 @@ static sht_status input_gradient(cuda_plan *plan, int node, cuda_map g, sht_erro
   cuda_map framed = dx;
   if (has_frame(n)) {
     cuda_extent extent;
-    SHT_TRY(cuda_plan_extent(plan, framed_shape(plan, n), n->name, &extent, error));
+    SHT_TRY(cuda_plan_extent(plan, framed_shape(plan->graph, n), n->name, &extent, error));
     SHT_TRY(cuda_plan_tensor(plan, extent, n->name, &framed, error));
   }
-  SHT_TRY(add_convolution(plan, n, CUDA_INPUT_GRADIENT, framed.data, cuda_weights_at(plan->engine, n->weight), g.data,
-                          error));
+  const cuda_convolution_operands at = {.x = framed.data, .w = cuda_weights_at(plan->engine, n->weight), .y = g.data};
+  SHT_TRY(add_convolution(plan, n, CUDA_INPUT_GRADIENT, at, error));
   if (has_frame(n)) {
     cuda_plan_op(plan, CUDA_LEARNING, run_frame_cut, n->name)->as.frame = frame_of(plan, n, dx, framed);
   }
@@ -189,7 +238,8 @@ sht_status cuda_convolution_backward(cuda_plan *plan, int node, sht_error *error
   const sht_node *n = &plan->graph->nodes[node];
   cuda_map g;
   SHT_TRY(cuda_plan_gradient(plan, node, n->bias, &g, error));
-  SHT_TRY(add_convolution(plan, n, CUDA_FILTER_GRADIENT, plan->values[node].framed.data,
-                          cuda_gradient_at(plan->engine, n->weight), g.data, error));
+  const cuda_convolution_operands at = {
+      .x = plan->values[node].framed.data, .w = cuda_gradient_at(plan->engine, n->weight), .y = g.data};
+  SHT_TRY(add_convolution(plan, n, CUDA_FILTER_GRADIENT, at, error));
   return plan->values[n->inputs[0]].needs_gradient ? input_gradient(plan, node, g, error) : SHT_OK;
 }

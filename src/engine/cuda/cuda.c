@@ -179,11 +179,12 @@ static void describe(const sht_engine *base, sht_engine_info *info) {
   *info = (sht_engine_info){
       .bytes = engine->memory.bytes / engine->room, .threads = 1, .together = cuda_engine_together(engine)};
   (void)snprintf(info->backend, sizeof info->backend, "cuda");
-  (void)snprintf(info->numerics, sizeof info->numerics,
-                 "CUDA %d.%d, driver's %d.%d, cuDNN %zu, cuBLASLt %zu, %.40s sm_%d%d x %d, %s, choices %08x, direct %d",
-                 device->runtime / 1000, device->runtime % 1000 / 10, device->driver / 1000, device->driver % 1000 / 10,
-                 cudnnGetVersion(), cublasLtGetVersion(), device->name, device->major, device->minor,
-                 device->processors, precision_name(engine->precision), engine->plan->choices, engine->plan->direct);
+  (void)snprintf(
+      info->numerics, sizeof info->numerics,
+      "CUDA %d.%d, driver's %d.%d, cuDNN %zu, cuBLASLt %zu, %.40s sm_%d%d x %d, %s, choices %08x, direct %d, fused %d",
+      device->runtime / 1000, device->runtime % 1000 / 10, device->driver / 1000, device->driver % 1000 / 10,
+      cudnnGetVersion(), cublasLtGetVersion(), device->name, device->major, device->minor, device->processors,
+      precision_name(engine->precision), engine->plan->choices, engine->plan->direct, engine->plan->fused);
 }
 
 const sht_backend sht_backend_cuda = {

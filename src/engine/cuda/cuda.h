@@ -152,6 +152,7 @@ struct cuda_engine {
 
   cuda_pass pass;                               // what is running
   bool without_graph;                           // SHATTER_CUDA_GRAPH=0
+  bool without_fusion;                          // SHATTER_CUDA_FUSE=0
   cudaGraphExec_t train_graph, evaluate_graph;  // of the runs there are; NULL: not captured
   const char *failed;                           // a library refused to run this, NULL: none
 };

@@ -119,9 +119,14 @@ static sht_status copy_graph(const sht_graph *from, sht_graph **out, sht_error *
   return SHT_OK;
 }
 
+static bool is_off(const char *variable) {
+  const char *value = getenv(variable);
+  return value != NULL && strcmp(value, "0") == 0;
+}
+
 static sht_status build(cuda_engine *engine, sht_error *error) {
-  const char *graph = getenv("SHATTER_CUDA_GRAPH");
-  engine->without_graph = graph != NULL && strcmp(graph, "0") == 0;
+  engine->without_graph = is_off("SHATTER_CUDA_GRAPH");
+  engine->without_fusion = is_off("SHATTER_CUDA_FUSE");
   engine->workspace_bytes = MATRIX_WORKSPACE_BYTES;
   SHT_TRY(cuda_device_open(launch_nothing, &engine->device, error));
   SHT_TRY(open_libraries(engine, error));

@@ -27,7 +27,7 @@ typedef struct cuda_op cuda_op;
 
 typedef struct cuda_convolution_op {
   cuda_convolution convolution;
-  void *x, *w, *y;
+  cuda_convolution_operands at;
 } cuda_convolution_op;
 
 typedef struct cuda_matrix_op {
@@ -99,6 +99,7 @@ struct cuda_plan {
   uint32_t *counter;
   uint32_t widest;   // vectors of a pixel
   int direct;        // convolutions that cuDNN does not have
+  int fused;         // those that have their bias, ReLU or statistics in the same launch
   uint32_t choices;  // checksum of what cuDNN and cuBLASLt chose
 };
 
@@ -132,6 +133,9 @@ static inline bool cuda_is_packed(cuda_map map, cuda_extent extent) {
 static inline cuda_terms cuda_one_term(cuda_map map) { return (cuda_terms){.term = {map}, .count = 1}; }
 
 // convolutions.c, dense.c, layers.c: the operations of one node.
+// A convolution of a batch as cuDNN is asked for it, without what follows it.
+cuda_convolution_shape cuda_shape_of(const sht_graph *graph, const sht_node *node, uint32_t batch,
+                                     sht_precision precision);
 sht_status cuda_convolution_forward(cuda_plan *plan, int node, sht_error *error);
 sht_status cuda_convolution_backward(cuda_plan *plan, int node, sht_error *error);
 sht_status cuda_bind_convolutions(cuda_plan *plan, sht_error *error);
