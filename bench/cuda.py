@@ -4,7 +4,7 @@
 every figure, so that what was measured stays when time runs out.
 
 In this order: doctor; the tests of layers, of runs that train together and of kernel machines; the rates of the networks
-in bf16, tf32 and fp32; a sweep of up to 32 runs of the smallest network together; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
+in bf16, tf32 and fp32, and in bf16 without what is fused with convolutions (SHATTER_CUDA_FUSE=0); a sweep of up to 32 runs of the smallest network together; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
 the reference, which take the processor longest. Something else instead do --sanitize and --kernels: the tests under
 compute-sanitizer, and the time of every kernel of some steps as Nsight Compute reads it.
 
@@ -30,6 +30,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MODELS = ["inception", "alexnet", "mlp-3x512", "mlp-1x512", "inception-nobn"]
+CONVOLUTIONAL = [model for model in MODELS if not model.startswith("mlp")]
 # Cheapest first: compiling takes a minute for the large networks.
 MODES = [("bf16", "graph_channels_last"), ("bf16", "channels_last"), ("tf32", "default"),
          ("bf16", "compile_graph_channels_last"), ("bf16", "compile_channels_last")]
@@ -62,7 +63,7 @@ class Kit:
         self.out = Path(args.out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.end = time.monotonic() + 60 * args.minutes
-        self.record = {"shatter": [], "sweep": [], "opponent": [], "tests": [], "machines": [], "left_out": []}
+        self.record = {"shatter": [], "apart": [], "sweep": [], "opponent": [], "tests": [], "machines": [], "left_out": []}
         self.env = {**os.environ, "LD_LIBRARY_PATH": ":".join(library_folders(args.python))}
         bundle = Path(args.bundle)
         self.program = bundle / "shatter"
@@ -132,12 +133,13 @@ def test(kit, program, *names, limit=150, env=None, prefix=()):
     kit.save()
 
 
-def rate(kit, model, precision):
-    text = kit.run(f"rate_{model}_{precision}",
+def rate(kit, model, precision, apart=False):
+    """apart: with bias, ReLU and statistics in launches of their own."""
+    text = kit.run(f"rate_{model}_{precision}{'_apart' if apart else ''}",
                    [kit.program, "bench", "--device", "cuda", "--model", model, "--precision", precision, "--seconds", "2",
-                    "--force", "--json"], 60)
+                    "--force", "--json"], 60, {"SHATTER_CUDA_FUSE": "0"} if apart else None)
     if text is not None:
-        kit.record["shatter"] += json.loads(text)["results"]
+        kit.record["apart" if apart else "shatter"] += json.loads(text)["results"]
         kit.save()
 
 
@@ -178,14 +180,17 @@ def oppose(kit, model, precision, mode):
 
 
 def table(kit):
-    print(f"\n{'network':16}{'':6}{'shatter ms':>11}{'images/s':>11}{'PyTorch ms':>12}{'ratio':>7}  its best mode")
+    print(f"\n{'network':16}{'':6}{'shatter ms':>11}{'not fused':>11}{'images/s':>11}{'PyTorch ms':>12}{'ratio':>7}  "
+          "its best mode")
     for row in kit.record["shatter"]:
         rivals = [o for o in kit.record["opponent"] if o["model"] == row["model"]
                   and (o["precision"] == row["precision"] or row["precision"] == "fp32" and o["precision"] == "tf32")]
         best = min(rivals, key=lambda o: o["step_ms"], default=None)
         beside = f"{best['step_ms']:12.3f}{best['step_ms'] / row['step_ms']:7.2f}  {best['mode']}, {best['precision']}" \
             if best else ""
-        print(f"{row['model']:16}{row['precision']:6}{row['step_ms']:11.3f}{row['images_per_second']:11.0f}{beside}")
+        apart = next((f"{a['step_ms']:11.3f}" for a in kit.record["apart"]
+                      if (a["model"], a["precision"]) == (row["model"], row["precision"])), f"{'':11}")
+        print(f"{row['model']:16}{row['precision']:6}{row['step_ms']:11.3f}{apart}{row['images_per_second']:11.0f}{beside}")
 
 
 def measure(kit):
@@ -195,6 +200,8 @@ def measure(kit):
     for precision in ("bf16", "tf32", "fp32"):
         for model in MODELS:
             rate(kit, model, precision)
+    for model in CONVOLUTIONAL:
+        rate(kit, model, "bf16", apart=True)
     for precision in ("bf16", "tf32"):
         sweep(kit, precision)
     for precision, mode in MODES:
