@@ -114,7 +114,7 @@ static void cudnn_takes_our_descriptions(void **state) {
   cuda_convolution convolution = {.plan = NULL};
   static char memory[64] __attribute__((aligned(64)));
   const cuda_convolution_operands at = {.x = memory, .w = memory + 16, .y = memory + 32};
-  assert_int_equal(cuda_convolution_bind(&convolution, &at, NULL, &error), SHT_OK);
+  assert_int_equal(cuda_convolution_bind(&convolution, 0, &at, NULL, &error), SHT_OK);
   cuda_convolution_close(&convolution);
 }
 

@@ -32,8 +32,8 @@ typedef struct card {
 
 // As their makers' documents have them.
 static const card cards[] = {
-    {"A100", 80, 108, 163, 2048, 32, 40, 80},   {"RTX 4090", 89, 128, 99, 1536, 24, 72, 24},
-    {"H100", 90, 132, 227, 2048, 32, 50, 80},   {"H200", 90, 132, 227, 2048, 32, 50, 141},
+    {"A100", 80, 108, 163, 2048, 32, 40, 80},    {"RTX 4090", 89, 128, 99, 1536, 24, 72, 24},
+    {"H100", 90, 132, 227, 2048, 32, 50, 80},    {"H200", 90, 132, 227, 2048, 32, 50, 141},
     {"B200", 100, 148, 227, 2048, 32, 126, 180},
 };
 
@@ -50,7 +50,8 @@ static cudnnBackendDescriptor_t describe_card(const card *c) {
   const int length = snprintf(
       text, sizeof text,
       "{\"deviceVer\": %d, \"driverVer\": 13000, \"cudaDeviceId\": 0, \"deviceName\": \"%s\", \"maxGridSize\": "
-      "[2147483647, 65535, 65535], \"maxBlockSize\": [1024, 1024, 64], \"regsPerBlock\": 65536, \"multiProcessorCount\": "
+      "[2147483647, 65535, 65535], \"maxBlockSize\": [1024, 1024, 64], \"regsPerBlock\": 65536, "
+      "\"multiProcessorCount\": "
       "%d, \"warpSize\": 32, \"maxSharedMemoryPerBlock\": 49152, \"maxSharedMemoryPerBlockOptin\": %d, "
       "\"reservedSharedMemoryPerBlock\": 1024, \"maxRegistersPerSM\": 65536, \"maxCtasPerSM\": %d, "
       "\"maxThreadsPerBlock\": 1024, \"maxThreadsPerSM\": %d, \"pciDeviceId\": 0, \"isTccDriver\": 0, "

@@ -131,16 +131,24 @@ def check_locked(page, folder, whole):
 
 
 def check_convolutions(folder):
-    """A network that cannot be together: each run by itself, as ever."""
+    """Convolutions, normalisation and pools: together too, with the bytes that each run has alone."""
     page = write(os.path.join(folder, "conv.yaml"), PAGE.replace("tiny.yaml", "conv.yaml.model.yaml"))
     write(os.path.join(folder, "conv.yaml.model.yaml"), """name: tiny
+recipe: {learning-rate: 0.1, learning-rate-decay: 0.9, momentum: 0.9, weight-decay: 1e-3}
 layers:
-  - conv: {filters: 4, kernel: 3, stride: 4}
+  - conv: {filters: 4, kernel: 4, stride: 4}
+  - batchnorm: {decay: 0.9}
+  - relu
+  - maxpool: {kernel: 2, stride: 2}
   - linear: {units: classes}
 """)
-    answer = run(page, os.path.join(folder, "conv"), "--only", "calm*", "--epochs", "1", "--json")
-    check("convolutions: each run by itself", answer.returncode == 0 and json.loads(answer.stdout)["done"] == 2 and
-          largest_process(answer.stderr) == 1, answer)
+    stores = [os.path.join(folder, name) for name in ("conv-alone", "conv")]
+    answers = [run(page, store, "--epochs", "2", "--together", count, "--json") for store, count in zip(stores, ("1", "0"))]
+    check("convolutions: all runs are done", [answer.returncode for answer in answers] == [0, 0] and
+          all(json.loads(answer.stdout)["done"] == RUNS for answer in answers), answers)
+    check("convolutions: the plan says so", [largest_process(answer.stderr) for answer in answers] == [1, 6], answers)
+    check("convolutions: the bytes that each has alone", files_of(stores[0]) == files_of(stores[1]),
+          differing(files_of(stores[0]), files_of(stores[1])))
 
 
 def has_card():

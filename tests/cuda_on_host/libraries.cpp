@@ -37,6 +37,12 @@ struct plan {
   cuda_direction direction;
 };
 
+// As a pack holds them.
+struct addresses {
+  cuda_convolution_operands at;
+  void *workspace;
+};
+
 int64_t count_of(const plan &p) {
   const cuda_convolution_shape &s = p.shape;
   return p.direction == CUDA_FORWARD          ? s.n * s.out_height * s.out_width * s.filters
@@ -44,21 +50,10 @@ int64_t count_of(const plan &p) {
                                               : s.filters * s.kernel * s.kernel * s.channels;
 }
 
-// What is done with a forward convolution's sums before they are stored.
-void finish(const cuda_convolution_shape &s, const cuda_convolution_operands &at, const double *sums) {
-  const int64_t spacing = s.y_spacing > 0 ? s.y_spacing : s.filters;
-  for (int64_t row = 0; row < s.n * s.out_height * s.out_width; row++) {
-    for (int64_t k = 0; k < s.filters; k++) {
-      const double y = sums[row * s.filters + k] + (s.bias ? load(at.bias, k, false) : 0);
-      store(at.y, row * spacing + k, s.bfloat16, static_cast<float>(s.relu && y < 0 ? 0 : y));
-    }
-  }
-}
-
-// Every product of x, w and y that a convolution has, to the sum of the one that is asked for.
-void convolve(const plan &p, const cuda_convolution_operands &at) {
+// Every product of x, w and y that a convolution has, to the sum of the one that is asked for, in the workspace.
+void convolve(const plan &p, const cuda_convolution_operands &at, double *sums) {
   const cuda_convolution_shape &s = p.shape;
-  double *sums = new double[count_of(p)]();
+  std::fill(sums, sums + count_of(p), 0);
   for (int64_t row = 0; row < s.n * s.out_height * s.out_width; row++) {
     const int64_t n = row / s.out_width / s.out_height;
     for (int64_t tap = 0; tap < s.kernel * s.kernel; tap++) {
@@ -83,15 +78,28 @@ void convolve(const plan &p, const cuda_convolution_operands &at) {
       }
     }
   }
-  if (p.direction == CUDA_FORWARD) {
-    finish(s, at, sums);
-  } else {
-    void *out = p.direction == CUDA_INPUT_GRADIENT ? at.x : at.w;
-    for (int64_t i = 0; i < count_of(p); i++) {
-      store(out, i, s.bfloat16, static_cast<float>(sums[i]));
+}
+
+// What is done with a forward convolution's sums before they are stored.
+void finish(const cuda_convolution_shape &s, const cuda_convolution_operands &at, const double *sums) {
+  const int64_t spacing = s.y_spacing > 0 ? s.y_spacing : s.filters;
+  for (int64_t row = 0; row < s.n * s.out_height * s.out_width; row++) {
+    for (int64_t k = 0; k < s.filters; k++) {
+      const double y = sums[row * s.filters + k] + (s.bias ? load(at.bias, k, false) : 0);
+      store(at.y, row * spacing + k, s.bfloat16, static_cast<float>(s.relu && y < 0 ? 0 : y));
     }
   }
-  delete[] sums;
+}
+
+void store_sums(const plan &p, const cuda_convolution_operands &at, const double *sums) {
+  if (p.direction == CUDA_FORWARD) {
+    finish(p.shape, at, sums);
+    return;
+  }
+  void *out = p.direction == CUDA_INPUT_GRADIENT ? at.x : at.w;
+  for (int64_t i = 0; i < count_of(p); i++) {
+    store(out, i, p.shape.bfloat16, static_cast<float>(sums[i]));
+  }
 }
 
 void multiply(const cuda_matrix_shape &s, const cuda_operands &at) {
@@ -123,26 +131,32 @@ sht_status cuda_convolution_open(const cuda_place *, const cuda_convolution_shap
   *out = cuda_convolution();
   const bool alone = shape->kernel != 5 && (shape->kernel != 3 || shape->stride == 1);
   if (alone && (!cuda_convolution_is_fused(shape) || shape->kernel > 1)) {
-    out->plan = new plan{*shape, direction};
+    plan *chosen = new plan{*shape, direction};
+    out->plan = chosen;
+    out->workspace_bytes = count_of(*chosen) * sizeof(double);
   }
   return SHT_OK;
 }
 
-sht_status cuda_convolution_bind(cuda_convolution *convolution, const cuda_convolution_operands *at, void *,
-                                 sht_error *) {
-  convolution->pack = new cuda_convolution_operands(*at);
+sht_status cuda_convolution_bind(cuda_convolution *convolution, uint32_t run, const cuda_convolution_operands *at,
+                                 void *workspace, sht_error *) {
+  convolution->pack[run] = new addresses{*at, workspace};
   return SHT_OK;
 }
 
 void cuda_convolution_close(cuda_convolution *convolution) {
   delete static_cast<plan *>(convolution->plan);
-  delete static_cast<cuda_convolution_operands *>(convolution->pack);
+  for (cudnnBackendDescriptor_t pack : convolution->pack) {
+    delete static_cast<addresses *>(pack);
+  }
 }
 
 cudnnStatus_t cudnnBackendExecute(cudnnHandle_t, cudnnBackendDescriptor_t what, cudnnBackendDescriptor_t where) {
   const plan p = *static_cast<plan *>(what);
-  const cuda_convolution_operands at = *static_cast<cuda_convolution_operands *>(where);
-  on_host::enqueue(of_cudnn, [=] { convolve(p, at); });
+  const addresses to = *static_cast<addresses *>(where);
+  double *sums = static_cast<double *>(to.workspace);
+  on_host::enqueue(of_cudnn, [=] { convolve(p, to.at, sums); });
+  on_host::enqueue(of_cudnn, [=] { store_sums(p, to.at, sums); });  // by itself: others may come between the two
   return CUDNN_STATUS_SUCCESS;
 }
 

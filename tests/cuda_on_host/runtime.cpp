@@ -156,17 +156,16 @@ uint64_t exchange(uint64_t mine, unsigned lane) {
   return found;
 }
 
+// x first; with ON_HOST_TURNS set, z first: what blocks of several runs have in common shows.
 void run_grid(dim3 grid, unsigned threads, const std::function<void()> &body) {
+  const bool turns = std::getenv("ON_HOST_TURNS") != nullptr;
   work = &body;
   here.threads = dim3(threads, 1, 1);
   here.grid = grid;
-  for (unsigned z = 0; z < grid.z; z++) {
-    for (unsigned y = 0; y < grid.y; y++) {
-      for (unsigned x = 0; x < grid.x; x++) {
-        here.block = dim3(x, y, z);
-        run_block(threads);
-      }
-    }
+  for (unsigned i = 0; i < grid.x * grid.y * grid.z; i++) {
+    here.block = turns ? dim3(i / grid.z / grid.y, i / grid.z % grid.y, i % grid.z)
+                       : dim3(i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y);
+    run_block(threads);
   }
 }
 

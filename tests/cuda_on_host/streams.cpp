@@ -3,8 +3,10 @@
 // What is put on a stream is done when the host waits for it and no sooner, so that a buffer which is used too early,
 // or changed while a copy has yet to read it, shows. Beside the stream that is waited for, others are as late as they
 // can be: what nobody waits for is not done. With ON_HOST_EARLY set they are as early as their own waiting lets them
-// be: what should have waited shows. A graph is captured as it is on a card: what is not joined again, and what may not
+// be: what should have waited shows. With ON_HOST_TURNS set, all that may go on take turns: what two use at a time
+// shows. A graph is captured as it is on a card: what is not joined again, and what may not
 // be captured, is an error.
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -50,7 +52,10 @@ struct graph {
 schedule streams;                  // what was not captured
 std::shared_ptr<graph> capturing;  // NULL: nothing is captured
 
-bool is_early() { return std::getenv("ON_HOST_EARLY") != nullptr; }
+// Tasks of every other stream before each one of the stream that is waited for.
+int tasks_ahead() {
+  return std::getenv("ON_HOST_EARLY") != nullptr ? INT_MAX : std::getenv("ON_HOST_TURNS") != nullptr ? 1 : 0;
+}
 
 void run_until(schedule &all, queue &q, size_t count);
 
@@ -75,7 +80,7 @@ bool is_ready(const queue &q) {
 void run_until(schedule &all, queue &q, size_t count) {
   while (q.done < count) {
     for (auto &[stream, other] : all) {
-      while (is_early() && &other != &q && is_ready(other)) {
+      for (int i = tasks_ahead(); i > 0 && &other != &q && is_ready(other); i--) {
         step(all, other);
       }
     }

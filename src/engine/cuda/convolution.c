@@ -173,8 +173,8 @@ sht_status cuda_convolution_open(const cuda_place *place, const cuda_convolution
   return out->plan != NULL ? SHT_OK : cuda_check_cudnn(s.fault, layer, error);
 }
 
-sht_status cuda_convolution_bind(cuda_convolution *convolution, const cuda_convolution_operands *at, void *workspace,
-                                 sht_error *error) {
+sht_status cuda_convolution_bind(cuda_convolution *convolution, uint32_t run, const cuda_convolution_operands *at,
+                                 void *workspace, sht_error *error) {
   const int64_t numbers[] = {CUDA_OPERAND_X,    CUDA_OPERAND_W,    CUDA_OPERAND_Y,
                              CUDA_OPERAND_BIAS, CUDA_OPERAND_SUMS, CUDA_OPERAND_SQUARES};
   void *const addresses[] = {at->x, at->w, at->y, at->bias, at->sums, at->squares};
@@ -191,11 +191,13 @@ sht_status cuda_convolution_bind(cuda_convolution *convolution, const cuda_convo
   cuda_draft_set(&draft, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, named);
   cuda_draft_set(&draft, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, there);
   cuda_draft_set(&draft, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-  return cuda_check_cudnn(cuda_draft_finish(&draft, &convolution->pack), "binding a convolution", error);
+  return cuda_check_cudnn(cuda_draft_finish(&draft, &convolution->pack[run]), "binding a convolution", error);
 }
 
 void cuda_convolution_close(cuda_convolution *convolution) {
-  cuda_descriptor_destroy(convolution->pack);
+  for (uint32_t run = 0; run < CUDA_RUNS_MAX; run++) {
+    cuda_descriptor_destroy(convolution->pack[run]);
+  }
   cuda_descriptor_destroy(convolution->plan);
   *convolution = (cuda_convolution){.plan = NULL};
 }

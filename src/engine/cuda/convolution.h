@@ -1,5 +1,6 @@
 // One convolution of one direction through cuDNN's graph interface, with what is done to its result before that is
-// stored: described, an engine chosen, run.
+// stored: described, an engine chosen, run. It is that of one run's batch, so that a run of a group has the sums that
+// it has alone; every run has its own addresses.
 //
 // The engine is the first of cuDNN's own ranking for this card that can be built and whose notes promise the same bits
 // from run to run and the precision asked for; the ranking depends on card and version alone, and what was chosen goes
@@ -30,8 +31,8 @@ typedef struct cuda_convolution_shape {
 } cuda_convolution_shape;
 
 typedef struct cuda_convolution {
-  cudnnBackendDescriptor_t plan;  // owned; NULL: none
-  cudnnBackendDescriptor_t pack;  // owned: the addresses
+  cudnnBackendDescriptor_t plan;                 // owned; NULL: none
+  cudnnBackendDescriptor_t pack[CUDA_RUNS_MAX];  // owned: each run's addresses
   uint64_t workspace_bytes;
   int64_t engine;  // cuDNN's number of what was chosen
   int proposed;    // engines of its ranking whose notes promise enough, built or not, as far as was looked
@@ -59,12 +60,13 @@ static inline bool cuda_convolution_is_fused(const cuda_convolution_shape *shape
 // missing, or memory.
 sht_status cuda_convolution_open(const cuda_place *place, const cuda_convolution_shape *shape, cuda_direction direction,
                                  const char *layer, cuda_convolution *out, sht_error *error);
-// Fixes the addresses; workspace: at least workspace_bytes.
-sht_status cuda_convolution_bind(cuda_convolution *convolution, const cuda_convolution_operands *at, void *workspace,
-                                 sht_error *error);
-// Puts it on the handle's stream.
-static inline cudnnStatus_t cuda_convolution_run(const cuda_convolution *convolution, cudnnHandle_t handle) {
-  return cudnnBackendExecute(handle, convolution->plan, convolution->pack);
+// Fixes a run's addresses; workspace: at least workspace_bytes.
+sht_status cuda_convolution_bind(cuda_convolution *convolution, uint32_t run, const cuda_convolution_operands *at,
+                                 void *workspace, sht_error *error);
+// Puts that of a run on the handle's stream.
+static inline cudnnStatus_t cuda_convolution_run(const cuda_convolution *convolution, uint32_t run,
+                                                 cudnnHandle_t handle) {
+  return cudnnBackendExecute(handle, convolution->plan, convolution->pack[run]);
 }
 void cuda_convolution_close(cuda_convolution *convolution);
 

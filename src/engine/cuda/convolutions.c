@@ -3,9 +3,13 @@
 #include "engine/cuda/plan.h"
 
 static void run_convolution(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cudnnStatus_t status = cudnnSetStream(engine->cudnn, stream);
-  if (status == CUDNN_STATUS_SUCCESS) {
-    status = cuda_convolution_run(&op->as.convolution.convolution, engine->cudnn);
+  (void)stream;
+  cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+  for (uint32_t run = 0; run < engine->runs && status == CUDNN_STATUS_SUCCESS; run++) {
+    status = cudnnSetStream(engine->cudnn, cuda_lane_of(engine, op, run)->stream);
+    if (status == CUDNN_STATUS_SUCCESS) {
+      status = cuda_convolution_run(&op->as.convolution.convolution, run, engine->cudnn);
+    }
   }
   if (status != CUDNN_STATUS_SUCCESS) {
     engine->failed = op->name;
@@ -15,11 +19,15 @@ static void run_convolution(cuda_engine *engine, const cuda_op *op, cudaStream_t
 static void close_convolution(cuda_op *op) { cuda_convolution_close(&op->as.convolution.convolution); }
 
 static void run_frame_put(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_frame_put(engine->type, &op->as.frame, stream);
+  cuda_frame all = op->as.frame;
+  all.batch *= engine->runs;
+  cuda_run_frame_put(engine->type, &all, stream);
 }
 
 static void run_frame_cut(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_frame_cut(engine->type, &op->as.frame, stream);
+  cuda_frame all = op->as.frame;
+  all.batch *= engine->runs;
+  cuda_run_frame_cut(engine->type, &all, stream);
 }
 
 static bool has_frame(const sht_node *node) { return node->pad_before != node->pad_after; }
@@ -72,10 +80,12 @@ static cuda_convolution_shape shape_of(const cuda_plan *plan, const sht_node *no
 }
 
 static void run_direct(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_direct(engine->type, &op->as.direct, stream);
+  cuda_direct all = op->as.direct;
+  all.runs = engine->runs;
+  cuda_run_direct(engine->type, &all, stream);
 }
 
-static cuda_direct direct_of(const cuda_convolution_shape *s, cuda_direction direction,
+static cuda_direct direct_of(const cuda_plan *plan, const cuda_convolution_shape *s, cuda_direction direction,
                              const cuda_convolution_operands *at) {
   return (cuda_direct){.direction = direction,
                        .x = {.data = at->x, .stride = (uint32_t)s->channels},
@@ -90,7 +100,18 @@ static cuda_direct direct_of(const cuda_convolution_shape *s, cuda_direction dir
                        .stride = (uint32_t)s->stride,
                        .padding = (uint32_t)s->padding,
                        .vectors = (uint32_t)s->channels / CUDA_VECTOR,
-                       .out_vectors = (uint32_t)s->filters / CUDA_VECTOR};
+                       .out_vectors = (uint32_t)s->filters / CUDA_VECTOR,
+                       .apart = plan->engine->parameters.count};
+}
+
+// Filters and their gradients are of the same type as x and y.
+static void set_apart(const cuda_engine *engine, const cuda_convolution_shape *s, cuda_convolution_op *as) {
+  const uint64_t bytes = cuda_element_bytes(engine);
+  as->apart.x = (uint64_t)(s->n * s->height * s->width * s->channels) * bytes;
+  as->apart.y =
+      (uint64_t)(s->n * s->out_height * s->out_width * (s->y_spacing > 0 ? s->y_spacing : s->filters)) * bytes;
+  as->apart.w = engine->parameters.count * bytes;
+  as->apart.bias = engine->parameters.count * sizeof(float);
 }
 
 static cuda_op *new_op(cuda_plan *plan, const sht_node *node, cuda_direction direction, cuda_run run) {
@@ -100,12 +121,14 @@ static cuda_op *new_op(cuda_plan *plan, const sht_node *node, cuda_direction dir
 }
 
 // An operation of cuDNN's, which takes over what was found.
-static void add_found(cuda_plan *plan, const sht_node *node, cuda_direction direction, const cuda_convolution *found,
-                      const cuda_convolution_operands *at) {
+static void add_found(cuda_plan *plan, const sht_node *node, const cuda_convolution_shape *shape,
+                      cuda_direction direction, const cuda_convolution *found, const cuda_convolution_operands *at) {
   const uint64_t bytes = found->workspace_bytes;
   cuda_op *op = new_op(plan, node, direction, run_convolution);
   op->close = close_convolution;
+  op->run_by_run = true;
   op->as.convolution = (cuda_convolution_op){.convolution = *found, .at = *at};
+  set_apart(plan->engine, shape, &op->as.convolution);
   plan->workspace_bytes = bytes > plan->workspace_bytes ? bytes : plan->workspace_bytes;
   plan->choices = 31 * (31 * plan->choices + (uint32_t)found->engine) + (uint32_t)bytes;
 }
@@ -122,9 +145,9 @@ static sht_status add_convolution(cuda_plan *plan, const sht_node *node, cuda_di
   cuda_convolution found;
   SHT_TRY(find_convolution(plan, node, &shape, direction, &found, error));
   if (found.plan != NULL) {
-    add_found(plan, node, direction, &found, &at);
+    add_found(plan, node, &shape, direction, &found, &at);
   } else {
-    new_op(plan, node, direction, run_direct)->as.direct = direct_of(&shape, direction, &at);
+    new_op(plan, node, direction, run_direct)->as.direct = direct_of(plan, &shape, direction, &at);
     plan->direct++;
   }
   return SHT_OK;
@@ -146,18 +169,34 @@ static sht_status try_fused(cuda_plan *plan, int node, cuda_convolution_operands
   if (*done) {
     at.y = out.data;
     at.bias = cuda_float_weights_at(plan->engine, n->bias);
-    add_found(plan, n, CUDA_FORWARD, &found, &at);
+    add_found(plan, n, &shape, CUDA_FORWARD, &found, &at);
     plan->fused++;
+  }
+  return SHT_OK;
+}
+
+static cuda_convolution_operands operands_of(const cuda_convolution_op *as, uint32_t run) {
+  return (cuda_convolution_operands){
+      .x = (char *)as->at.x + run * as->apart.x,
+      .w = (char *)as->at.w + run * as->apart.w,
+      .y = (char *)as->at.y + run * as->apart.y,
+      .bias = as->at.bias != NULL ? (char *)as->at.bias + run * as->apart.bias : NULL,
+  };
+}
+
+static sht_status bind_runs(const cuda_engine *engine, cuda_op *op, sht_error *error) {
+  cuda_convolution_op *as = &op->as.convolution;
+  for (uint32_t run = 0; run < engine->room; run++) {
+    const cuda_convolution_operands at = operands_of(as, run);
+    SHT_TRY(cuda_convolution_bind(&as->convolution, run, &at, cuda_lane_of(engine, op, run)->workspace, error));
   }
   return SHT_OK;
 }
 
 sht_status cuda_bind_convolutions(cuda_plan *plan, sht_error *error) {
   for (int i = 0; i < plan->op_count; i++) {
-    cuda_op *op = &plan->ops[i];
-    if (op->run == run_convolution) {
-      cuda_convolution_op *as = &op->as.convolution;
-      SHT_TRY(cuda_convolution_bind(&as->convolution, &as->at, plan->engine->workspace[op->side], error));
+    if (plan->ops[i].run == run_convolution) {
+      SHT_TRY(bind_runs(plan->engine, &plan->ops[i], error));
     }
   }
   return SHT_OK;

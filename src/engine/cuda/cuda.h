@@ -8,7 +8,8 @@
 // An engine holds one run or a group of several, of one network with other seeds, labels, pixels and rates: everything
 // of a run lies beside that of the next (kernels.h), and a step is one list of launches for all. A member is one run's
 // handle. Members ask (cuda_request) and are served together (serve.c); alone, a member is served at once. A run's
-// place changes when another leaves, so that the runs there are are always the first ones.
+// place changes when another leaves, so that the runs there are are always the first ones. What is launched run by run
+// (convolutions) goes over several lanes, side by side; everything else is one launch for all runs.
 //
 // Activations are [B][H][W][S] in float or bfloat16, S whole vectors of 8 channels (kernels.h). Weights, momentum and
 // sums are float; in bf16 the update also writes a bfloat16 copy of the weights, which the layers read. A gradient with
@@ -23,7 +24,12 @@
 #include "engine/cuda/device.h"
 #include "engine/cuda/kernels.h"
 
-enum { CUDA_RUNS_MAX = 64, CUDA_SPLITS_MAX = 4, CUDA_METRICS_MAX = 4096, CUDA_EVALUATE_SLOTS = 16, CUDA_LANES = 2 };
+enum { CUDA_SPLITS_MAX = 4, CUDA_METRICS_MAX = 4096, CUDA_EVALUATE_SLOTS = 16 };
+
+// Convolutions are launched run by run, on so many streams side by side: at a batch of 128 the smallest layers of
+// Inception have some fifty blocks of 128 x 128 outputs, a third of a large card's processors. More streams would only
+// wait, and each costs a workspace.
+enum { CUDA_LANES = 4 };
 
 typedef struct cuda_engine cuda_engine;
 typedef struct cuda_member cuda_member;
@@ -32,6 +38,15 @@ typedef struct cuda_plan cuda_plan;
 // What is being run; operations say in which of them they take part.
 typedef enum cuda_pass { CUDA_TRAIN = 1, CUDA_GRADIENT = 2, CUDA_EVALUATE = 4 } cuda_pass;
 enum { CUDA_LEARNING = CUDA_TRAIN | CUDA_GRADIENT, CUDA_ALWAYS = CUDA_LEARNING | CUDA_EVALUATE };
+
+// What follows one another, and what only the update waits for.
+enum { CUDA_MAIN, CUDA_SIDE, CUDA_TRACKS };
+
+typedef struct cuda_lane {
+  cudaStream_t stream;
+  cudaEvent_t done;
+  void *workspace;
+} cuda_lane;
 
 // Where a parameter tensor lies: [outputs][positions][inputs] with outputs and inputs in whole vectors; a vector has
 // one position and one output.
@@ -56,11 +71,11 @@ typedef struct cuda_parameters {
 
 // All normalisations side by side, each in whole vectors.
 typedef struct cuda_norms {
-  uint32_t *offsets;  // [node_count]
-  uint32_t count;     // channels in all
-  float *mean, *inverse, *mean_g, *mean_gz;
-  float *running_mean, *running_variance;
-  float *epsilon, *running_inverse;
+  uint32_t *offsets;                                         // [node_count]
+  uint32_t count;                                            // channels of a run in all
+  float *mean, *inverse, *mean_g, *mean_gz;                  // [room][count]
+  float *running_mean, *running_variance, *running_inverse;  // [room][count]
+  float *epsilon;                                            // [count]
 } cuda_norms;
 
 // Pixels on the card, once for all members whose splits have the same.
@@ -128,12 +143,12 @@ struct cuda_engine {
   cuda_member **members;  // [room], of these [runs]
   cuda_pixels *pixels;    // [room * CUDA_SPLITS_MAX]
 
-  cudaStream_t stream;
-  cudaStream_t side;  // what only the update waits for
-  cudaEvent_t fork, join;
+  cuda_lane lanes[CUDA_TRACKS][CUDA_LANES];  // [..][lane_count]
+  uint32_t lane_count;
+  cudaStream_t stream;  // of the first main lane: where a step begins and ends
+  cudaEvent_t fork;
   cudnnHandle_t cudnn;
   cublasLtHandle_t cublas;
-  void *workspace[CUDA_LANES];  // of the stream, of the side
   uint64_t workspace_bytes;
 
   cuda_plan *plan;
@@ -168,7 +183,9 @@ sht_status cuda_engine_open(const sht_graph *graph, const sht_engine_options *op
                             sht_error *error);
 void cuda_engine_close(cuda_engine *engine);  // NULL is allowed
 void cuda_engine_forget_graphs(cuda_engine *engine);
-// How many runs of this network one engine could hold on this card, data included as far as they can be foreseen.
+cudaError_t cuda_lanes_wait(const cuda_engine *engine);  // until nothing is on any; the first error
+// How many runs of this network it is of use to have in one engine on this card, and how many that can hold, data
+// included as far as they can be foreseen: the smaller number.
 uint32_t cuda_engine_together(const cuda_engine *engine);
 
 // members.c: a member comes as the last of the runs, and leaves.
@@ -187,8 +204,9 @@ sht_status cuda_parameters_open(cuda_engine *engine, sht_error *error);
 sht_status cuda_parameters_get(cuda_engine *engine, uint32_t run, sht_state state, float *values, sht_error *error);
 sht_status cuda_parameters_put(cuda_engine *engine, uint32_t run, sht_state state, const float *values,
                                sht_error *error);
-// Everything that is known of a run, into the place of another.
+// Everything that is known of a run, into the place of another; a place as it is when the engine is opened: zeros.
 sht_status cuda_parameters_move(cuda_engine *engine, uint32_t from, uint32_t to, sht_error *error);
+sht_status cuda_parameters_clear(cuda_engine *engine, uint32_t run, sht_error *error);
 // Addresses of a tensor's weights as layers read them, and of its gradient, of the first run.
 void *cuda_weights_at(const cuda_engine *engine, int tensor);
 void *cuda_gradient_at(const cuda_engine *engine, int tensor);

@@ -6,7 +6,8 @@ static void run_matrix(cuda_engine *engine, const cuda_op *op, cudaStream_t stre
   const cuda_matrix *matrix = &op->as.matrix.matrix;
   for (uint32_t run = 0; run < engine->runs; run += matrix->together) {
     const cuda_operands at = cuda_operands_of(&matrix->shape, &op->as.matrix.at, run);
-    if (cuda_matrix_run(matrix, engine->cublas, &at, engine->workspace[op->side], stream) != CUBLAS_STATUS_SUCCESS) {
+    void *workspace = cuda_lane_of(engine, op, run)->workspace;
+    if (cuda_matrix_run(matrix, engine->cublas, &at, workspace, stream) != CUBLAS_STATUS_SUCCESS) {
       engine->failed = op->name;
     }
   }

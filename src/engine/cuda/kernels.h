@@ -8,7 +8,8 @@
 // Runs. Several runs of one network share every launch: their tensors lie one after the other, [runs][B][H][W][S],
 // their parameters [runs][P'], and so on. A kernel that goes pixel by pixel sees no more than a batch of runs * B
 // images; one that needs to know its run says `runs` below, and the rows, batches and extents in its arguments are
-// those of one run. No number of a run depends on how many there are. (Convolutions and normalisations have one run.)
+// those of one run. `apart`: elements from a run's parameter to the next one's. No number of a run depends on how many
+// there are.
 //
 // Sums across threads are added in a fixed order in every kernel: the same bits from run to run on one kind of card.
 // Only the first n of the B images are real (the last batch of an epoch has fewer): the others hold zeros as input and
@@ -26,7 +27,7 @@
 extern "C" {
 #endif
 
-enum { CUDA_VECTOR = 8, CUDA_TERMS_MAX = 4, CUDA_SUM_BLOCKS = 128, CUDA_CHUNK = 1024 };
+enum { CUDA_RUNS_MAX = 64, CUDA_VECTOR = 8, CUDA_TERMS_MAX = 4, CUDA_SUM_BLOCKS = 128, CUDA_CHUNK = 1024 };
 
 typedef enum cuda_type { CUDA_FLOAT, CUDA_BFLOAT16 } cuda_type;
 
@@ -83,7 +84,7 @@ typedef struct cuda_input {
 } cuda_input;
 void cuda_run_input(cuda_type type, const cuda_input *in, cudaStream_t stream);
 
-// out = sum of terms (+ bias) (then ReLU), or zero where `mask` is not positive. bias: [S] float or NULL.
+// out = sum of terms (+ bias) (then ReLU), or zero where `mask` is not positive. bias: [S] float of a run, or NULL.
 typedef struct cuda_gather {
   cuda_terms terms;
   const float *bias;
@@ -91,6 +92,8 @@ typedef struct cuda_gather {
   cuda_map mask;
   cuda_map out;
   cuda_extent extent;
+  uint32_t runs;
+  uint64_t apart;
 } cuda_gather;
 void cuda_run_gather(cuda_type type, const cuda_gather *in, cudaStream_t stream);
 
@@ -118,7 +121,7 @@ typedef enum cuda_direction {
   CUDA_DIRECTIONS
 } cuda_direction;
 
-// A convolution in straight loops. w: [filters][kernel][kernel][channels], both whole vectors.
+// A convolution in straight loops. w: [filters][kernel][kernel][channels] of a run, both whole vectors.
 typedef struct cuda_direct {
   cuda_direction direction;
   cuda_map x, y;
@@ -126,12 +129,15 @@ typedef struct cuda_direct {
   uint32_t batch, height, width, out_height, out_width;
   uint32_t kernel, stride, padding;
   uint32_t vectors, out_vectors;  // of a pixel of x and of y
+  uint32_t runs;
+  uint64_t apart;
 } cuda_direct;
 void cuda_run_direct(cuda_type type, const cuda_direct *in, cudaStream_t stream);
 
-// Batch normalisation. Vectors of [S] floats; partial: [CUDA_SUM_BLOCKS][2][S]; counter: [ceil(vectors / 8)], zero.
+// Batch normalisation. Vectors of [S] floats of a run; partial: [runs][CUDA_SUM_BLOCKS][2][S]; counter:
+// [runs][ceil(vectors / 8)], zero. A run without examples has numbers, which mean nothing, and no NaN.
 typedef struct cuda_norm {
-  cuda_job *job;
+  cuda_job *job;  // [runs]
   cuda_map x;
   cuda_extent extent;
   uint32_t area;  // pixels of an image
@@ -144,6 +150,9 @@ typedef struct cuda_norm {
   float *partial;
   uint32_t *counter;
   bool relu;  // y = max(0, ...)
+  uint32_t runs;
+  uint64_t apart;             // of scale, shift and their gradients
+  uint32_t statistics_apart;  // elements from a run's mean, inverse, ... to the next one's
 } cuda_norm;
 // Mean and inverse of the batch; `settle` also moves the running statistics.
 void cuda_run_norm_measure(cuda_type type, const cuda_norm *in, bool settle, cudaStream_t stream);
@@ -154,8 +163,8 @@ void cuda_run_norm_apply(cuda_type type, const cuda_norm *in, const float *mean,
 void cuda_run_norm_sums(cuda_type type, const cuda_norm *in, const cuda_terms *dy, cudaStream_t stream);
 void cuda_run_norm_backward(cuda_type type, const cuda_norm *in, const cuda_terms *dy, cuda_map dx,
                             cudaStream_t stream);
-// inverse = 1 / sqrt(variance + epsilon), all [count].
-void cuda_run_norm_inverse(const float *variance, const float *epsilon, float *inverse, uint32_t count,
+// inverse [runs][count] = 1 / sqrt(variance [runs][count] + epsilon [count]).
+void cuda_run_norm_inverse(const float *variance, const float *epsilon, float *inverse, uint32_t count, uint32_t runs,
                            cudaStream_t stream);
 
 // g = sum of terms, zero where `mask` is not positive, into `out` (unless it has no data); bias [S] = sum of g over the
@@ -169,7 +178,7 @@ typedef struct cuda_bias {
   float *partial;
   uint32_t *counter;
   uint32_t runs;
-  uint64_t apart;  // elements from a run's bias to the next one's
+  uint64_t apart;
 } cuda_bias;
 void cuda_run_bias_gradient(cuda_type type, const cuda_bias *in, cudaStream_t stream);
 
@@ -217,9 +226,11 @@ void cuda_run_dropout(cuda_type type, const cuda_dropout *in, cudaStream_t strea
 // y_j = x - s_j; x has one channel and one pixel an example.
 typedef struct cuda_shift {
   cuda_map x, y;
-  const float *shift;  // [S] of y
+  const float *shift;  // [S] of a run's y
   uint32_t batch, units;
   uint32_t vectors;  // of y
+  uint32_t runs;
+  uint64_t apart;
 } cuda_shift;
 void cuda_run_shift(cuda_type type, const cuda_shift *in, cudaStream_t stream);
 // dx = sum over j of dy_j.

@@ -4,6 +4,16 @@
 
 namespace {
 
+// The operands of this block's run.
+template <typename T>
+__device__ inline cuda_direct of_run(cuda_direct in) {
+  const uint32_t images = blockIdx.y * in.batch;
+  in.x.data = at<T>(in.x, images * in.height * in.width, 0);
+  in.y.data = at<T>(in.y, images * in.out_height * in.out_width, 0);
+  in.w = static_cast<T *>(in.w) + blockIdx.y * in.apart;
+  return in;
+}
+
 // Row of the pixel of x that element (r, c) of the window of y's pixel reads; false: outside.
 __device__ inline bool source_row(const cuda_direct &in, uint32_t y_row, uint32_t r, uint32_t c, uint32_t *row) {
   const uint32_t h = y_row / in.out_width % in.out_height * in.stride + r - in.padding;  // wraps around outside
@@ -20,7 +30,8 @@ __device__ inline vec8 load_filter(const cuda_direct &in, uint32_t filter, uint3
 }
 
 template <typename T>
-__global__ void forward(const __grid_constant__ cuda_direct in) {
+__global__ void forward(const __grid_constant__ cuda_direct all) {
+  const cuda_direct in = of_run<T>(all);
   const uint32_t items = in.batch * in.out_height * in.out_width * in.out_vectors;
   for (uint32_t i = blockIdx.x * THREADS + threadIdx.x; i < items; i += gridDim.x * THREADS) {
     const uint32_t y_row = i / in.out_vectors;
@@ -62,7 +73,8 @@ __device__ inline void add_tap(const cuda_direct &in, uint32_t y_row, uint32_t t
 }
 
 template <typename T>
-__global__ void input_gradient(const __grid_constant__ cuda_direct in) {
+__global__ void input_gradient(const __grid_constant__ cuda_direct all) {
+  const cuda_direct in = of_run<T>(all);
   const uint32_t items = in.batch * in.height * in.width * in.vectors;
   for (uint32_t i = blockIdx.x * THREADS + threadIdx.x; i < items; i += gridDim.x * THREADS) {
     const uint32_t row = i / in.vectors;
@@ -85,7 +97,8 @@ __global__ void input_gradient(const __grid_constant__ cuda_direct in) {
 
 // Sums over a whole batch: in double.
 template <typename T>
-__global__ void filter_gradient(const __grid_constant__ cuda_direct in) {
+__global__ void filter_gradient(const __grid_constant__ cuda_direct all) {
+  const cuda_direct in = of_run<T>(all);
   const uint32_t taps = in.kernel * in.kernel;
   const uint32_t items = in.out_vectors * CUDA_VECTOR * taps * in.vectors;
   for (uint32_t i = blockIdx.x * THREADS + threadIdx.x; i < items; i += gridDim.x * THREADS) {
@@ -123,11 +136,11 @@ void cuda_run_direct(cuda_type type, const cuda_direct *in, cudaStream_t stream)
   with_type(type, [&](auto t) {
     using T = decltype(t);
     if (in->direction == CUDA_FORWARD) {
-      launch(forward<T>, blocks_for(outputs), THREADS, stream, *in);
+      launch(forward<T>, dim3(blocks_for(outputs), in->runs), THREADS, stream, *in);
     } else if (in->direction == CUDA_INPUT_GRADIENT) {
-      launch(input_gradient<T>, blocks_for(inputs), THREADS, stream, *in);
+      launch(input_gradient<T>, dim3(blocks_for(inputs), in->runs), THREADS, stream, *in);
     } else {
-      launch(filter_gradient<T>, blocks_for(filters), THREADS, stream, *in);
+      launch(filter_gradient<T>, dim3(blocks_for(filters), in->runs), THREADS, stream, *in);
     }
   });
 }

@@ -7,13 +7,13 @@ namespace {
 
 template <typename T>
 __global__ void gather(const __grid_constant__ cuda_gather in) {
-  const uint32_t items = in.extent.rows * in.extent.vectors;
+  const uint32_t items = in.runs * in.extent.rows * in.extent.vectors;
   for (uint32_t i = blockIdx.x * THREADS + threadIdx.x; i < items; i += gridDim.x * THREADS) {
     const uint32_t row = i / in.extent.vectors;
     const uint32_t vector = i % in.extent.vectors;
     vec8 x = load_terms<T>(in.terms, row, vector);
     if (in.bias != nullptr) {
-      const vec8 bias = load8(in.bias + vector * CUDA_VECTOR);
+      const vec8 bias = load8(in.bias + row / in.extent.rows * in.apart + vector * CUDA_VECTOR);
 #pragma unroll
       for (int k = 0; k < CUDA_VECTOR; k++) {
         x.v[k] += bias.v[k];
@@ -103,12 +103,12 @@ __global__ void dropout(const __grid_constant__ cuda_dropout in) {
 
 template <typename T>
 __global__ void shift(const __grid_constant__ cuda_shift in) {
-  const uint32_t items = in.batch * in.vectors;
+  const uint32_t items = in.runs * in.batch * in.vectors;
   for (uint32_t i = blockIdx.x * THREADS + threadIdx.x; i < items; i += gridDim.x * THREADS) {
     const uint32_t row = i / in.vectors;
     const uint32_t vector = i % in.vectors;
     const float x = load8(at<T>(in.x, row, 0)).v[0];
-    vec8 y = load8(in.shift + vector * CUDA_VECTOR);
+    vec8 y = load8(in.shift + row / in.batch * in.apart + vector * CUDA_VECTOR);
 #pragma unroll
     for (uint32_t k = 0; k < CUDA_VECTOR; k++) {
       y.v[k] = vector * CUDA_VECTOR + k < in.units ? x - y.v[k] : 0;
@@ -120,7 +120,8 @@ __global__ void shift(const __grid_constant__ cuda_shift in) {
 template <typename T>
 __global__ void shift_backward(const __grid_constant__ cuda_shift in, const __grid_constant__ cuda_terms dy,
                                const cuda_map dx) {
-  for (uint32_t row = blockIdx.x * THREADS + threadIdx.x; row < in.batch; row += gridDim.x * THREADS) {
+  const uint32_t rows = in.runs * in.batch;
+  for (uint32_t row = blockIdx.x * THREADS + threadIdx.x; row < rows; row += gridDim.x * THREADS) {
     vec8 sum = zero8();
     for (uint32_t vector = 0; vector < in.vectors; vector++) {
       const vec8 g = load_terms<T>(dy, row, vector);
@@ -136,7 +137,7 @@ __global__ void shift_backward(const __grid_constant__ cuda_shift in, const __gr
 }  // namespace
 
 void cuda_run_gather(cuda_type type, const cuda_gather *in, cudaStream_t stream) {
-  const unsigned blocks = blocks_for(static_cast<uint64_t>(in->extent.rows) * in->extent.vectors);
+  const unsigned blocks = blocks_for(static_cast<uint64_t>(in->runs) * in->extent.rows * in->extent.vectors);
   with_type(type, [&](auto t) { launch(gather<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 
@@ -162,12 +163,12 @@ void cuda_run_dropout(cuda_type type, const cuda_dropout *in, cudaStream_t strea
 }
 
 void cuda_run_shift(cuda_type type, const cuda_shift *in, cudaStream_t stream) {
-  const unsigned blocks = blocks_for(static_cast<uint64_t>(in->batch) * in->vectors);
+  const unsigned blocks = blocks_for(static_cast<uint64_t>(in->runs) * in->batch * in->vectors);
   with_type(type, [&](auto t) { launch(shift<decltype(t)>, blocks, THREADS, stream, *in); });
 }
 
 void cuda_run_shift_backward(cuda_type type, const cuda_shift *in, const cuda_terms *dy, cuda_map dx,
                              cudaStream_t stream) {
-  const unsigned blocks = blocks_for(in->batch);
+  const unsigned blocks = blocks_for(static_cast<uint64_t>(in->runs) * in->batch);
   with_type(type, [&](auto t) { launch(shift_backward<decltype(t)>, blocks, THREADS, stream, *in, *dy, dx); });
 }

@@ -18,20 +18,30 @@ static sht_status take_input_gradient(cuda_plan *plan, int node, cuda_map *out, 
 
 // ---- pools
 
+static cuda_pool pool_of_all_runs(const cuda_engine *engine, const cuda_op *op) {
+  cuda_pool all = op->as.pool.pool;
+  all.batch *= engine->runs;
+  return all;
+}
+
 static void run_maxpool(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_maxpool(engine->type, &op->as.pool.pool, stream);
+  const cuda_pool all = pool_of_all_runs(engine, op);
+  cuda_run_maxpool(engine->type, &all, stream);
 }
 
 static void run_avgpool(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_avgpool(engine->type, &op->as.pool.pool, stream);
+  const cuda_pool all = pool_of_all_runs(engine, op);
+  cuda_run_avgpool(engine->type, &all, stream);
 }
 
 static void run_maxpool_backward(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_maxpool_backward(engine->type, &op->as.pool.pool, &op->as.pool.dy, op->as.pool.dx, stream);
+  const cuda_pool all = pool_of_all_runs(engine, op);
+  cuda_run_maxpool_backward(engine->type, &all, &op->as.pool.dy, op->as.pool.dx, stream);
 }
 
 static void run_avgpool_backward(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_avgpool_backward(engine->type, &op->as.pool.pool, &op->as.pool.dy, op->as.pool.dx, stream);
+  const cuda_pool all = pool_of_all_runs(engine, op);
+  cuda_run_avgpool_backward(engine->type, &all, &op->as.pool.dy, op->as.pool.dx, stream);
 }
 
 static cuda_pool pool_of(const cuda_plan *plan, int node) {
@@ -64,7 +74,7 @@ sht_status cuda_pool_forward(cuda_plan *plan, int node, sht_error *error) {
   }
   SHT_TRY(cuda_plan_output(plan, node, error));
   if (maximum) {
-    const uint64_t bytes = (uint64_t)value->extent.rows * value->extent.vectors * CUDA_VECTOR;
+    const uint64_t bytes = (uint64_t)plan->engine->room * value->extent.rows * value->extent.vectors * CUDA_VECTOR;
     SHT_TRY(cuda_memory_take(&plan->engine->memory, &value->kept, bytes, n->name, error));
   }
   cuda_plan_op(plan, CUDA_ALWAYS, maximum ? run_maxpool : run_avgpool, n->name)->as.pool =
@@ -83,12 +93,20 @@ sht_status cuda_pool_backward(cuda_plan *plan, int node, sht_error *error) {
 
 // ---- normalisation across channels
 
+static cuda_lrn lrn_of_all_runs(const cuda_engine *engine, const cuda_op *op) {
+  cuda_lrn all = op->as.lrn.lrn;
+  all.extent.rows *= engine->runs;
+  return all;
+}
+
 static void run_lrn(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_lrn(engine->type, &op->as.lrn.lrn, stream);
+  const cuda_lrn all = lrn_of_all_runs(engine, op);
+  cuda_run_lrn(engine->type, &all, stream);
 }
 
 static void run_lrn_backward(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_lrn_backward(engine->type, &op->as.lrn.lrn, &op->as.lrn.dy, op->as.lrn.dx, stream);
+  const cuda_lrn all = lrn_of_all_runs(engine, op);
+  cuda_run_lrn_backward(engine->type, &all, &op->as.lrn.dy, op->as.lrn.dx, stream);
 }
 
 static cuda_lrn lrn_of(const cuda_plan *plan, int node) {
@@ -107,7 +125,7 @@ static cuda_lrn lrn_of(const cuda_plan *plan, int node) {
 sht_status cuda_lrn_forward(cuda_plan *plan, int node, sht_error *error) {
   const char *name = plan->graph->nodes[node].name;
   cuda_value *value = &plan->values[node];
-  const uint64_t elements = (uint64_t)value->extent.rows * value->extent.vectors * CUDA_VECTOR;
+  const uint64_t elements = (uint64_t)plan->engine->room * value->extent.rows * value->extent.vectors * CUDA_VECTOR;
   SHT_TRY(cuda_plan_output(plan, node, error));
   SHT_TRY(cuda_memory_take(&plan->engine->memory, &value->kept, elements * sizeof(float), name, error));
   cuda_plan_op(plan, CUDA_ALWAYS, run_lrn, name)->as.lrn = (cuda_lrn_op){.lrn = lrn_of(plan, node)};
@@ -303,12 +321,20 @@ sht_status cuda_concat_backward(cuda_plan *plan, int node, sht_error *error) {
 
 // ---- shift
 
+static cuda_shift shift_of_all_runs(const cuda_engine *engine, const cuda_op *op) {
+  cuda_shift all = op->as.shift.shift;
+  all.runs = engine->runs;
+  return all;
+}
+
 static void run_shift(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_shift(engine->type, &op->as.shift.shift, stream);
+  const cuda_shift all = shift_of_all_runs(engine, op);
+  cuda_run_shift(engine->type, &all, stream);
 }
 
 static void run_shift_backward(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_shift_backward(engine->type, &op->as.shift.shift, &op->as.shift.dy, op->as.shift.dx, stream);
+  const cuda_shift all = shift_of_all_runs(engine, op);
+  cuda_run_shift_backward(engine->type, &all, &op->as.shift.dy, op->as.shift.dx, stream);
 }
 
 static cuda_shift shift_of(const cuda_plan *plan, int node) {
@@ -318,7 +344,8 @@ static cuda_shift shift_of(const cuda_plan *plan, int node) {
                       .shift = cuda_float_weights_at(plan->engine, n->bias),
                       .batch = plan->engine->batch,
                       .units = n->out.channels,
-                      .vectors = plan->values[node].extent.vectors};
+                      .vectors = plan->values[node].extent.vectors,
+                      .apart = plan->engine->parameters.count};
 }
 
 sht_status cuda_shift_forward(cuda_plan *plan, int node, sht_error *error) {

@@ -47,18 +47,30 @@ static sht_status open_orders(cuda_member *member, sht_error *error) {
 
 // ---- coming and leaving
 
+static bool same_window(const sht_node *a, const sht_node *b) {
+  return a->kernel == b->kernel && a->stride == b->stride && a->pad_before == b->pad_before &&
+         a->pad_after == b->pad_after;
+}
+
+static bool same_numbers(const sht_node *a, const sht_node *b) {
+  return a->epsilon == b->epsilon && a->decay == b->decay && a->dropout == b->dropout &&
+         a->lrn_radius == b->lrn_radius && a->lrn_bias == b->lrn_bias && a->lrn_alpha == b->lrn_alpha &&
+         a->lrn_beta == b->lrn_beta;
+}
+
 static bool same_node(const sht_node *a, const sht_node *b) {
   return a->op == b->op && a->input_count == b->input_count &&
          memcmp(a->inputs, b->inputs, (size_t)a->input_count * sizeof *a->inputs) == 0 &&
          a->out.channels == b->out.channels && a->out.height == b->out.height && a->out.width == b->out.width &&
-         a->dropout == b->dropout && a->weight == b->weight && a->bias == b->bias;
+         same_window(a, b) && same_numbers(a, b) && a->weight == b->weight && a->bias == b->bias &&
+         a->statistics == b->statistics;
 }
 
 static bool same_parameter(const sht_parameter *a, const sht_parameter *b) {
   return a->node == b->node && a->offset == b->offset && a->count == b->count && a->weight_decay == b->weight_decay;
 }
 
-// Whether a plan of one is a plan of the other. Only layers that can be together are asked for.
+// Whether a plan of one is a plan of the other.
 static bool same_graph(const sht_graph *a, const sht_graph *b) {
   bool same = a->node_count == b->node_count && a->parameter_tensors == b->parameter_tensors &&
               a->classes == b->classes && a->parameter_count == b->parameter_count;
@@ -112,6 +124,9 @@ sht_status cuda_member_open(cuda_engine *engine, const sht_graph *graph, const s
   member->run = engine->runs;
   member->seed = options->seed;
   sht_status status = open_orders(member, error);
+  if (status == SHT_OK) {
+    status = cuda_parameters_clear(engine, member->run, error);  // of whoever had the place
+  }
   if (status == SHT_OK) {
     status = set_runs(engine, engine->runs + 1, error);
   }

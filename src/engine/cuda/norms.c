@@ -2,24 +2,32 @@
 #include "base/memory.h"
 #include "engine/cuda/plan.h"
 
+static cuda_norm of_all_runs(const cuda_engine *engine, const cuda_op *op) {
+  cuda_norm all = op->as.norm.norm;
+  all.runs = engine->runs;
+  return all;
+}
+
 static void run_forward(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
   const cuda_norm_op *as = &op->as.norm;
-  const cuda_norms *all = &engine->norms;
+  const cuda_norm all = of_all_runs(engine, op);
   if (engine->pass == CUDA_EVALUATE) {
-    cuda_run_norm_apply(engine->type, &as->norm, all->running_mean + as->offset, all->running_inverse + as->offset,
-                        as->out, stream);
+    cuda_run_norm_apply(engine->type, &all, all.running_mean, engine->norms.running_inverse + as->offset, as->out,
+                        stream);
     return;
   }
-  cuda_run_norm_measure(engine->type, &as->norm, engine->pass == CUDA_TRAIN, stream);
-  cuda_run_norm_apply(engine->type, &as->norm, as->norm.mean, as->norm.inverse, as->out, stream);
+  cuda_run_norm_measure(engine->type, &all, engine->pass == CUDA_TRAIN, stream);
+  cuda_run_norm_apply(engine->type, &all, all.mean, all.inverse, as->out, stream);
 }
 
 static void run_sums(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_norm_sums(engine->type, &op->as.norm.norm, &op->as.norm.dy, stream);
+  const cuda_norm all = of_all_runs(engine, op);
+  cuda_run_norm_sums(engine->type, &all, &op->as.norm.dy, stream);
 }
 
 static void run_backward(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
-  cuda_run_norm_backward(engine->type, &op->as.norm.norm, &op->as.norm.dy, op->as.norm.out, stream);
+  const cuda_norm all = of_all_runs(engine, op);
+  cuda_run_norm_backward(engine->type, &all, &op->as.norm.dy, op->as.norm.out, stream);
 }
 
 static cuda_norm norm_of(const cuda_plan *plan, int node) {
@@ -47,6 +55,8 @@ static cuda_norm norm_of(const cuda_plan *plan, int node) {
       .partial = plan->partial,
       .counter = plan->counter,
       .relu = plan->values[node].relu >= 0,
+      .apart = engine->parameters.count,
+      .statistics_apart = all->count,
   };
 }
 

@@ -158,19 +158,22 @@ static sht_status from_card(const cuda_engine *engine, void *to, const void *fro
   return cuda_copy(engine->stream, to, from, bytes, cudaMemcpyDeviceToHost, "copying from the card", error);
 }
 
-static sht_status copy_statistics(cuda_engine *engine, float *values, bool put, sht_error *error) {
-  const uint64_t bytes = engine->norms.count * sizeof(float);
+static sht_status copy_statistics(cuda_engine *engine, uint32_t run, float *values, bool put, sht_error *error) {
+  const uint64_t count = engine->norms.count;
+  const uint64_t bytes = count * sizeof(float);
   float *held = NULL;
-  SHT_TRY(SHT_ALLOC(&held, 2 * (uint64_t)engine->norms.count, "statistics", error));
-  float *variances = held + engine->norms.count;
-  sht_status status = from_card(engine, held, engine->norms.running_mean, bytes, error);
-  status = status == SHT_OK ? from_card(engine, variances, engine->norms.running_variance, bytes, error) : status;
+  SHT_TRY(SHT_ALLOC(&held, 2 * count, "statistics", error));
+  float *variances = held + count;
+  float *card_means = engine->norms.running_mean + run * count;
+  float *card_variances = engine->norms.running_variance + run * count;
+  sht_status status = from_card(engine, held, card_means, bytes, error);
+  status = status == SHT_OK ? from_card(engine, variances, card_variances, bytes, error) : status;
   if (status == SHT_OK) {
     permute_statistics(engine, values, held, variances, put);
   }
   if (put) {
-    status = status == SHT_OK ? to_card(engine, engine->norms.running_mean, held, bytes, error) : status;
-    status = status == SHT_OK ? to_card(engine, engine->norms.running_variance, variances, bytes, error) : status;
+    status = status == SHT_OK ? to_card(engine, card_means, held, bytes, error) : status;
+    status = status == SHT_OK ? to_card(engine, card_variances, variances, bytes, error) : status;
   }
   sht_free(held);
   return status;
@@ -208,7 +211,7 @@ sht_status cuda_parameters_get(cuda_engine *engine, uint32_t run, sht_state stat
   const uint64_t count = engine->parameters.count;
   float *held = NULL;
   if (state == SHT_STATE_STATISTICS) {
-    return copy_statistics(engine, values, false, error);
+    return copy_statistics(engine, run, values, false, error);
   }
   SHT_TRY(SHT_ALLOC(&held, count, "parameters", error));
   sht_status status = from_card(engine, held, family_of(engine, run, state), count * sizeof *held, error);
@@ -239,7 +242,7 @@ sht_status cuda_parameters_put(cuda_engine *engine, uint32_t run, sht_state stat
   const uint64_t count = engine->parameters.count;
   float *held = NULL;
   if (state == SHT_STATE_STATISTICS) {
-    return copy_statistics(engine, (float *)values, true, error);
+    return copy_statistics(engine, run, (float *)values, true, error);
   }
   SHT_TRY(SHT_ALLOC(&held, count, "parameters", error));
   permute_all(engine, (float *)values, held, true);
@@ -248,23 +251,53 @@ sht_status cuda_parameters_put(cuda_engine *engine, uint32_t run, sht_state stat
   return status == SHT_OK && state == SHT_STATE_PARAMETERS ? round_weights(engine, run, error) : status;
 }
 
-sht_status cuda_parameters_move(cuda_engine *engine, uint32_t from, uint32_t to, sht_error *error) {
+// ---- all that is known of a run
+
+enum { FAMILIES = 7 };
+
+typedef struct family {
+  char *first;     // NULL: none
+  uint64_t bytes;  // of one run
+} family;
+
+// The inverses of running variances are made anew before each evaluation.
+static void list_families(const cuda_engine *engine, family out[FAMILIES]) {
   const cuda_parameters *all = &engine->parameters;
-  const struct {
-    void *runs;
-    uint64_t bytes;  // of one
-  } families[] = {{all->weights, all->count * sizeof(float)},
-                  {all->momentum, all->count * sizeof(float)},
-                  {all->gradients, all->count * sizeof(float)},
-                  {all->rounded, all->count * 2},
-                  {all->rounded_gradients, all->count * 2}};
-  for (size_t f = 0; f < sizeof families / sizeof families[0]; f++) {
-    char *first = families[f].runs;
+  const uint64_t floats = all->count * sizeof(float);
+  const uint64_t halves = all->count * 2;
+  const uint64_t statistics = engine->norms.count * sizeof(float);
+  const family families[FAMILIES] = {{(char *)all->weights, floats},
+                                     {(char *)all->momentum, floats},
+                                     {(char *)all->gradients, floats},
+                                     {all->rounded, halves},
+                                     {all->rounded_gradients, halves},
+                                     {(char *)engine->norms.running_mean, statistics},
+                                     {(char *)engine->norms.running_variance, statistics}};
+  memcpy(out, families, sizeof families);
+}
+
+sht_status cuda_parameters_move(cuda_engine *engine, uint32_t from, uint32_t to, sht_error *error) {
+  family families[FAMILIES];
+  list_families(engine, families);
+  for (int f = 0; f < FAMILIES; f++) {
     const uint64_t bytes = families[f].bytes;
-    if (first != NULL) {
-      SHT_TRY(cuda_copy(engine->stream, first + to * bytes, first + from * bytes, bytes, cudaMemcpyDeviceToDevice,
-                        "a run's parameters", error));
+    if (families[f].first != NULL) {
+      SHT_TRY(cuda_copy(engine->stream, families[f].first + to * bytes, families[f].first + from * bytes, bytes,
+                        cudaMemcpyDeviceToDevice, "a run's parameters", error));
     }
   }
   return SHT_OK;
+}
+
+sht_status cuda_parameters_clear(cuda_engine *engine, uint32_t run, sht_error *error) {
+  static const char *const doing = "a run's parameters";
+  family families[FAMILIES];
+  list_families(engine, families);
+  for (int f = 0; f < FAMILIES; f++) {
+    const uint64_t bytes = families[f].bytes;
+    if (families[f].first != NULL) {
+      SHT_TRY(cuda_check(cudaMemsetAsync(families[f].first + run * bytes, 0, bytes, engine->stream), doing, error));
+    }
+  }
+  return cuda_check(cudaStreamSynchronize(engine->stream), doing, error);
 }

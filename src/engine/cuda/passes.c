@@ -3,15 +3,55 @@
 
 #include "engine/cuda/plan.h"
 
-// What the side stream does begins when everything before it on the main stream is done.
-static cudaError_t fork_side(cuda_engine *engine) {
-  cudaError_t code = cudaEventRecord(engine->fork, engine->stream);
-  return code == cudaSuccess ? cudaStreamWaitEvent(engine->side, engine->fork, 0) : code;
+// What these lanes do begins when everything before it on the main stream is done.
+static cudaError_t fork_lanes(cuda_engine *engine, const cuda_lane *lanes, uint32_t count) {
+  cudaError_t code = count > 0 ? cudaEventRecord(engine->fork, engine->stream) : cudaSuccess;
+  for (uint32_t i = 0; i < count && code == cudaSuccess; i++) {
+    code = cudaStreamWaitEvent(lanes[i].stream, engine->fork, 0);
+  }
+  return code;
 }
 
-static cudaError_t join_side(cuda_engine *engine) {
-  cudaError_t code = cudaEventRecord(engine->join, engine->side);
-  return code == cudaSuccess ? cudaStreamWaitEvent(engine->stream, engine->join, 0) : code;
+static cudaError_t join_lanes(cuda_engine *engine, const cuda_lane *lanes, uint32_t count) {
+  cudaError_t code = cudaSuccess;
+  for (uint32_t i = 0; i < count && code == cudaSuccess; i++) {
+    code = cudaEventRecord(lanes[i].done, lanes[i].stream);
+    code = code == cudaSuccess ? cudaStreamWaitEvent(engine->stream, lanes[i].done, 0) : code;
+  }
+  return code;
+}
+
+// Lanes that the operation uses: the first ones.
+static uint32_t lanes_of(const cuda_engine *engine, const cuda_op *op) {
+  const uint32_t most = op->run_by_run ? engine->lane_count : 1;
+  return engine->runs < most ? engine->runs : most;
+}
+
+static cudaError_t run_op(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
+  op->run(engine, op, stream);
+  return cudaGetLastError();
+}
+
+// *forked: side lanes that have something to do, until they are joined.
+static cudaError_t run_on_side(cuda_engine *engine, const cuda_op *op, uint32_t *forked) {
+  const cuda_lane *lanes = engine->lanes[CUDA_SIDE];
+  const uint32_t count = lanes_of(engine, op);
+  const cudaError_t code = fork_lanes(engine, lanes, count);
+  *forked = count > *forked ? count : *forked;
+  return code == cudaSuccess ? run_op(engine, op, lanes[0].stream) : code;
+}
+
+static cudaError_t run_on_main(cuda_engine *engine, const cuda_op *op, uint32_t *forked) {
+  const cuda_lane *others = &engine->lanes[CUDA_MAIN][1];
+  const uint32_t count = lanes_of(engine, op) - 1;
+  cudaError_t code = cudaSuccess;
+  if (op->joins) {
+    code = join_lanes(engine, engine->lanes[CUDA_SIDE], *forked);
+    *forked = 0;
+  }
+  code = code == cudaSuccess ? fork_lanes(engine, others, count) : code;
+  code = code == cudaSuccess ? run_op(engine, op, engine->stream) : code;
+  return code == cudaSuccess ? join_lanes(engine, others, count) : code;
 }
 
 // A library refused. What the card itself says is asked for by waiting, which may not be done while a graph is
@@ -21,8 +61,7 @@ static sht_status fail_library(cuda_engine *engine, sht_error *error) {
   enum cudaStreamCaptureStatus capturing = cudaStreamCaptureStatusNone;
   SHT_TRY(cuda_check(cudaStreamIsCapturing(engine->stream, &capturing), layer, error));
   if (capturing == cudaStreamCaptureStatusNone) {
-    SHT_TRY(cuda_check(cudaStreamSynchronize(engine->stream), layer, error));
-    SHT_TRY(cuda_check(cudaStreamSynchronize(engine->side), layer, error));
+    SHT_TRY(cuda_check(cuda_lanes_wait(engine), layer, error));
   }
   return SHT_FAIL(error, SHT_INTERNAL, "layer '%s': cuDNN or cuBLASLt could not run what it had planned; report this",
                   layer);
@@ -30,29 +69,17 @@ static sht_status fail_library(cuda_engine *engine, sht_error *error) {
 
 sht_status cuda_pass_run(cuda_engine *engine, cuda_pass pass, sht_error *error) {
   const cuda_plan *plan = engine->plan;
-  cudaError_t code = cudaSuccess;
-  bool forked = false;
+  uint32_t forked = 0;
   engine->pass = pass;
   engine->failed = NULL;
-  for (int i = 0; i < plan->op_count && code == cudaSuccess && engine->failed == NULL; i++) {
+  for (int i = 0; i < plan->op_count && engine->failed == NULL; i++) {
     const cuda_op *op = &plan->ops[i];
-    if ((op->passes & pass) == 0) {
-      continue;
-    }
-    if (op->side) {
-      code = fork_side(engine);
-      forked = true;
-    } else if (op->joins && forked) {
-      code = join_side(engine);
-      forked = false;
-    }
-    op->run(engine, op, op->side ? engine->side : engine->stream);
-    code = code == cudaSuccess ? cudaGetLastError() : code;
-    if (code != cudaSuccess) {
-      return cuda_check(code, op->name, error);
+    if ((op->passes & pass) != 0) {
+      const cudaError_t code = op->side ? run_on_side(engine, op, &forked) : run_on_main(engine, op, &forked);
+      SHT_TRY(cuda_check(code, op->name, error));
     }
   }
-  return engine->failed != NULL ? fail_library(engine, error) : cuda_check(code, "running a step", error);
+  return engine->failed != NULL ? fail_library(engine, error) : SHT_OK;
 }
 
 sht_status cuda_wait(cuda_engine *engine, const char *doing, sht_error *error) {

@@ -50,12 +50,14 @@ sht_status cuda_plan_output(cuda_plan *plan, int node, sht_error *error) {
 
 static void run_gather(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
   cuda_gather all = op->as.gather;
-  all.extent.rows *= engine->runs;
+  all.runs = engine->runs;
   cuda_run_gather(engine->type, &all, stream);
 }
 
 void cuda_plan_gather(cuda_plan *plan, unsigned passes, const cuda_gather *gather, const char *name) {
-  cuda_plan_op(plan, passes, run_gather, name)->as.gather = *gather;
+  cuda_op *op = cuda_plan_op(plan, passes, run_gather, name);
+  op->as.gather = *gather;
+  op->as.gather.apart = plan->engine->parameters.count;
 }
 
 static void run_copy(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {

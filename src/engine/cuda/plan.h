@@ -27,7 +27,10 @@ typedef struct cuda_op cuda_op;
 
 typedef struct cuda_convolution_op {
   cuda_convolution convolution;
-  cuda_convolution_operands at;
+  cuda_convolution_operands at;  // of the first run
+  struct {
+    uint64_t x, w, y, bias;
+  } apart;  // bytes from a run's to the next one's
 } cuda_convolution_op;
 
 typedef struct cuda_matrix_op {
@@ -67,8 +70,9 @@ struct cuda_op {
   cuda_run run;
   cuda_close close;  // NULL: it owns nothing
   unsigned passes;   // of cuda_pass, in which it takes part
-  bool side;         // only the update waits for it: runs on the side stream
-  bool joins;        // waits for the side stream
+  bool side;         // only the update waits for it: runs on side lanes
+  bool joins;        // waits for the side lanes
+  bool run_by_run;   // launches of its own for every run, over several lanes (cuda_lane_of); else one, in the first
   const char *name;  // of its node, for messages
   union {
     cuda_input input;
@@ -87,6 +91,11 @@ struct cuda_op {
     cuda_shift_op shift;
   } as;
 };
+
+// Where the operation runs for a run.
+static inline const cuda_lane *cuda_lane_of(const cuda_engine *engine, const cuda_op *op, uint32_t run) {
+  return &engine->lanes[op->side ? CUDA_SIDE : CUDA_MAIN][op->run_by_run ? run % engine->lane_count : 0];
+}
 
 struct cuda_plan {
   cuda_engine *engine;

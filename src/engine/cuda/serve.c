@@ -174,7 +174,8 @@ static sht_status use_running_statistics(cuda_engine *engine, sht_error *error) 
   if (norms->count == 0) {
     return SHT_OK;
   }
-  cuda_run_norm_inverse(norms->running_variance, norms->epsilon, norms->running_inverse, norms->count, engine->stream);
+  cuda_run_norm_inverse(norms->running_variance, norms->epsilon, norms->running_inverse, norms->count, engine->runs,
+                        engine->stream);
   return cuda_check(cudaGetLastError(), "evaluation", error);
 }
 
