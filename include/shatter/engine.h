@@ -111,7 +111,7 @@ typedef struct sht_engine_info {
   char numerics[160];  // library, version, instruction set: same text, same bits
   uint64_t bytes;      // allocated for the run
   int threads;
-  uint32_t together;  // runs of this network that a group can have on this device; 0, 1: none but itself
+  uint32_t together;  // runs of this network that it is of use to have in a group on this device; 0, 1: none but itself
 } sht_engine_info;
 void sht_engine_describe(const sht_engine *engine, sht_engine_info *info);
 

@@ -1,6 +1,6 @@
 // Training all runs of an experiment: what is in the store already, how long the rest takes, and then the rest, several
-// at a time, each in a process of its own, or those of one small network together in one (on a card, which one of them
-// would not fill). Which of the two, and beside whom, decides no bit of a run's result.
+// at a time, each in a process of its own, or those of one network together in one (on a card, which one of them would
+// not fill). Which of the two, and beside whom, decides no bit of a run's result.
 //
 // Opening a schedule trains nothing: it asks each distinct network what its engine computes with, so that runs are
 // recognised by their identity, and times a few steps in the two ways of using the machine: one thread for each of as
@@ -29,9 +29,9 @@ typedef enum sht_slot_state {
 #define SHT_CORE_SHARE_BUSY 0.75
 enum {
   SHT_TOGETHER_MAX = 64,
-  // Runs that train together unless the options say otherwise. A small network alone keeps a card waiting for its
-  // launches several times as long as it moves bytes; of 32, that is a few percent. More would gain little, take the
-  // host's memory (each run has its data), and lose more where a process ends early.
+  // Runs that train together unless the options say otherwise, or the engine has use for fewer. A small network alone
+  // keeps a card waiting for its launches several times as long as it moves bytes; of 32, that is a few percent. More
+  // would gain little, take the host's memory (each run has its data), and lose more where a process ends early.
   SHT_TOGETHER_DEFAULT = 32,
 };
 

@@ -210,8 +210,9 @@ static const sht_cli_option options[] = {
      .type = SHT_OPTION_COUNT,
      .value_name = "N",
      .default_text = "0",
-     .help = "runs of a small network that one process trains together on a card, which one alone would leave idle: at "
-             "most N (up to 64), and what its memory holds; 0: 32; 1: each by itself"},
+     .help =
+         "runs of a network that one process trains together on a card, which one alone would leave idle: at most N "
+         "(up to 64), and what it has memory and use for; 0: 32; 1: each by itself"},
     {.name = "only",
      .type = SHT_OPTION_TEXT,
      .value_name = "PATTERN",

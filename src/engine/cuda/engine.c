@@ -258,8 +258,8 @@ sht_status cuda_engine_open(const sht_graph *graph, const sht_engine_options *op
   return SHT_OK;
 }
 
-// Convolutions have a lane for so many; twice as many have something to do where others of theirs end. More gain little
-// and take memory: a run of Inception at a batch of 128 in bf16 about 1 GB.
+// Of convolutions CUDA_LANES are side by side; as many runs again have work ready where one ends. More gain little and
+// take memory: a run of Inception at a batch of 128 in bf16 about 1 GB.
 static uint32_t useful_runs(const sht_graph *graph) {
   for (int i = 0; i < graph->node_count; i++) {
     if (graph->nodes[i].op == SHT_OP_CONV) {
