@@ -4,7 +4,7 @@
 every figure, so that what was measured stays when time runs out.
 
 In this order: doctor; the tests of layers, of runs that train together and of kernel machines; the rates of the networks
-in bf16, tf32 and fp32, and in bf16 without what is fused with convolutions (SHATTER_CUDA_FUSE=0); a sweep of up to 32 runs of the smallest network together; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
+in bf16, tf32 and fp32, and in bf16 without what is fused with convolutions (SHATTER_CUDA_FUSE=0); sweeps of up to 32 runs of the smallest network together and of 8 of Inception; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
 the reference, which take the processor longest. Something else instead do --sanitize and --kernels: the tests under
 compute-sanitizer, and the time of every kernel of some steps as Nsight Compute reads it.
 
@@ -34,9 +34,10 @@ CONVOLUTIONAL = [model for model in MODELS if not model.startswith("mlp")]
 # Cheapest first: compiling takes a minute for the large networks.
 MODES = [("bf16", "graph_channels_last"), ("bf16", "channels_last"), ("tf32", "default"),
          ("bf16", "compile_graph_channels_last"), ("bf16", "compile_channels_last")]
-# Runs at once, and microseconds that a run's step of it takes an H200 to move its bytes: weights, momentum, gradients
-# and the copy that layers read, written and read again, are 38 MB of 4.3 TB/s.
-SWEEP, SWEEP_MODEL, SWEEP_FLOOR_US = (1, 2, 4, 8, 16, 32), "mlp-1x512", 9
+# Runs at once, and microseconds that a run's step of it takes an H200 to move its bytes, where that is what it waits for:
+# weights, momentum, gradients and the copy that layers read, written and read again, are 38 MB of 4.3 TB/s.
+SWEEPS = {"mlp-1x512": (1, 2, 4, 8, 16, 32), "inception": (1, 2, 4, 8)}
+SWEEP_FLOORS_US = {"mlp-1x512": 9}
 SANITIZERS = ["memcheck", "racecheck", "initcheck"]
 # Name, options, seconds that are the target, the processor's test errors and the paper's in percent, one a ridge; None:
 # not known. Those of the processor stand in docs/results.md and docs/kernels.md; the paper does not tell its ridge.
@@ -143,29 +144,32 @@ def rate(kit, model, precision, apart=False):
         kit.save()
 
 
-def sweep(kit, precision):
+def sweep(kit, model, precision):
     """The same network as a group of runs: microseconds for a step of each."""
-    for runs in SWEEP:
-        text = kit.run(f"sweep_{SWEEP_MODEL}_{precision}_{runs}",
-                       [kit.program, "bench", "--device", "cuda", "--model", SWEEP_MODEL, "--precision", precision,
+    for runs in SWEEPS[model]:
+        text = kit.run(f"sweep_{model}_{precision}_{runs}",
+                       [kit.program, "bench", "--device", "cuda", "--model", model, "--precision", precision,
                         "--together", str(runs), "--seconds", "2", "--force", "--json"], 60)
         if text is not None:
             kit.record["sweep"] += json.loads(text)["results"]
             kit.save()
 
 
-def sweep_table(kit):
-    """Run-steps per second: alone they are the launches', together the memory's, whose floor stands beside."""
-    print(f"\n{SWEEP_MODEL:16}{'':6}{'runs':>5}{'run-steps/s':>13}{'µs each':>9}{'of one':>8}   floor of an H200: "
-          f"{SWEEP_FLOOR_US} µs")
-    for row in kit.record["sweep"]:
+def sweep_table(kit, model):
+    """Run-steps per second: of a small network alone they are the launches', together the memory's, whose floor stands
+    beside."""
+    floor = SWEEP_FLOORS_US.get(model)
+    rows = [row for row in kit.record["sweep"] if row["model"] == model]
+    print(f"\n{model:16}{'':6}{'runs':>5}{'run-steps/s':>13}{'µs each':>9}{'of one':>8}"
+          f"{f'   floor of an H200: {floor} µs' if floor else ''}")
+    for row in rows:
         each = 1e3 * row["step_ms"] / row["together"]
-        alone = next((1e3 * r["step_ms"] for r in kit.record["sweep"]
+        alone = next((1e3 * r["step_ms"] for r in rows
                       if r["together"] == 1 and r["precision"] == row["precision"]), None)
         print(f"{'':16}{row['precision']:6}{row['together']:5}{1e6 / each:13.0f}{each:9.1f}"
               f"{f'{alone / each:7.1f}x' if alone else ''}")
     for rival in kit.record["opponent"]:
-        if rival["model"] == SWEEP_MODEL:
+        if rival["model"] == model:
             print(f"{'':16}{rival['precision']:6}{'1':>5}{1e3 / rival['step_ms']:13.0f}{1e3 * rival['step_ms']:9.1f}"
                   f"        PyTorch, {rival['mode']}")
 
@@ -195,7 +199,7 @@ def table(kit):
 
 def measure(kit):
     test(kit, "test_cuda_engine", limit=120)
-    test(kit, "test_cuda_group", limit=60)
+    test(kit, "test_cuda_group", limit=120)
     test(kit, "test_cuda_kernel", limit=60)
     for precision in ("bf16", "tf32", "fp32"):
         for model in MODELS:
@@ -203,7 +207,8 @@ def measure(kit):
     for model in CONVOLUTIONAL:
         rate(kit, model, "bf16", apart=True)
     for precision in ("bf16", "tf32"):
-        sweep(kit, precision)
+        sweep(kit, "mlp-1x512", precision)
+    sweep(kit, "inception", "bf16")
     for precision, mode in MODES:
         for model in MODELS[:4]:
             if "compile" not in mode or model in ("inception", "mlp-3x512", "alexnet"):
@@ -212,7 +217,8 @@ def measure(kit):
                   "inception-nobn"):
         test(kit, "test_cuda_networks", model, limit=90)
     table(kit)
-    sweep_table(kit)
+    for model in SWEEPS:
+        sweep_table(kit, model)
 
 
 def sanitize(kit):
