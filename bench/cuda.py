@@ -4,7 +4,7 @@
 every figure, so that what was measured stays when time runs out.
 
 In this order: doctor; the tests of layers, of runs that train together and of kernel machines; the rates of the networks
-in bf16, tf32 and fp32, and in bf16 without what is fused with convolutions (SHATTER_CUDA_FUSE=0); sweeps of up to 32 runs of the smallest network together and of 8 of Inception; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
+in bf16, tf32 and fp32, and in bf16 with nothing and with all that can be in the launch of a convolution (SHATTER_CUDA_FUSE); sweeps of up to 32 runs of the smallest network together and of 8 of Inception; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
 the reference, which take the processor longest. Something else instead do --sanitize and --kernels: the tests under
 compute-sanitizer, and the time of every kernel of some steps as Nsight Compute reads it.
 
@@ -64,7 +64,7 @@ class Kit:
         self.out = Path(args.out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.end = time.monotonic() + 60 * args.minutes
-        self.record = {"shatter": [], "apart": [], "sweep": [], "opponent": [], "tests": [], "machines": [], "left_out": []}
+        self.record = {"shatter": [], "fusion": [], "sweep": [], "opponent": [], "tests": [], "machines": [], "left_out": []}
         self.env = {**os.environ, "LD_LIBRARY_PATH": ":".join(library_folders(args.python))}
         bundle = Path(args.bundle)
         self.program = bundle / "shatter"
@@ -134,13 +134,14 @@ def test(kit, program, *names, limit=150, env=None, prefix=()):
     kit.save()
 
 
-def rate(kit, model, precision, apart=False):
-    """apart: with bias, ReLU and statistics in launches of their own."""
-    text = kit.run(f"rate_{model}_{precision}{'_apart' if apart else ''}",
+def rate(kit, model, precision, fusion=None):
+    """fusion: of SHATTER_CUDA_FUSE, what is done in the launch of a convolution; None: as it is unasked."""
+    text = kit.run(f"rate_{model}_{precision}{'' if fusion is None else f'_fuse{fusion}'}",
                    [kit.program, "bench", "--device", "cuda", "--model", model, "--precision", precision, "--seconds", "2",
-                    "--force", "--json"], 60, {"SHATTER_CUDA_FUSE": "0"} if apart else None)
+                    "--force", "--json"], 60, None if fusion is None else {"SHATTER_CUDA_FUSE": str(fusion)})
     if text is not None:
-        kit.record["apart" if apart else "shatter"] += json.loads(text)["results"]
+        rows = json.loads(text)["results"]
+        kit.record["shatter" if fusion is None else "fusion"] += [{**row, "fusion": fusion} for row in rows]
         kit.save()
 
 
@@ -184,7 +185,7 @@ def oppose(kit, model, precision, mode):
 
 
 def table(kit):
-    print(f"\n{'network':16}{'':6}{'shatter ms':>11}{'not fused':>11}{'images/s':>11}{'PyTorch ms':>12}{'ratio':>7}  "
+    print(f"\n{'network':16}{'':6}{'shatter ms':>11}{'fuse 0':>9}{'fuse 2':>9}{'images/s':>11}{'PyTorch ms':>12}{'ratio':>7}  "
           "its best mode")
     for row in kit.record["shatter"]:
         rivals = [o for o in kit.record["opponent"] if o["model"] == row["model"]
@@ -192,9 +193,10 @@ def table(kit):
         best = min(rivals, key=lambda o: o["step_ms"], default=None)
         beside = f"{best['step_ms']:12.3f}{best['step_ms'] / row['step_ms']:7.2f}  {best['mode']}, {best['precision']}" \
             if best else ""
-        apart = next((f"{a['step_ms']:11.3f}" for a in kit.record["apart"]
-                      if (a["model"], a["precision"]) == (row["model"], row["precision"])), f"{'':11}")
-        print(f"{row['model']:16}{row['precision']:6}{row['step_ms']:11.3f}{apart}{row['images_per_second']:11.0f}{beside}")
+        others = "".join(next((f"{o['step_ms']:9.3f}" for o in kit.record["fusion"]
+                               if (o["model"], o["precision"], o["fusion"]) == (row["model"], row["precision"], level)),
+                              f"{'':9}") for level in (0, 2))
+        print(f"{row['model']:16}{row['precision']:6}{row['step_ms']:11.3f}{others}{row['images_per_second']:11.0f}{beside}")
 
 
 def measure(kit):
@@ -205,7 +207,8 @@ def measure(kit):
         for model in MODELS:
             rate(kit, model, precision)
     for model in CONVOLUTIONAL:
-        rate(kit, model, "bf16", apart=True)
+        for fusion in (0, 2):
+            rate(kit, model, "bf16", fusion)
     for precision in ("bf16", "tf32"):
         sweep(kit, "mlp-1x512", precision)
     sweep(kit, "inception", "bf16")

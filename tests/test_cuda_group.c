@@ -376,6 +376,18 @@ static void whoever_ends_leaves_the_others_alone(void **state) {
   }
 }
 
+static void sums_of_a_convolutions_launch_are_each_runs_own(void **state) {
+  (void)state;
+  skip_unless_present("cuda", SHT_BF16);
+  assert_int_equal(setenv("SHATTER_CUDA_FUSE", "2", 1), 0);
+  for (int i = 0; i < GROUP_CASES; i++) {
+    if (group_cases[i].build == case_inception) {
+      judge_groups(&group_cases[i], GROUP_CLASSES, mixed, 6, SHT_BF16, 1);
+    }
+  }
+  assert_int_equal(unsetenv("SHATTER_CUDA_FUSE"), 0);
+}
+
 // A run that was stopped inside an epoch goes on, second of another group, and ends like one that was never stopped.
 static void interrupt(const engine_case *network) {
   static const habit habits[] = {STEADY, STOPS_INSIDE, STEADY};
@@ -522,9 +534,13 @@ static void another_network_is_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_run_has_the_bits_that_it_has_alone), cmocka_unit_test(whoever_ends_leaves_the_others_alone),
-      cmocka_unit_test(an_interrupted_run_goes_on),           cmocka_unit_test(as_many_are_together_as_is_of_use),
-      cmocka_unit_test(a_new_run_finds_nothing_of_another),   cmocka_unit_test(another_network_is_refused),
+      cmocka_unit_test(a_run_has_the_bits_that_it_has_alone),
+      cmocka_unit_test(whoever_ends_leaves_the_others_alone),
+      cmocka_unit_test(sums_of_a_convolutions_launch_are_each_runs_own),
+      cmocka_unit_test(an_interrupted_run_goes_on),
+      cmocka_unit_test(as_many_are_together_as_is_of_use),
+      cmocka_unit_test(a_new_run_finds_nothing_of_another),
+      cmocka_unit_test(another_network_is_refused),
   };
   return cmocka_run_group_tests_name("several runs at once on cuda", tests, NULL, NULL);
 }

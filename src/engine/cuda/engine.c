@@ -132,14 +132,16 @@ static sht_status copy_graph(const sht_graph *from, sht_graph **out, sht_error *
   return SHT_OK;
 }
 
-static bool is_off(const char *variable) {
-  const char *value = getenv(variable);
-  return value != NULL && strcmp(value, "0") == 0;
+static cuda_fusion fusion_asked_for(void) {
+  const char *level = getenv("SHATTER_CUDA_FUSE");
+  const bool is_level = level != NULL && level[0] >= '0' && level[0] <= '2' && level[1] == '\0';
+  return is_level ? (cuda_fusion)(level[0] - '0') : CUDA_FUSE_BIAS;
 }
 
 static sht_status build(cuda_engine *engine, sht_error *error) {
-  engine->without_graph = is_off("SHATTER_CUDA_GRAPH");
-  engine->without_fusion = is_off("SHATTER_CUDA_FUSE");
+  const char *graph = getenv("SHATTER_CUDA_GRAPH");
+  engine->without_graph = graph != NULL && strcmp(graph, "0") == 0;
+  engine->fusion = fusion_asked_for();
   engine->workspace_bytes = MATRIX_WORKSPACE_BYTES;
   SHT_TRY(cuda_device_open(launch_nothing, &engine->device, error));
   SHT_TRY(open_lanes(engine, error));
