@@ -23,7 +23,7 @@ __device__ inline sum_plan plan_of(const cuda_extent &extent, float *partial, ui
 template <typename T>
 __global__ void measure(const __grid_constant__ cuda_norm in, const bool settle) {
   const uint32_t rows = real_rows(in);
-  const double count = rows > 0 ? rows : 1;  // a run without examples: no NaN
+  const double count = rows > 0 ? rows : 1;  // none: y and gradients are no NaN
   const T *first = at<T>(in.x, first_row(in.extent), 0);
   const uint32_t columns = min(in.extent.vectors - blockIdx.y * SUM_COLUMNS, SUM_COLUMNS);
   const vec8 pivot = load8(first + (blockIdx.y * SUM_COLUMNS + threadIdx.x % columns) * CUDA_VECTOR);
@@ -118,7 +118,6 @@ __device__ inline vec8 load_g(const cuda_norm &in, const normalizer &by, const c
 template <typename T>
 __global__ void sums(const __grid_constant__ cuda_norm in, const __grid_constant__ cuda_terms dy) {
   const uint32_t rows = real_rows(in);
-  const double count = rows > 0 ? rows : 1;
   const uint32_t columns = min(in.extent.vectors - blockIdx.y * SUM_COLUMNS, SUM_COLUMNS);
   const normalizer by = load_normalizer(in, in.mean, in.inverse, blockIdx.y * SUM_COLUMNS + threadIdx.x % columns);
   sum_channels(
@@ -134,8 +133,8 @@ __global__ void sums(const __grid_constant__ cuda_norm in, const __grid_constant
       },
       [&](uint32_t channel, double a, double b) {
         const size_t parameter = blockIdx.z * in.apart + channel;
-        in.mean_g[statistic_of(in, channel)] = static_cast<float>(a / count);
-        in.mean_gz[statistic_of(in, channel)] = static_cast<float>(b / count);
+        in.mean_g[statistic_of(in, channel)] = static_cast<float>(a / rows);
+        in.mean_gz[statistic_of(in, channel)] = static_cast<float>(b / rows);
         if (in.shift_gradient != nullptr) {
           in.shift_gradient[parameter] = static_cast<float>(a);
         }
