@@ -136,6 +136,20 @@ static sht_status read_gradients(const seat *s, sht_engine *engine) {
   return sht_engine_get(engine, SHT_STATE_GRADIENTS, s->said->gradients, s->plan->builder.graph.parameter_count, NULL);
 }
 
+// When others asked for gradients in the pass that trained this run, it had one without examples: zeros and no NaN,
+// which would look like a fault to whoever looks for one on the card.
+static sht_status check_left_gradients(const seat *s, sht_engine *engine) {
+  const uint64_t count = s->plan->builder.graph.parameter_count;
+  float *gradients = outcome_array(count);
+  bool finite = true;
+  sht_status status = sht_engine_get(engine, SHT_STATE_GRADIENTS, gradients, count, NULL);
+  for (uint64_t i = 0; i < count; i++) {
+    finite = finite && isfinite(gradients[i]);
+  }
+  free(gradients);
+  return status == SHT_OK && !finite ? SHT_INTERNAL : status;
+}
+
 // Steps first .. end-1 of the epoch, in calls of at most plan->most, each of which may do less.
 static sht_status train_part(const seat *s, sht_engine *engine, uint32_t epoch, uint64_t first, uint64_t end) {
   const run_plan *plan = s->plan;
@@ -152,6 +166,7 @@ static sht_status train_part(const seat *s, sht_engine *engine, uint32_t epoch, 
     if (!s->said->metrics[epoch * STEPS + first - 1].finite) {
       return SHT_DIVERGED;
     }
+    SHT_TRY(check_left_gradients(s, engine));
     if (plan->habit == LOOKS_ASIDE && first == 1) {
       SHT_TRY(read_gradients(s, engine));
       SHT_TRY(evaluate_run(s, engine, epoch + 1));

@@ -135,7 +135,7 @@ typedef struct cuda_direct {
 void cuda_run_direct(cuda_type type, const cuda_direct *in, cudaStream_t stream);
 
 // Batch normalisation. Vectors of [S] floats of a run; partial: [runs][CUDA_SUM_BLOCKS][2][S]; counter:
-// [runs][ceil(vectors / 8)], zero. A run without examples has numbers, which mean nothing, and no NaN.
+// [runs][ceil(vectors / 8)], zero. A run without examples has numbers in y and in its gradients, which mean nothing.
 typedef struct cuda_norm {
   cuda_job *job;  // [runs]
   cuda_map x;

@@ -33,7 +33,7 @@ __device__ inline void file_statistics(const cuda_norm &in, uint32_t channel, do
   }
 }
 
-__device__ inline double examples_or_one(uint32_t rows) { return rows > 0 ? rows : 1; }  // no NaN without examples
+__device__ inline double examples_or_one(uint32_t rows) { return rows > 0 ? rows : 1; }  // none: y and gradients are no NaN
 
 template <typename T>
 __global__ void measure(const __grid_constant__ cuda_norm in, const bool settle) {
@@ -141,7 +141,6 @@ __device__ inline vec8 load_g(const cuda_norm &in, const normalizer &by, const c
 template <typename T>
 __global__ void sums(const __grid_constant__ cuda_norm in, const __grid_constant__ cuda_terms dy) {
   const uint32_t rows = real_rows(in);
-  const double count = rows > 0 ? rows : 1;
   const uint32_t columns = min(in.extent.vectors - blockIdx.y * SUM_COLUMNS, SUM_COLUMNS);
   const normalizer by = load_normalizer(in, in.mean, in.inverse, blockIdx.y * SUM_COLUMNS + threadIdx.x % columns);
   sum_channels(
@@ -157,8 +156,8 @@ __global__ void sums(const __grid_constant__ cuda_norm in, const __grid_constant
       },
       [&](uint32_t channel, double a, double b) {
         const size_t parameter = blockIdx.z * in.apart + channel;
-        in.mean_g[statistic_of(in, channel)] = static_cast<float>(a / count);
-        in.mean_gz[statistic_of(in, channel)] = static_cast<float>(b / count);
+        in.mean_g[statistic_of(in, channel)] = static_cast<float>(a / rows);
+        in.mean_gz[statistic_of(in, channel)] = static_cast<float>(b / rows);
         if (in.shift_gradient != nullptr) {
           in.shift_gradient[parameter] = static_cast<float>(a);
         }
