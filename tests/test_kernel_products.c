@@ -252,10 +252,6 @@ static void test_refusals(void **state) {
   sht_kernel_result *result = NULL;
   sht_error error = {0};
   o.device = "cuda";
-  assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_CONFIG);
-  assert_null(result);
-  assert_non_null(strstr(error.message, "--kernel linear"));
-  o.kind = SHT_KERNEL_LINEAR;
   o.features = "randconv-mirror:40";
   assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_CONFIG);
   assert_null(result);

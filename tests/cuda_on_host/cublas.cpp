@@ -1,4 +1,5 @@
-// cuBLAS on the processor, as far as kernel problems use it: plain loops over columns, sums in double.
+// cuBLAS on the processor, as far as kernel problems use it: plain loops over columns, sums in double, and those of
+// products of bf16 in fp32.
 #include <cublas_v2.h>
 
 #include <vector>
@@ -19,7 +20,7 @@ struct matrix {
 
 double value_of(double x) { return x; }
 double value_of(float x) { return x; }
-double value_of(uint16_t bf16) { return __uint_as_float(static_cast<unsigned>(bf16) << 16); }
+float value_of(uint16_t bf16) { return __uint_as_float(static_cast<unsigned>(bf16) << 16); }
 
 // Sums of a column of op(a) op(b), along the columns of a as it is stored; the last product comes first, since cuBLAS
 // too has another order than the processor's code.
@@ -44,6 +45,22 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, matrix<const From> a, ma
     for (int64_t i = 0; i < m; i++) {
       const double before = beta == 0 ? 0 : static_cast<double>(beta) * c(i, j);
       c(i, j) = static_cast<T>(alpha * sums[static_cast<size_t>(i)] + before);
+    }
+  }
+}
+
+// c [m x n] = alpha op(a) op(b) + beta c in fp32. The order of a sum depends on its row, as it may on where an element
+// lies in the tiles of cuBLAS's kernels: products of two examples one way round and the other are not the same bits.
+void multiply_bf16(int64_t m, int64_t n, int64_t k, float alpha, matrix<const uint16_t> a, matrix<const uint16_t> b,
+                   float beta, matrix<float> c) {
+  for (int64_t j = 0; j < n; j++) {
+    for (int64_t i = 0; i < m; i++) {
+      float sum = 0;
+      for (int64_t step = 0; step < k; step++) {
+        const int64_t l = i % 2 == 0 ? k - 1 - step : step;
+        sum += value_of(a(i, l)) * value_of(b(l, j));
+      }
+      c(i, j) = alpha * sum + (beta == 0 ? 0 : beta * c(i, j));
     }
   }
 }
@@ -132,9 +149,9 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t form_a, cublasO
   }
   const float times = *static_cast<const float *>(alpha), kept = *static_cast<const float *>(beta);
   on_host::enqueue(of_cublas, [=] {
-    multiply<uint16_t, float>(m, n, k, times, {static_cast<const uint16_t *>(a), lda, is_turned(form_a)},
-                              {static_cast<const uint16_t *>(b), ldb, is_turned(form_b)}, kept,
-                              {static_cast<float *>(c), ldc, false});
+    multiply_bf16(m, n, k, times, {static_cast<const uint16_t *>(a), lda, is_turned(form_a)},
+                  {static_cast<const uint16_t *>(b), ldb, is_turned(form_b)}, kept,
+                  {static_cast<float *>(c), ldc, false});
   });
   return CUBLAS_STATUS_SUCCESS;
 }
