@@ -28,8 +28,8 @@ typedef struct sht__card_functions {
   sht_status (*open)(const sht__gram *gram, const sht__side *test, uint64_t columns, void **state, sht_error *error);
   void (*close)(void *state);
   // Features in blocks, once and first: their inner products, which stay on the card; for another kernel than the
-  // linear one also those with test examples, and an example's become those of same[it]: the first that is equal to it.
-  // same: [n], NULL for the linear kernel; squares: [n] the diagonal.
+  // linear one also those with test examples, and among training examples those of example i become those of same[i],
+  // the first that is equal to it. same: [n], NULL for the linear kernel; squares: [n] the diagonal.
   sht_status (*accumulate)(void *state, const uint32_t *same, double *squares, sht_error *error);
   // Some of those products, for another kernel than the linear one and before `fill`: out [rows][count] <- of training
   // examples order[first] .. order[first+rows-1] and order[0] .. order[count-1]. rows: at most SHT__CARD_BLOCK.

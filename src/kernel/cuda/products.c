@@ -80,18 +80,13 @@ sht_status card_copy_corner(const card_state *s, uint64_t first, bool back, sht_
       phase_of(s), error);
 }
 
-// An example that is equal to one before it gets that one's products.
-static sht_status repeat_equal(const card_state *s, const uint32_t *same, sht_error *error) {
-  const uint64_t n = s->n, pitch = n * sizeof(float);
-  for (uint64_t i = 0; same != NULL && i < n; i++) {
+// An example that is equal to one before it gets that one's products with those of training.
+static void repeat_equal(const card_state *s, const uint32_t *same) {
+  for (uint64_t i = 0; same != NULL && i < s->n; i++) {
     if (same[i] != i) {
-      card_run_repeat(s->factor, n, same[i], i, s->stream);
-      SHT_TRY(cuda_check(cudaMemcpy2DAsync(s->tests + i, pitch, s->tests + same[i], pitch, sizeof(float), s->test.n,
-                                           cudaMemcpyDeviceToDevice, s->stream),
-                         phase_of(s), error));
+      card_run_repeat(s->factor, s->n, same[i], i, s->stream);
     }
   }
-  return SHT_OK;
 }
 
 static void measure_side(const card_state *s, const card_side *side) {
@@ -118,7 +113,7 @@ sht_status card_accumulate(void *state, const uint32_t *same, double *squares, s
     SHT_TRY(add_block(s, block, error));
     SHT_TRY(card_tell(s, phase_of(s), (double)block + 1, (double)blocks, error));
   }
-  SHT_TRY(repeat_equal(s, same, error));
+  repeat_equal(s, same);
   SHT_TRY(keep_corners(s, error));
   measure_side(s, &s->train);
   if (!s->gram->streamed) {
