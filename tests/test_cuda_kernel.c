@@ -358,7 +358,28 @@ static void test_kept_sigma(void **state) {
   free_blobs(splits);
 }
 
-// All of the card's memory that is asked for beforehand is enough, a byte less is refused.
+// Features of images and their mirror images, in colour; streamed, kept, and those of few filters, which are copied.
+static void test_mirror(void **state) {
+  (void)state;
+  sht_dataset *data = NULL;
+  const sht_dataset_options how = {.seed = 1};
+  assert_int_equal(sht_dataset_open("shapes:60,20", &how, &data, NULL), SHT_OK);
+  sample s = {.train = {.count = 60, .images = &data->train, .labels = data->train.labels, .outputs = data->classes},
+              .test = {.count = 20, .images = &data->test, .labels = data->test.labels, .outputs = data->classes}};
+  assert_true(data->train.channels > 1);
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0.1);
+  o.features = "randconv-mirror:257";
+  check(&s, &o, FEATURES_SHARE);
+  o = plain_options(SHT_KERNEL_GAUSSIAN, 4, 0.1);
+  o.features = "randconv-mirror:257";
+  check(&s, &o, FEATURES_SHARE);
+  o.features = "randconv-mirror:40";
+  check(&s, &o, 1e-8);
+  sht_dataset_close(data);
+}
+
+// All of the card's memory that is asked for beforehand is enough, a byte less is refused; with as many images as
+// CIFAR-10 has most of it is inner products.
 static void test_kept_memory(void **state) {
   (void)state;
   sht_split splits[2];
@@ -376,6 +397,11 @@ static void test_kept_memory(void **state) {
   assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_MEMORY);
   assert_non_null(strstr(error.message, "examples would fit"));
   assert_int_equal(unsetenv("ON_HOST_BYTES"), 0);
+  s.train.count = 50000;
+  s.test.count = 10000;
+  const uint64_t products = (s.train.count + s.test.count) * s.train.count * sizeof(float);
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &estimate, NULL), SHT_OK);
+  assert_true(estimate.card_bytes > products + products / 8 && estimate.card_bytes < products + products / 4);
   free_blobs(splits);
 }
 
@@ -458,6 +484,7 @@ int main(void) {
       cmocka_unit_test(test_stop),       cmocka_unit_test(test_streamed),   cmocka_unit_test(test_streamed_memory),
       cmocka_unit_test(test_kept),       cmocka_unit_test(test_kept_sizes), cmocka_unit_test(test_kept_alone),
       cmocka_unit_test(test_kept_equal), cmocka_unit_test(test_kept_sigma), cmocka_unit_test(test_kept_memory),
+      cmocka_unit_test(test_mirror),
   };
   sht_kernel_card card;
   sht_error error = {.message = ""};

@@ -49,7 +49,7 @@ sht__card_blocks sht__card_blocks_of(const sht__feature_map *map, const sht_spli
   b.filters = least(b.all, SHT__CARD_FILTERS);
   b.count = (b.all + b.filters - 1) / b.filters;
   b.width = b.filters * SHT__RANDCONV_FEATURES;
-  b.places = (images->height - patch + 1) * (images->width - patch + 1);
+  b.places = (map->mirror ? 2 : 1) * (images->height - patch + 1) * (images->width - patch + 1);
   b.depth = (values + SHT__CARD_TAPS_MULTIPLE - 1) / SHT__CARD_TAPS_MULTIPLE * SHT__CARD_TAPS_MULTIPLE;
   b.images = 1 + least(RESPONSE_BYTES / (b.places * b.filters * sizeof(float)), IMAGES_MAX - 1);
   return b;

@@ -71,7 +71,7 @@ typedef struct sht__card_blocks {
   uint64_t filters;  // of a block
   uint64_t count;    // of blocks
   uint64_t width;    // features of a block
-  uint64_t places;   // positions of a patch in an image
+  uint64_t places;   // positions of a patch in an image, and in its mirror image where features are of both
   uint64_t depth;    // values of a patch, in whole vectors
   uint64_t images;   // whose responses are there at once
 } sht__card_blocks;

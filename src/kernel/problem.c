@@ -93,9 +93,6 @@ static sht_status check_device(const sht_kernel_examples *train, const sht_kerne
                     "the %s kernel of features %s is made by one process; start one alone, or use --kernel linear",
                     sht_kernel_name(options->kind), options->features);
   }
-  if (map.cpu_only && sht__card_is_asked(options)) {
-    return SHT_FAIL(error, SHT_CONFIG, "features %s are not made on a card; use --device cpu", options->features);
-  }
   return SHT_OK;
 }
 
@@ -142,7 +139,7 @@ sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_ker
                             .block = shape.block,
                             .blocks = shape.blocks,
                             .flops = shape.flops,
-                            .cpu_only = shape.cpu_only,
+                            .mirror = shape.mirror,
                             .levels = are_levels(train, test, options),
                             .scratch = shape.scratch};
   return SHT_OK;

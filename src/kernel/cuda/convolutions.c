@@ -21,7 +21,8 @@ static card_layer layer_of(const sht_split *images, const sht__randconv *r, uint
                       .depth = (uint32_t)depth,
                       .contrast = (float)SHT__RANDCONV_CONTRAST,
                       .threshold = SHT__RANDCONV_THRESHOLD,
-                      .share = 1.0F / (float)(r->window[0] * r->window[1]),
+                      .views = r->mirror ? 2 : 1,
+                      .share = (r->mirror ? 0.5F : 1.0F) / (float)(r->window[0] * r->window[1]),
                       .words = images->type == SHT_PIXEL_I16};
   layer.image = images->height * layer.row;
   layer.whole = layer.words ? GREY_LEVELS * PARTS_OF_A_LEVEL : GREY_LEVELS;

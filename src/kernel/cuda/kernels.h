@@ -35,6 +35,7 @@ typedef struct card_layer {
   uint32_t row, run;                      // levels of a row of an image, and of a patch
   uint32_t image, step;                   // levels of an image, and from a position to the next in its row: C
   uint32_t places[2];                     // positions: rows, columns
+  uint32_t views;                         // 2: the image, then its mirror image, left to right; 1: the image alone
   uint32_t bounds[2][CARD_SEGMENTS + 1];  // of the segments of a side, in order
   uint32_t taps, ones, depth;             // values of a patch, ones under them, with zeros to whole vectors
   float contrast, threshold, share;       // share: of a position in the mean over a window
@@ -83,10 +84,10 @@ void card_run_factor(float *block, uint64_t ld, uint32_t count, uint64_t first, 
 // a's diagonal += shift; a: [n][n].
 void card_run_shift(float *a, uint64_t n, double shift, cudaStream_t stream);
 
-// to [images][places][depth] <- the patches of images, made free of their mean and variance, in bf16.
+// to [images][views][places][depth] <- the patches of images, made free of their mean and variance, in bf16.
 void card_run_patches(const card_layer *layer, const void *pixels, uint64_t images, uint16_t *to, cudaStream_t stream);
 
-// to [images][2 signs][3][3 windows][filters] <- the means of responses [images][places][filters] through the
+// to [images][2 signs][3][3 windows][filters] <- the means of responses [images][views][places][filters] through the
 // thresholds, in bf16.
 void card_run_pool(const card_layer *layer, const float *responses, uint64_t images, uint32_t filters, uint16_t *to,
                    cudaStream_t stream);

@@ -27,8 +27,8 @@ typedef struct card_convolutions {
   sht__card_blocks blocks;
   card_layer layer;
   uint16_t *bank;     // [all filters][depth]
-  uint16_t *patches;  // [images][places][depth]
-  float *responses;   // [images][places][filters]
+  uint16_t *patches;  // [images][places of all views][depth]
+  float *responses;   // [images][places of all views][filters]
   uint16_t **kept;    // [count] of the training examples [n][width]; NULL: made for every product. Streamed features
   bool *made;         // [count] whether `kept` holds them
   double *wide;       // [SHT__CARD_WIDE][width]
