@@ -60,6 +60,9 @@ MACHINES = [
     ("cifar10-randconv-gaussian-32000",
      [*CIFAR, "--features", "randconv:32000", "--kernel", "gaussian", "--sigma", "83.3", "--ridge", GAUSSIAN_RIDGES],
      300, [16.87, 16.21, 16.29, 17.28], [17, 15, 15, 15]),
+    ("cifar10-randconv-mirror-gaussian-16000",
+     [*CIFAR, "--features", "randconv-mirror:16000", "--kernel", "gaussian", "--sigma", "52.2", "--ridge",
+      "0,0.003,0.03,0.1"], None, [16.12, 14.93, 16.63, 19.34], None),
 ]
 
 
