@@ -49,18 +49,29 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, matrix<const From> a, ma
   }
 }
 
-// c [m x n] = alpha op(a) op(b) + beta c in fp32. The order of a sum depends on its row, as it may on where an element
-// lies in the tiles of cuBLAS's kernels: products of two examples one way round and the other are not the same bits.
-void multiply_bf16(int64_t m, int64_t n, int64_t k, float alpha, matrix<const uint16_t> a, matrix<const uint16_t> b,
-                   float beta, matrix<float> c) {
-  for (int64_t j = 0; j < n; j++) {
+// c [m x n] = alpha a^T b + beta c in fp32; a: [m][k], b: [n][k]. The order of a sum depends on its row, as it may on
+// where an element lies in the tiles of cuBLAS's kernels: products of two examples one way round and the other are not
+// the same bits.
+void multiply_bf16(int64_t m, int64_t n, int64_t k, float alpha, const uint16_t *a, int64_t lda, const uint16_t *b,
+                   int64_t ldb, float beta, matrix<float> c) {
+  constexpr int64_t TOGETHER = 16;  // columns, whose sums do not wait for one another
+  std::vector<float> side_by_side(static_cast<size_t>(k * TOGETHER));  // [k][TOGETHER] of b
+  for (int64_t first = 0; first < n; first += TOGETHER) {
+    for (int64_t e = 0; e < k * TOGETHER; e++) {
+      side_by_side[static_cast<size_t>(e)] = value_of(b[std::min(first + e % TOGETHER, n - 1) * ldb + e / TOGETHER]);
+    }
     for (int64_t i = 0; i < m; i++) {
-      float sum = 0;
+      float sums[TOGETHER] = {};
       for (int64_t step = 0; step < k; step++) {
         const int64_t l = i % 2 == 0 ? k - 1 - step : step;
-        sum += value_of(a(i, l)) * value_of(b(l, j));
+        const float value = value_of(a[i * lda + l]), *row = &side_by_side[static_cast<size_t>(l * TOGETHER)];
+        for (int64_t j = 0; j < TOGETHER; j++) {
+          sums[j] += value * row[j];
+        }
       }
-      c(i, j) = alpha * sum + (beta == 0 ? 0 : beta * c(i, j));
+      for (int64_t j = first; j < std::min(first + TOGETHER, n); j++) {
+        c(i, j) = alpha * sums[j - first] + (beta == 0 ? 0 : beta * c(i, j));
+      }
     }
   }
 }
@@ -144,13 +155,13 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t form_a, cublasO
                                int64_t k, const void *alpha, const void *a, cudaDataType type_a, int64_t lda,
                                const void *b, cudaDataType type_b, int64_t ldb, const void *beta, void *c,
                                cudaDataType type_c, int64_t ldc, cublasComputeType_t sums, cublasGemmAlgo_t) {
-  if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_32F || sums != CUBLAS_COMPUTE_32F) {
+  if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_32F || sums != CUBLAS_COMPUTE_32F ||
+      form_a != CUBLAS_OP_T || form_b != CUBLAS_OP_N) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
   const float times = *static_cast<const float *>(alpha), kept = *static_cast<const float *>(beta);
   on_host::enqueue(of_cublas, [=] {
-    multiply_bf16(m, n, k, times, {static_cast<const uint16_t *>(a), lda, is_turned(form_a)},
-                  {static_cast<const uint16_t *>(b), ldb, is_turned(form_b)}, kept,
+    multiply_bf16(m, n, k, times, static_cast<const uint16_t *>(a), lda, static_cast<const uint16_t *>(b), ldb, kept,
                   {static_cast<float *>(c), ldc, false});
   });
   return CUBLAS_STATUS_SUCCESS;
