@@ -11,7 +11,7 @@ static const double ONE = 1, MINUS_ONE = -1, ZERO = 0;
 static const double OF_F64 = 1.0 / (1ULL << 46);
 // Kept products are sums in fp32 on tensor cores, which cut digits off: up to 2^-23 of what is there at each 16 of a
 // block's 9,216 products, 2^-16 or so in the end, and less of it in the difference of two sums. Features that differ in
-// nothing but the rounding of each to bf16 are no further apart either. That is for a test example beside those of
+// nothing but the rounding of each to bf16 are nearer as a rule. That is for a test example beside those of
 // training: among these equal ones have equal products, and K, to be definite, takes no other distances for 0.
 static const double OF_KEPT = 1.0 / (1 << 18);
 
