@@ -1,6 +1,6 @@
 // Kernel machines on a card against the same on the processor (which test_kernel and test_kernel_scipy judge): every
-// kernel, sizes around the blocks of 512 columns and 64 rows, a path of ridges, jitter, streamed features, what is
-// refused, being stopped.
+// kernel, sizes around the blocks of 512 columns and 64 rows, a path of ridges, jitter, streamed features, kept inner
+// products, what is refused, being stopped.
 //
 // On a card where there is one; and (test_cuda_kernel_on_host) with the same kernels and driver on the processor.
 #include <math.h>
@@ -19,6 +19,7 @@
 
 enum { OUTPUTS = 3 };
 static const double FEATURES_SHARE = 5e-4;
+#define KEPT "randconv:257"  // more filters than one block of the processor's
 
 static sample make_targets(uint64_t n, uint64_t tests, uint64_t d, uint64_t outputs) {
   sample s = make_sample(n, tests, d, outputs);
@@ -56,6 +57,7 @@ static const double SINGULAR = 1e-6;
 static void compare(const sample *s, const sht_kernel_solution *here, const sht_kernel_solution *card, double share) {
   const uint64_t m = s->train.outputs;
   assert_true(here->converged && card->converged);
+  assert_true(near(here->sigma, card->sigma, FEATURES_SHARE));
   // Of a matrix that is singular, rounding decides whether the last pivot is above the floor.
   const bool singular = here->smallest_pivot < SINGULAR || card->smallest_pivot < SINGULAR;
   assert_true(singular || (here->jitter > 0) == (card->jitter > 0));
@@ -222,21 +224,26 @@ static void test_streamed(void **state) {
   free_blobs(splits);
 }
 
+// Of the stand-in for a card. (A real one has more.)
+static void give_bytes(uint64_t count) {
+  char bytes[32];
+  (void)snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)count);
+  assert_int_equal(setenv("ON_HOST_BYTES", bytes, 1), 0);
+}
+
 // Features that are kept and those that are made again are the same bits: the stand-in for a card has room for those of
 // one block, then for all. (A real card has more room.)
 static void test_streamed_memory(void **state) {
   (void)state;
   sht_split splits[2];
   sht_kernel_estimate estimate;
-  char bytes[32];
   sample s = make_blobs(70, 20, SHT_PIXEL_U8, splits);
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0.1);
   o.features = "randconv:530";
   o.device = "cuda";
   assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &estimate, NULL), SHT_OK);
   const uint64_t block = 70 * 512 * 18 * sizeof(uint16_t);
-  (void)snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)(estimate.card_bytes + block + block / 2));
-  assert_int_equal(setenv("ON_HOST_BYTES", bytes, 1), 0);
+  give_bytes(estimate.card_bytes + block + block / 2);
   sht_kernel_result *again = solve(&s, o, "cuda");
   assert_int_equal(unsetenv("ON_HOST_BYTES"), 0);
   sht_kernel_result *kept = solve(&s, o, "cuda");
@@ -244,6 +251,157 @@ static void test_streamed_memory(void **state) {
                       s.test.count * LABELS * sizeof(double));
   sht_kernel_result_close(again);
   sht_kernel_result_close(kept);
+  free_blobs(splits);
+}
+
+// Kernels of kept inner products: two blocks of random filters, two of examples on either side, a path of ridges.
+static void check_kept(const sample *s, sht_kernel_kind kind, double sigma, double ridge) {
+  sht_kernel_options o = plain_options(kind, sigma, ridge);
+  o.features = "randconv:530";
+  o.ridges[1] = 10 * ridge;
+  o.ridge_count = 2;
+  check(s, &o, FEATURES_SHARE);
+}
+
+static void test_kept(void **state) {
+  (void)state;
+  sht_split splits[2];
+  sample s = make_blobs(530, 600, SHT_PIXEL_U8, splits);
+  check_kept(&s, SHT_KERNEL_GAUSSIAN, 4, 0.01);
+  check_kept(&s, SHT_KERNEL_LAPLACIAN, 4, 0.01);
+  check_kept(&s, SHT_KERNEL_POLYNOMIAL, 8, 1);
+  free_blobs(splits);
+}
+
+// Within a block of columns, at its end, behind it.
+static void test_kept_sizes(void **state) {
+  (void)state;
+  static const uint64_t sizes[] = {1, 33, 512, 513, 1025};
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    sht_split splits[2];
+    sample s = make_blobs(sizes[i], 40, SHT_PIXEL_I16, splits);
+    sht_kernel_options o = plain_options(SHT_KERNEL_LAPLACIAN, 4, 0.01);
+    o.features = KEPT;
+    check(&s, &o, FEATURES_SHARE);
+    free_blobs(splits);
+  }
+}
+
+// Without a test set.
+static void test_kept_alone(void **state) {
+  (void)state;
+  sht_split splits[2];
+  sht_kernel_result *here = NULL, *card = NULL;
+  sample s = make_blobs(40, 1, SHT_PIXEL_U8, splits);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 4, 0.1);
+  o.features = KEPT;
+  assert_int_equal(sht_kernel_solve(&s.train, NULL, &o, &here, NULL), SHT_OK);
+  o.device = "cuda";
+  assert_int_equal(sht_kernel_solve(&s.train, NULL, &o, &card, NULL), SHT_OK);
+  assert_true(difference(here->solutions[0].coefficients, card->solutions[0].coefficients, 40 * LABELS) <=
+              FEATURES_SHARE);
+  sht_kernel_result_close(here);
+  sht_kernel_result_close(card);
+  free_blobs(splits);
+}
+
+// Equal images are at distance 0, of which a root would show what rounding leaves: an image three times, whose pivot is
+// lost among the leading columns or behind them, and one of training among those of the test set.
+static void test_kept_equal(void **state) {
+  (void)state;
+  const uint64_t size = HEIGHT * WIDTH;
+  static const uint64_t places[] = {100, 528};
+  for (size_t p = 0; p < sizeof places / sizeof places[0]; p++) {
+    sht_split splits[2];
+    sample s = make_blobs(530, 40, SHT_PIXEL_U8, splits);
+    uint8_t *bytes = splits[0].pixels, *test_bytes = splits[1].pixels;
+    for (uint64_t place = places[p]; place < places[p] + 2; place++) {
+      memcpy(bytes + place * size, bytes + 3 * size, size);
+      splits[0].labels[place] = splits[0].labels[3];
+    }
+    memcpy(test_bytes + 6 * size, bytes + 521 * size, size);
+    sht_kernel_options o = plain_options(SHT_KERNEL_LAPLACIAN, 4, 0);
+    o.features = KEPT;
+    o.tolerance = 1e-9;
+    sht_kernel_result *here = solve(&s, o, "cpu"), *card = solve(&s, o, "cuda");
+    compare(&s, &here->solutions[0], &card->solutions[0], FEATURES_SHARE);
+    assert_true(card->solutions[0].jitter > 0 || card->solutions[0].smallest_pivot < SINGULAR);
+    for (uint64_t k = 0; k < LABELS; k++) {
+      const double wanted = splits[0].labels[521] == k ? 1 : 0;
+      assert_true(fabs(card->solutions[0].predictions[6 * LABELS + k] - wanted) < 1e-5);
+    }
+    sht_kernel_result_close(here);
+    sht_kernel_result_close(card);
+    free_blobs(splits);
+  }
+}
+
+// The width by the median, and by a search among most examples, whose products come from the card in two blocks.
+static void test_kept_sigma(void **state) {
+  (void)state;
+  sht_split splits[2];
+  sample s = make_blobs(530, 40, SHT_PIXEL_U8, splits);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 1, 0.01);
+  o.features = KEPT;
+  o.sigma_rule = SHT_SIGMA_MEDIAN;
+  check(&s, &o, FEATURES_SHARE);
+  o.sigma_rule = SHT_SIGMA_SEARCH;
+  o.search_examples = 521;
+  sht_kernel_result *here = solve(&s, o, "cpu"), *card = solve(&s, o, "cuda");
+  compare(&s, &here->solutions[0], &card->solutions[0], FEATURES_SHARE);
+  assert_int_equal(here->trial_count, card->trial_count);
+  for (uint32_t t = 0; t < here->trial_count; t++) {
+    assert_true(near(here->trials[t].loo_squared, card->trials[t].loo_squared, FEATURES_SHARE));
+  }
+  sht_kernel_result_close(here);
+  sht_kernel_result_close(card);
+  free_blobs(splits);
+}
+
+// Features of images and their mirror images, in colour; streamed, kept, and those of few filters, which are copied.
+static void test_mirror(void **state) {
+  (void)state;
+  sht_dataset *data = NULL;
+  const sht_dataset_options how = {.seed = 1};
+  assert_int_equal(sht_dataset_open("shapes:60,20", &how, &data, NULL), SHT_OK);
+  sample s = {.train = {.count = 60, .images = &data->train, .labels = data->train.labels, .outputs = data->classes},
+              .test = {.count = 20, .images = &data->test, .labels = data->test.labels, .outputs = data->classes}};
+  assert_true(data->train.channels > 1);
+  sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0.1);
+  o.features = "randconv-mirror:257";
+  check(&s, &o, FEATURES_SHARE);
+  o = plain_options(SHT_KERNEL_GAUSSIAN, 4, 0.1);
+  o.features = "randconv-mirror:257";
+  check(&s, &o, FEATURES_SHARE);
+  o.features = "randconv-mirror:40";
+  check(&s, &o, 1e-8);
+  sht_dataset_close(data);
+}
+
+// All of the card's memory that is asked for beforehand is enough, a byte less is refused; with as many images as
+// CIFAR-10 has most of it is inner products.
+static void test_kept_memory(void **state) {
+  (void)state;
+  sht_split splits[2];
+  sht_kernel_estimate estimate;
+  sht_kernel_result *result = NULL;
+  sht_error error = {.message = ""};
+  sample s = make_blobs(70, 20, SHT_PIXEL_U8, splits);
+  sht_kernel_options o = plain_options(SHT_KERNEL_GAUSSIAN, 4, 0.1);
+  o.features = KEPT;
+  o.device = "cuda";
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &estimate, NULL), SHT_OK);
+  give_bytes(estimate.card_bytes);
+  sht_kernel_result_close(solve(&s, o, "cuda"));
+  give_bytes(estimate.card_bytes - 1);
+  assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_MEMORY);
+  assert_non_null(strstr(error.message, "examples would fit"));
+  assert_int_equal(unsetenv("ON_HOST_BYTES"), 0);
+  s.train.count = 50000;
+  s.test.count = 10000;
+  const uint64_t products = (s.train.count + s.test.count) * s.train.count * sizeof(float);
+  assert_int_equal(sht_kernel_estimate_cost(&s.train, &s.test, &o, &estimate, NULL), SHT_OK);
+  assert_true(estimate.card_bytes > products + products / 8 && estimate.card_bytes < products + products / 4);
   free_blobs(splits);
 }
 
@@ -285,9 +443,10 @@ static void progressed(void *context, const char *phase, double done, double tot
   *(bool *)context = *(bool *)context || strcmp(phase, stop_in) == 0;
 }
 
-static void check_stops(const sample *s, sht_kernel_options o) {
-  static const char *const phases[] = {"kernel matrix", "factorisation", "solution", "prediction"};
-  for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
+// In each of the phases from `first` on.
+static void check_stops(const sample *s, sht_kernel_options o, size_t first) {
+  static const char *const phases[] = {"inner products", "kernel matrix", "factorisation", "solution", "prediction"};
+  for (size_t i = first; i < sizeof phases / sizeof phases[0]; i++) {
     bool stop = false;
     const sht_work work = {.context = &stop, .progressed = progressed, .stop_requested = stop_requested};
     sht_kernel_result *result = NULL;
@@ -304,20 +463,28 @@ static void test_stop(void **state) {
   (void)state;
   sht_split splits[2];
   sample s = make_targets(600, 20, 9, OUTPUTS);
-  check_stops(&s, plain_options(SHT_KERNEL_LAPLACIAN, 1, 0));
+  check_stops(&s, plain_options(SHT_KERNEL_LAPLACIAN, 1, 0), 1);
   free_sample(&s);
   s = make_blobs(40, 5, SHT_PIXEL_U8, splits);
   sht_kernel_options o = plain_options(SHT_KERNEL_LINEAR, 1, 0.1);
   o.features = "randconv:260";
-  check_stops(&s, o);
+  check_stops(&s, o, 1);
+  free_blobs(splits);
+  s = make_blobs(530, 5, SHT_PIXEL_U8, splits);
+  o = plain_options(SHT_KERNEL_GAUSSIAN, 4, 0.1);
+  o.features = KEPT;
+  check_stops(&s, o, 0);
   free_blobs(splits);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kernels), cmocka_unit_test(test_sizes),    cmocka_unit_test(test_path),
-      cmocka_unit_test(test_jitter),  cmocka_unit_test(test_images),   cmocka_unit_test(test_refusals),
-      cmocka_unit_test(test_stop),    cmocka_unit_test(test_streamed), cmocka_unit_test(test_streamed_memory),
+      cmocka_unit_test(test_kernels),    cmocka_unit_test(test_sizes),      cmocka_unit_test(test_path),
+      cmocka_unit_test(test_jitter),     cmocka_unit_test(test_images),     cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_stop),       cmocka_unit_test(test_streamed),   cmocka_unit_test(test_streamed_memory),
+      cmocka_unit_test(test_kept),       cmocka_unit_test(test_kept_sizes), cmocka_unit_test(test_kept_alone),
+      cmocka_unit_test(test_kept_equal), cmocka_unit_test(test_kept_sigma), cmocka_unit_test(test_kept_memory),
+      cmocka_unit_test(test_mirror),
   };
   sht_kernel_card card;
   sht_error error = {.message = ""};

@@ -245,28 +245,10 @@ static void test_estimate(void **state) {
   free_sample(&s);
 }
 
-static void test_refusals(void **state) {
-  (void)state;
-  sample s = make_sample();
-  sht_kernel_options o = options_of(SHT_KERNEL_GAUSSIAN);
-  sht_kernel_result *result = NULL;
-  sht_error error = {0};
-  o.device = "cuda";
-  assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_CONFIG);
-  assert_null(result);
-  assert_non_null(strstr(error.message, "--kernel linear"));
-  o.kind = SHT_KERNEL_LINEAR;
-  o.features = "randconv-mirror:40";
-  assert_int_equal(sht_kernel_solve(&s.train, &s.test, &o, &result, &error), SHT_CONFIG);
-  assert_null(result);
-  assert_non_null(strstr(error.message, "not made on a card"));
-  free_sample(&s);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_as_arrays), cmocka_unit_test(test_search),   cmocka_unit_test(test_threads),
-      cmocka_unit_test(test_resume),    cmocka_unit_test(test_estimate), cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_resume),    cmocka_unit_test(test_estimate),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

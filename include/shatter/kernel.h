@@ -42,7 +42,7 @@ typedef struct sht_kernel_options {
   double sigma;          // of GIVEN: above 0
   double offset;         // of POLYNOMIAL
   uint32_t degree;       // of POLYNOMIAL: 1 .. 16
-  const char *features;  // "none" (levels in [0,1]), "gabor", "randconv:N", "randconv-mirror:N" (without a card);
+  const char *features;  // "none" (levels in [0,1]), "gabor", "randconv:N", "randconv-mirror:N";
                          // NULL: none. Arrays: none only. randconv
                          // with another kernel than LINEAR: one process, without a card; inner products are rounded to
                          // fp32, which is part of the kernel's definition, and all are kept (another triangle, and one

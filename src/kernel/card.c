@@ -49,7 +49,7 @@ sht__card_blocks sht__card_blocks_of(const sht__feature_map *map, const sht_spli
   b.filters = least(b.all, SHT__CARD_FILTERS);
   b.count = (b.all + b.filters - 1) / b.filters;
   b.width = b.filters * SHT__RANDCONV_FEATURES;
-  b.places = (images->height - patch + 1) * (images->width - patch + 1);
+  b.places = (map->mirror ? 2 : 1) * (images->height - patch + 1) * (images->width - patch + 1);
   b.depth = (values + SHT__CARD_TAPS_MULTIPLE - 1) / SHT__CARD_TAPS_MULTIPLE * SHT__CARD_TAPS_MULTIPLE;
   b.images = 1 + least(RESPONSE_BYTES / (b.places * b.filters * sizeof(float)), IMAGES_MAX - 1);
   return b;
@@ -63,19 +63,33 @@ static void add_stored(uint64_t *sum, uint64_t n, uint64_t tests, uint64_t width
   add(sum, SHT_LANES, width * sizeof(float));               // features on their way
 }
 
-static void add_streamed(uint64_t *sum, uint64_t n, uint64_t tests, const sht__card_blocks *b, const sht_split *images,
-                         uint64_t columns) {
+// Features in blocks and their inner products.
+static void add_blocks(uint64_t *sum, uint64_t n, uint64_t tests, const sht__card_blocks *b, const sht_split *images) {
   const uint64_t pixels = (uint64_t)images->height * images->width * images->channels;
   add(sum, n + tests, pixels * (images->type == SHT_PIXEL_U8 ? sizeof(uint8_t) : sizeof(int16_t)));
   add(sum, b->all, b->depth * sizeof(uint16_t));                   // filters
   add(sum, b->images * b->places, b->depth * sizeof(uint16_t));    // patches
   add(sum, b->images * b->places, b->filters * sizeof(float));     // responses
-  add(sum, n > tests ? n : tests, b->width * sizeof(uint16_t));    // features of a block
-  add(sum, SHT__CARD_WIDE + columns, b->width * sizeof(double));   // some of them in double, images of right-hand sides
-  add(sum, n + SHT__CARD_BLOCK, SHT__CARD_BLOCK * sizeof(float));  // blocks of K on the diagonal
+  add(sum, n + tests, b->width * sizeof(uint16_t));                // features of a block
+  add(sum, n + SHT__CARD_BLOCK, SHT__CARD_BLOCK * sizeof(float));  // blocks on the diagonal
+  add(sum, n, sizeof(double));                                     // squared lengths
 }
 
-uint64_t sht__card_bytes(uint64_t n, uint64_t tests, const sht__feature_map *map, const sht_split *images,
+// What products with K are made with when features are streamed.
+static void add_streamed(uint64_t *sum, const sht__card_blocks *b, uint64_t columns) {
+  add(sum, SHT__CARD_WIDE + columns, b->width * sizeof(double));  // features in double, images of right-hand sides
+}
+
+// Inner products with test examples, and what K is made with.
+static void add_kept(uint64_t *sum, uint64_t n, uint64_t tests) {
+  const uint64_t longest = n > tests ? n : tests;
+  add(sum, tests, n * sizeof(float) + sizeof(double));                                 // with their squared lengths
+  add(sum, tests > 0 ? tests + SHT__CARD_BLOCK : 0, SHT__CARD_BLOCK * sizeof(float));  // of which these are made
+  add(sum, n + longest, SHT__CARD_BLOCK * sizeof(double));                             // leading columns, those at hand
+  add(sum, n, sizeof(uint32_t));                                                       // an order of examples
+}
+
+uint64_t sht__card_bytes(uint64_t n, uint64_t tests, const sht__feature_map *map, const sht_split *images, bool keeps,
                          uint64_t columns) {
   const uint64_t longest = n > tests ? n : tests;
   uint64_t sum = SHT__CARD_RUNTIME;
@@ -84,7 +98,12 @@ uint64_t sht__card_bytes(uint64_t n, uint64_t tests, const sht__feature_map *map
   add(&sum, n, (2 * SHT_LANES + 1) * sizeof(float));  // right-hand sides, diagonal
   if (map->blocks > 1) {
     const sht__card_blocks blocks = sht__card_blocks_of(map, images);
-    add_streamed(&sum, n, tests, &blocks, images, columns);
+    add_blocks(&sum, n, tests, &blocks, images);
+    if (keeps) {
+      add_kept(&sum, n, tests);
+    } else {
+      add_streamed(&sum, &blocks, columns);
+    }
   } else {
     add_stored(&sum, n, tests, map->width);
   }
@@ -133,6 +152,12 @@ void sht__card_close(sht__card *card) {
     (void)dlclose(card->handle);
   }
   *card = (sht__card){0};
+}
+
+sht_status sht__card_accumulate(sht__gram *gram, const uint32_t *same, sht_error *error) {
+  const uint64_t rows = sht__tile_rows(gram->train.n) * SHT_TILE;
+  SHT_TRY(SHT_ALLOC(&gram->train.squares, rows, "squared lengths", error));
+  return gram->card->functions->accumulate(gram->card->state, same, gram->train.squares, error);
 }
 
 sht_status sht__card_multiply(const sht__gram *gram, const double *v, double *out, uint64_t columns, sht_error *error) {

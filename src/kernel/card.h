@@ -12,7 +12,7 @@
 #include "kernel/problem.h"
 
 enum {
-  SHT__CARD_VERSION = 2,        // of sht__card_functions
+  SHT__CARD_VERSION = 3,        // of sht__card_functions
   SHT__CARD_BLOCK = 512,        // columns of K that are made and factored at once, and those that are made in double
   SHT__CARD_FILTERS = 512,      // of random convolutions whose features are made at once
   SHT__CARD_WIDE = 512,         // examples whose streamed features are in double at once
@@ -27,8 +27,14 @@ typedef struct sht__card_functions {
   // most vectors of a product. Borrows gram. *state is to be closed also after an error, unless NULL.
   sht_status (*open)(const sht__gram *gram, const sht__side *test, uint64_t columns, void **state, sht_error *error);
   void (*close)(void *state);
-  // Streamed features, once and first: their inner products, which stay on the card. squares: [n] the diagonal.
-  sht_status (*accumulate)(void *state, double *squares, sht_error *error);
+  // Features in blocks, once and first: their inner products, which stay on the card; for another kernel than the
+  // linear one also those with test examples, and among training examples those of example i become those of same[i],
+  // the first that is equal to it. same: [n], NULL for the linear kernel; squares: [n] the diagonal.
+  sht_status (*accumulate)(void *state, const uint32_t *same, double *squares, sht_error *error);
+  // Some of those products, for another kernel than the linear one and before `fill`: out [rows][count] <- of training
+  // examples order[first] .. order[first+rows-1] and order[0] .. order[count-1]. rows: at most SHT__CARD_BLOCK.
+  sht_status (*select)(void *state, const uint32_t *order, uint64_t count, uint64_t first, uint64_t rows, float *out,
+                       sht_error *error);
   // The leading SHT__CARD_BLOCK columns of the factor of K + shift I, made in double, and what they leave of the rest,
   // in fp32: as lead.h. diagonal: [n], floor: as in sht__cholesky_options. The result is an outcome. Streamed features:
   // no column leads, and the sums of `accumulate` are taken.
@@ -65,20 +71,25 @@ typedef struct sht__card_blocks {
   uint64_t filters;  // of a block
   uint64_t count;    // of blocks
   uint64_t width;    // features of a block
-  uint64_t places;   // positions of a patch in an image
+  uint64_t places;   // positions of a patch in an image, and in its mirror image where features are of both
   uint64_t depth;    // values of a patch, in whole vectors
   uint64_t images;   // whose responses are there at once
 } sht__card_blocks;
 
 sht__card_blocks sht__card_blocks_of(const sht__feature_map *map, const sht_split *images);
 
-// The card's memory that n training and `tests` test examples take. images: of streamed features, else not looked at.
-uint64_t sht__card_bytes(uint64_t n, uint64_t tests, const sht__feature_map *map, const sht_split *images,
+// The card's memory that n training and `tests` test examples take. images: of features in blocks, else not looked at;
+// keeps: their inner products are kept, for another kernel than the linear one.
+uint64_t sht__card_bytes(uint64_t n, uint64_t tests, const sht__feature_map *map, const sht_split *images, bool keeps,
                          uint64_t columns);
 
 // The card with the problem on it. Close in every case. Errors: SHT_UNAVAILABLE, SHT_MEMORY.
 sht_status sht__card_open(const sht__problem *problem, sht__card *out, sht_error *error);
 void sht__card_close(sht__card *card);
+
+// Adds the inner products of features in blocks up, on the card, and gives the training side its squares. same: as of
+// sht__card_functions. Errors: SHT_MEMORY, SHT_STOPPED, SHT_UNAVAILABLE.
+sht_status sht__card_accumulate(sht__gram *gram, const uint32_t *same, sht_error *error);
 
 // sht__gram_multiply and sht__gram_predict.
 sht_status sht__card_multiply(const sht__gram *gram, const double *v, double *out, uint64_t columns, sht_error *error);

@@ -91,14 +91,40 @@ static sht_status compare_neighbours(const sht_kernel_examples *train, const pri
   return SHT_OK;
 }
 
-sht_status sht__problem_check_duplicates(const sht_kernel_examples *train, sht_error *error) {
+// Sorted, so that equal examples lie in a row, the first of them first. sht_free frees them.
+static sht_status make_prints(const sht_kernel_examples *train, print **out, sht_error *error) {
   print *prints = NULL;
   SHT_TRY(SHT_ALLOC(&prints, train->count, "hashes of examples", error));
   for (uint64_t i = 0; i < train->count; i++) {
     prints[i] = (print){hash_example(train, i), i};
   }
   qsort(prints, train->count, sizeof *prints, compare);
+  *out = prints;
+  return SHT_OK;
+}
+
+sht_status sht__problem_check_duplicates(const sht_kernel_examples *train, sht_error *error) {
+  print *prints = NULL;
+  SHT_TRY(make_prints(train, &prints, error));
   sht_status status = compare_neighbours(train, prints, error);
   sht_free(prints);
   return status;
+}
+
+sht_status sht__problem_find_equal(const sht_kernel_examples *train, uint32_t *first, sht_error *error) {
+  const uint64_t n = train->count;
+  print *prints = NULL;
+  SHT_TRY(make_prints(train, &prints, error));
+  for (uint64_t i = 0; i < n; i++) {
+    first[i] = (uint32_t)i;
+  }
+  for (uint64_t i = 0; i < n; i++) {
+    const uint64_t a = prints[i].index;
+    for (uint64_t k = i + 1; first[a] == a && k < n && prints[k].hash == prints[i].hash; k++) {
+      const uint64_t b = prints[k].index;
+      first[b] = first[b] == b && same_inputs(train, a, b) ? (uint32_t)a : first[b];
+    }
+  }
+  sht_free(prints);
+  return SHT_OK;
 }

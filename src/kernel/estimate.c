@@ -57,11 +57,12 @@ static uint64_t feature_bytes(uint64_t n, const sht_kernel_examples *test, const
   const uint64_t rows = sht__tile_rows(n) * SHT_TILE;
   const uint64_t test_rows = test != NULL ? sht__tile_rows(test->count) * SHT_TILE : 0;
   const bool blocks = map->blocks > 1;  // in bf16, and made of a panel in fp32 on each thread
+  const bool here = !blocks || !sht__card_is_asked(options);
   uint64_t sum = 0;
-  if (sht__problem_keeps_products(options, map)) {
+  if (here && sht__problem_keeps_products(options, map)) {
     add(&sum, 1, sht__products_bytes(n, test != NULL ? test->count : 0));
   }
-  if (!blocks || !sht__card_is_asked(options)) {
+  if (here) {
     add(&sum, rows + test_rows, map->block * bytes_of_feature(map));
     add(&sum, blocks && sht__block_choose()->turn != NULL ? rows + test_rows : 0, map->block * bytes_of_feature(map));
     add(&sum, blocks ? threads_of(options) : 0, map->block * SHT_LANES * sizeof(float));
@@ -115,6 +116,7 @@ static uint64_t search_bytes(uint64_t n, const sht_kernel_examples *train, const
   add(&sum, 1, sht__tiles_bytes(part));
   if (sht__problem_keeps_products(options, map)) {
     add(&sum, 1, sht__products_bytes(part, 0));
+    add(&sum, part, SHT__CARD_BLOCK * sizeof(float));  // on their way from where all are
   } else {
     add(&sum, sht__tile_rows(part) * SHT_TILE, map->width * bytes_of_feature(map));
   }
@@ -136,7 +138,8 @@ static uint64_t bytes_for(uint64_t n, const sht_kernel_examples *train, const sh
 static uint64_t card_bytes_for(uint64_t n, const sht_kernel_examples *train, const sht_kernel_examples *test,
                                const sht_kernel_options *options, const sht__feature_map *map) {
   const uint64_t tests = test != NULL ? test->count : 0;
-  return sht__card_is_asked(options) ? sht__card_bytes(n, tests, map, train->images, columns_of(train)) : 0;
+  const bool keeps = sht__problem_keeps_products(options, map);
+  return sht__card_is_asked(options) ? sht__card_bytes(n, tests, map, train->images, keeps, columns_of(train)) : 0;
 }
 
 uint64_t sht__estimate_folder(uint64_t n, bool streamed, uint32_t ridges) {

@@ -145,14 +145,11 @@ static sht_status take_diagonal(const attempt *a, sht_error *error) {
 
 // The inner products of streamed features: summed once, and kept on the card.
 static sht_status stream_on_card(attempt *a, sht_error *error) {
-  const sht__card *card = a->gram->card;
-  sht__side *train = &a->gram->train;
-  if (train->squares != NULL) {
+  if (a->gram->train.squares != NULL) {
     return SHT_OK;
   }
-  SHT_TRY(SHT_ALLOC(&train->squares, a->tiles->count * SHT_TILE, "squared lengths", error));
   a->report->gram_flops += streamed_flops(a);
-  return card->functions->accumulate(card->state, train->squares, error);
+  return sht__card_accumulate(a->gram, NULL, error);
 }
 
 static sht_status fill_on_card(attempt *a, sht__cholesky_result *result, sht_error *error) {
@@ -160,7 +157,7 @@ static sht_status fill_on_card(attempt *a, sht__cholesky_result *result, sht_err
   if (a->gram->streamed) {
     SHT_TRY(stream_on_card(a, error));
   } else {
-    a->report->gram_flops += sht__lead_flops(a->tiles->n, a->gram->map.width);
+    a->report->gram_flops += sht__lead_flops(a->tiles->n, stored_width(a));
   }
   SHT_TRY(take_diagonal(a, error));
   SHT_TRY(card->functions->fill(card->state, a->gram->ridge + a->jitter, a->diagonal, PIVOT_FLOOR, result, error));

@@ -17,7 +17,7 @@ struct sht__feature_map {
   uint64_t block;    // features in a block; the last may have fewer
   uint64_t blocks;   // ceil(width / block)
   double flops;      // of all features of one example
-  bool cpu_only;     // no card makes them
+  bool mirror;       // of an image and its mirror image, averaged: see sht__randconv_shape
   bool levels;       // the features are levels (levels.h), which are stored as such: `fill` is not asked
                      // A map of several blocks gives values that are bf16, and an even number of them in each block.
   uint64_t scratch;  // floats that `fill` needs to itself

@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "kernel/card.h"
 #include "kernel/estimate.h"
-#include "kernel/products.h"
 #include "kernel/spread.h"
 
 enum { DEGREE_MAX = 16, EXAMPLES_MAX = 1 << 24, OUTPUTS_MAX = 65536 };
@@ -89,14 +88,10 @@ static sht_status check_device(const sht_kernel_examples *train, const sht_kerne
   sht__feature_map map;
   SHT_TRY(sht__problem_describe(train, test, options, &map, error));
   SHT_TRY(sht__card_check_options(options, error));
-  if (sht__problem_keeps_products(options, &map) && (options->cluster != NULL || sht__card_is_asked(options))) {
+  if (sht__problem_keeps_products(options, &map) && options->cluster != NULL) {
     return SHT_FAIL(error, SHT_CONFIG,
-                    "the %s kernel of features %s is made by one process, and not on a card; start one alone with "
-                    "--device cpu, or use --kernel linear",
+                    "the %s kernel of features %s is made by one process; start one alone, or use --kernel linear",
                     sht_kernel_name(options->kind), options->features);
-  }
-  if (map.cpu_only && sht__card_is_asked(options)) {
-    return SHT_FAIL(error, SHT_CONFIG, "features %s are not made on a card; use --device cpu", options->features);
   }
   return SHT_OK;
 }
@@ -144,7 +139,7 @@ sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_ker
                             .block = shape.block,
                             .blocks = shape.blocks,
                             .flops = shape.flops,
-                            .cpu_only = shape.cpu_only,
+                            .mirror = shape.mirror,
                             .levels = are_levels(train, test, options),
                             .scratch = shape.scratch};
   return SHT_OK;
@@ -219,8 +214,7 @@ static sht_status open_features(sht__problem *problem, sht_error *error) {
   gram->streamed = gram->map.blocks > 1 && options->kind == SHT_KERNEL_LINEAR;
   SHT_TRY(sht__spread_check_problem(problem, error));
   SHT_TRY(open_side(problem, train, &gram->train, error));
-  SHT_TRY(test != NULL ? open_side(problem, test, &problem->test_side, error) : SHT_OK);
-  return sht__problem_keeps_products(options, &gram->map) ? sht__products_open(problem, error) : SHT_OK;
+  return test != NULL ? open_side(problem, test, &problem->test_side, error) : SHT_OK;
 }
 
 sht_status sht__problem_open(const sht_kernel_examples *train, const sht_kernel_examples *test,

@@ -16,13 +16,14 @@ typedef struct sht__problem {
   double *mean;      // [m] of the targets, when centred; else zeros
   sht__gram gram;
   sht__side test_side;
-  sht__tiles products;      // of features in blocks, where another kernel than the linear one needs them: products.h
+  sht__tiles products;      // of features in blocks, where another kernel than the linear one needs them: products.h;
+                            // without data when they are on a card
   double products_seconds;  // that adding them up took
   double products_flops;    // that were done in them
 } sht__problem;
 
-// Checks everything, makes the features, copies the targets. Borrows train, test, options. Close in every case.
-// Errors: SHT_CONFIG, SHT_DATA, SHT_MEMORY, SHT_STOPPED.
+// Checks everything, makes the features that are stored, copies the targets. Borrows train, test, options. Close in
+// every case. Errors: SHT_CONFIG, SHT_DATA, SHT_MEMORY, SHT_STOPPED.
 sht_status sht__problem_open(const sht_kernel_examples *train, const sht_kernel_examples *test,
                              const sht_kernel_options *options, sht__problem *out, sht_error *error);
 void sht__problem_close(sht__problem *problem);
@@ -36,6 +37,8 @@ sht_status sht__problem_describe(const sht_kernel_examples *train, const sht_ker
 
 // Two training examples that are equal but are to have different targets cannot be interpolated: SHT_DATA, naming them.
 sht_status sht__problem_check_duplicates(const sht_kernel_examples *train, sht_error *error);
+// first [n] <- of each training example the first that is equal to it, most often itself. Errors: SHT_MEMORY.
+sht_status sht__problem_find_equal(const sht_kernel_examples *train, uint32_t *first, sht_error *error);
 
 // Whether a kernel is made of kept inner products.
 static inline bool sht__problem_keeps_products(const sht_kernel_options *options, const sht__feature_map *map) {

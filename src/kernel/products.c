@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/work.h"
 #include "dense/tile_ops.h"
+#include "kernel/card.h"
 #include "kernel/estimate.h"
 #include "kernel/identity.h"
 #include "kernel/saved.h"
@@ -72,18 +74,39 @@ static sht_status take_side(sht__problem *problem, sht__side *side, sht_error *e
   return sht__side_measure_tiles(side, &problem->products, error);
 }
 
-sht_status sht__products_open(sht__problem *problem, sht_error *error) {
+static sht_status open_here(sht__problem *problem, sht_error *error) {
   gathering work = {.problem = problem};
-  const double start = sht__work_clock();
   const uint64_t n = problem->gram.train.n, tests = problem->test_side.n;
   problem->test_side.place = sht__tile_rows(n);
   SHT_TRY(sht__tiles_open(rows_of(n, tests), &problem->products, error));
   sht_status status = gather(&work, error);
   sht__saved_close(&work.saved);
   SHT_TRY(status);
-  problem->products_seconds = sht__work_clock() - start;
   SHT_TRY(take_side(problem, &problem->gram.train, error));
   return tests > 0 ? take_side(problem, &problem->test_side, error) : SHT_OK;
+}
+
+// A card sums in an order that may depend on where a pair stands. The products of equal examples are equal all the
+// same, so that K is singular where there are some, and not indefinite by rounding.
+static sht_status open_on_card(sht__problem *problem, sht_error *error) {
+  uint32_t *same = NULL;
+  problem->products = sht__tiles_elsewhere(rows_of(problem->gram.train.n, problem->test_side.n));
+  problem->gram.train.products = &problem->products;
+  problem->products_flops = flops_from(problem, 0);
+  SHT_TRY(SHT_ALLOC(&same, problem->train->count, "equal examples", error));
+  sht_status status = sht__problem_find_equal(problem->train, same, error);
+  if (status == SHT_OK) {
+    status = sht__card_accumulate(&problem->gram, same, error);
+  }
+  sht_free(same);
+  return status;
+}
+
+sht_status sht__products_open(sht__problem *problem, sht_error *error) {
+  const double start = sht__work_clock();
+  SHT_TRY(problem->gram.card != NULL ? open_on_card(problem, error) : open_here(problem, error));
+  problem->products_seconds = sht__work_clock() - start;
+  return SHT_OK;
 }
 
 // A diagonal tile has blocks of 32 x 32 on and below its diagonal only: those above from them.
@@ -113,16 +136,42 @@ double sht__products_distance(const sht__tiles *products, uint64_t a, uint64_t b
   return square > 0 ? square : 0;
 }
 
-sht_status sht__products_select(const sht__tiles *products, const uint32_t *order, uint64_t count, sht__tiles *out,
-                                sht_error *error) {
-  SHT_TRY(sht__tiles_open(count, out, error));
-  for (uint64_t i = 0; i < count; i++) {
-    // To the end of the block of 32 x 32 on the diagonal, which is whole.
-    const uint64_t end = i / SHT_LANES * SHT_LANES + SHT_LANES;
-    for (uint64_t j = 0; j < end && j < count; j++) {
-      sht__tile_at(out, i / SHT_TILE, j / SHT_TILE)[sht__tile_place(i % SHT_TILE, j % SHT_TILE)] =
-          product_of(products, order[i], order[j]);
+// rows [some][count] <- those of order[first] .. and order[0] .. order[count-1].
+static sht_status fetch_rows(const sht__gram *gram, const uint32_t *order, uint64_t count, uint64_t first,
+                             uint64_t some, float *rows, sht_error *error) {
+  const sht__card *card = gram->card;
+  if (card != NULL) {
+    return card->functions->select(card->state, order, count, first, some, rows, error);
+  }
+  for (uint64_t i = 0; i < some; i++) {
+    for (uint64_t j = 0; j < count; j++) {
+      rows[i * count + j] = product_of(gram->train.products, order[first + i], order[j]);
     }
   }
   return SHT_OK;
+}
+
+// Row i to the end of the block of 32 x 32 on the diagonal, which is whole.
+static void put_row(const sht__tiles *tiles, uint64_t i, const float *row) {
+  const uint64_t end = i / SHT_LANES * SHT_LANES + SHT_LANES;
+  for (uint64_t j = 0; j < end && j < tiles->n; j++) {
+    sht__tile_at(tiles, i / SHT_TILE, j / SHT_TILE)[sht__tile_place(i % SHT_TILE, j % SHT_TILE)] = row[j];
+  }
+}
+
+sht_status sht__products_select(const sht__gram *gram, const uint32_t *order, uint64_t count, sht__tiles *out,
+                                sht_error *error) {
+  float *rows = NULL;
+  SHT_TRY(sht__tiles_open(count, out, error));
+  SHT_TRY(SHT_ALLOC(&rows, SHT__CARD_BLOCK * count, "inner products", error));
+  sht_status status = SHT_OK;
+  for (uint64_t first = 0; status == SHT_OK && first < count; first += SHT__CARD_BLOCK) {
+    const uint64_t some = count - first < SHT__CARD_BLOCK ? count - first : SHT__CARD_BLOCK;
+    status = fetch_rows(gram, order, count, first, some, rows, error);
+    for (uint64_t i = 0; status == SHT_OK && i < some; i++) {
+      put_row(out, first + i, rows + i * count);
+    }
+  }
+  sht_free(rows);
+  return status;
 }

@@ -58,7 +58,7 @@ sht_status sht__randconv_describe(const sht_split *train, sht__randconv_shape sh
       .width = filters * FEATURES_A_FILTER,
       .block = (filters < BLOCK_FILTERS ? filters : BLOCK_FILTERS) * FEATURES_A_FILTER,
       .blocks = (filters + BLOCK_FILTERS - 1) / BLOCK_FILTERS,
-      .cpu_only = shape.mirror,
+      .mirror = shape.mirror,
       .flops = (shape.mirror ? 4 : 2) * positions * (double)taps * (double)filters,
       .scratch = levels_size(train) + depth_of(taps) * SHT_LANES +
                  (train->width - PATCH + 1) * depth_of(taps) / 2 * SHT_LANES + (uint64_t)GROUPS * SUMS,

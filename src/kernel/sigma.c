@@ -10,7 +10,7 @@
 #include "kernel/measure.h"
 #include "kernel/products.h"
 
-enum { CENTRE_STEP = SHT_KERNEL_SEARCH_STEPS / 2 };
+enum { CENTRE_STEP = SHT_KERNEL_SEARCH_STEPS / 2, NEIGHBOURS = 8 };
 
 static int compare(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
@@ -26,12 +26,8 @@ static sht_status draw_order(uint64_t seed, uint64_t n, uint32_t *order, sht_err
   return SHT_OK;
 }
 
-static double squared_distance(const sht__side *side, uint64_t a, uint64_t b) {
-  const sht__panels *panels = &side->panels;
+static double squared_distance(const sht__panels *panels, uint64_t a, uint64_t b) {
   double sum = 0;
-  if (side->products != NULL) {
-    return sht__products_distance(side->products, a, b);
-  }
   for (uint64_t f = 0; f < panels->width; f++) {
     double off = sht__panels_value(panels, a, f) - sht__panels_value(panels, b, f);
     sum += off * off;
@@ -39,24 +35,38 @@ static double squared_distance(const sht__side *side, uint64_t a, uint64_t b) {
   return sum;
 }
 
+// Of the first `used` examples of the order and those up to eight places on; squares: [8 used]; *count: how many.
+static sht_status list_squares(const sht__problem *problem, const uint32_t *order, uint64_t used, double *squares,
+                               uint64_t *count, sht_error *error) {
+  const sht__side *side = &problem->gram.train;
+  const bool kept = side->products != NULL;
+  sht__tiles products = {.n = 0};
+  sht_status status = kept ? sht__products_select(&problem->gram, order, used, &products, error) : SHT_OK;
+  for (uint64_t step = 1; status == SHT_OK && step <= NEIGHBOURS && step < used; step++) {
+    for (uint64_t i = 0; i + step < used; i++) {
+      squares[(*count)++] = kept ? sht__products_distance(&products, i, i + step)
+                                 : squared_distance(&side->panels, order[i], order[i + step]);
+    }
+  }
+  sht__tiles_close(&products);
+  return status;
+}
+
 // Median squared distance of consecutive pairs of the order, both ways round: as many pairs as examples.
 static sht_status median_square(const sht__problem *problem, double *out, sht_error *error) {
-  const sht__side *side = &problem->gram.train;
-  const uint64_t n = side->n, used = n < SHT__MEDIAN_EXAMPLES ? n : SHT__MEDIAN_EXAMPLES;
+  const uint64_t n = problem->gram.train.n, used = n < SHT__MEDIAN_EXAMPLES ? n : SHT__MEDIAN_EXAMPLES;
   uint32_t *order = NULL;
   double *squares = NULL;
   uint64_t count = 0;
   sht_status status = SHT_ALLOC(&order, n, "an order of examples", error);
   if (status == SHT_OK) {
-    status = SHT_ALLOC(&squares, used * 8, "distances", error);
+    status = SHT_ALLOC(&squares, used * NEIGHBOURS, "distances", error);
   }
   if (status == SHT_OK) {
     status = draw_order(problem->options->seed, n, order, error);
   }
-  for (uint64_t step = 1; status == SHT_OK && step <= 8 && step < used; step++) {
-    for (uint64_t i = 0; i + step < used; i++) {
-      squares[count++] = squared_distance(side, order[i], order[i + step]);
-    }
+  if (status == SHT_OK) {
+    status = list_squares(problem, order, used, squares, &count, error);
   }
   if (status == SHT_OK && count > 0) {
     qsort(squares, count, sizeof *squares, compare);
@@ -77,7 +87,7 @@ static sht_status open_part_side(const sht__problem *whole, const uint32_t *orde
     SHT_TRY(sht__panels_select(&from->panels, order, count, &side->panels, error));
     return sht__side_measure(side, part->gram.pool, error);
   }
-  SHT_TRY(sht__products_select(from->products, order, count, &part->products, error));
+  SHT_TRY(sht__products_select(&whole->gram, order, count, &part->products, error));
   side->products = &part->products;
   return sht__side_measure_tiles(side, &part->products, error);
 }
@@ -90,7 +100,8 @@ static sht_status open_part(const sht__problem *whole, const uint32_t *order, ui
   part->outputs = whole->outputs;
   part->columns = whole->columns;
   part->gram = whole->gram;
-  part->gram.cluster = NULL;  // small: every rank solves it by itself
+  part->gram.cluster = NULL;  // small: every rank solves it by itself,
+  part->gram.card = NULL;     // and the processor what a card has
   part->gram.map = (sht__feature_map){.width = whole->gram.map.width, .blocks = 1, .levels = whole->gram.map.levels};
   part->gram.work = &part->work;
   SHT_TRY(open_part_side(whole, order, count, part, error));

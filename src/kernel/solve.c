@@ -348,22 +348,17 @@ static sht_status solve_ridge(sht__problem *problem, sht__tiles *tiles, sht__kep
 }
 
 // The matrix's place: the memory of this process and its ranks, or a card.
-static sht_status open_matrix(sht__problem *problem, sht__tiles *tiles, sht__card *card, sht_error *error) {
-  *card = (sht__card){0};
-  if (!sht__card_is_asked(problem->options)) {
-    return sht__tiles_open_spread(problem->train->count, problem->gram.cluster, tiles, error);
-  }
+static sht_status open_matrix(const sht__problem *problem, sht__tiles *tiles, sht_error *error) {
   *tiles = sht__tiles_elsewhere(problem->train->count);
-  SHT_TRY(sht__card_open(problem, card, error));
-  problem->gram.card = card;
-  return SHT_OK;
+  return problem->gram.card != NULL
+             ? SHT_OK
+             : sht__tiles_open_spread(problem->train->count, problem->gram.cluster, tiles, error);
 }
 
 static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sht_error *error) {
   sht__tiles tiles;
-  sht__card card;
   sht__kept_products kept = {0};
-  sht_status status = open_matrix(problem, &tiles, &card, error);
+  sht_status status = open_matrix(problem, &tiles, error);
   if (status == SHT_OK) {
     status = sht__kept_open(problem, &tiles, &kept, error);
   }
@@ -377,16 +372,27 @@ static sht_status solve_all(sht__problem *problem, sht_kernel_result *result, sh
     }
   }
   sht__kept_close(&kept);
-  problem->gram.card = NULL;
-  sht__card_close(&card);
   sht__tiles_close(&tiles);
   return status;
+}
+
+// The card that is asked for, the inner products that are kept, the kernel's width.
+static sht_status prepare(sht__problem *problem, sht__card *card, sht_kernel_result *result, sht_error *error) {
+  if (sht__card_is_asked(problem->options)) {
+    SHT_TRY(sht__card_open(problem, card, error));
+    problem->gram.card = card;
+  }
+  if (sht__problem_keeps_products(problem->options, &problem->gram.map)) {
+    SHT_TRY(sht__products_open(problem, error));
+  }
+  return sht__sigma_choose(problem, result, error);
 }
 
 static sht_status run(const sht_kernel_examples *train, const sht_kernel_examples *test,
                       const sht_kernel_options *options, sht_kernel_result *result, sht_error *error) {
   const double start = sht__work_clock();
   sht_kernel_card device = {.name = ""};
+  sht__card card = {0};
   sht__problem problem;
   SHT_TRY(sht__problem_check(train, test, options, error));
   if (sht__card_is_asked(options)) {
@@ -395,9 +401,9 @@ static sht_status run(const sht_kernel_examples *train, const sht_kernel_example
   SHT_TRY(sht__estimate_check_memory(train, test, options, &device, error));
   SHT_TRY(SHT_ALLOC(&result->solutions, options->ridge_count, "solutions", error));
   sht_status status = sht__problem_open(train, test, options, &problem, error);
-  result->feature_seconds = sht__work_clock() - start - problem.products_seconds;
+  result->feature_seconds = sht__work_clock() - start;
   if (status == SHT_OK) {
-    status = sht__sigma_choose(&problem, result, error);
+    status = prepare(&problem, &card, result, error);
   }
   if (status == SHT_OK) {
     status = solve_all(&problem, result, error);
@@ -408,6 +414,7 @@ static sht_status run(const sht_kernel_examples *train, const sht_kernel_example
   result->features = problem.gram.map.width;
   (void)snprintf(result->arithmetic, sizeof result->arithmetic, "%.31s",
                  device.name[0] != '\0' ? device.name : sht__block_choose()->name);
+  sht__card_close(&card);
   sht__problem_close(&problem);
   result->seconds = sht__work_clock() - start;
   result->cluster = sht_cluster_describe(options->cluster);

@@ -1,4 +1,5 @@
-// cuBLAS on the processor, as far as kernel problems use it: plain loops over columns, sums in double.
+// cuBLAS on the processor, as far as kernel problems use it: plain loops over columns, sums in double, and those of
+// products of bf16 in fp32.
 #include <cublas_v2.h>
 
 #include <vector>
@@ -19,7 +20,7 @@ struct matrix {
 
 double value_of(double x) { return x; }
 double value_of(float x) { return x; }
-double value_of(uint16_t bf16) { return __uint_as_float(static_cast<unsigned>(bf16) << 16); }
+float value_of(uint16_t bf16) { return __uint_as_float(static_cast<unsigned>(bf16) << 16); }
 
 // Sums of a column of op(a) op(b), along the columns of a as it is stored; the last product comes first, since cuBLAS
 // too has another order than the processor's code.
@@ -44,6 +45,33 @@ void multiply(int64_t m, int64_t n, int64_t k, T alpha, matrix<const From> a, ma
     for (int64_t i = 0; i < m; i++) {
       const double before = beta == 0 ? 0 : static_cast<double>(beta) * c(i, j);
       c(i, j) = static_cast<T>(alpha * sums[static_cast<size_t>(i)] + before);
+    }
+  }
+}
+
+// c [m x n] = alpha a^T b + beta c in fp32; a: [m][k], b: [n][k]. The order of a sum depends on its row, as it may on
+// where an element lies in the tiles of cuBLAS's kernels: products of two examples one way round and the other are not
+// the same bits.
+void multiply_bf16(int64_t m, int64_t n, int64_t k, float alpha, const uint16_t *a, int64_t lda, const uint16_t *b,
+                   int64_t ldb, float beta, matrix<float> c) {
+  constexpr int64_t TOGETHER = 16;  // columns, whose sums do not wait for one another
+  std::vector<float> side_by_side(static_cast<size_t>(k * TOGETHER));  // [k][TOGETHER] of b
+  for (int64_t first = 0; first < n; first += TOGETHER) {
+    for (int64_t e = 0; e < k * TOGETHER; e++) {
+      side_by_side[static_cast<size_t>(e)] = value_of(b[std::min(first + e % TOGETHER, n - 1) * ldb + e / TOGETHER]);
+    }
+    for (int64_t i = 0; i < m; i++) {
+      float sums[TOGETHER] = {};
+      for (int64_t step = 0; step < k; step++) {
+        const int64_t l = i % 2 == 0 ? k - 1 - step : step;
+        const float value = value_of(a[i * lda + l]), *row = &side_by_side[static_cast<size_t>(l * TOGETHER)];
+        for (int64_t j = 0; j < TOGETHER; j++) {
+          sums[j] += value * row[j];
+        }
+      }
+      for (int64_t j = first; j < std::min(first + TOGETHER, n); j++) {
+        c(i, j) = alpha * sums[j - first] + (beta == 0 ? 0 : beta * c(i, j));
+      }
     }
   }
 }
@@ -127,14 +155,14 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t form_a, cublasO
                                int64_t k, const void *alpha, const void *a, cudaDataType type_a, int64_t lda,
                                const void *b, cudaDataType type_b, int64_t ldb, const void *beta, void *c,
                                cudaDataType type_c, int64_t ldc, cublasComputeType_t sums, cublasGemmAlgo_t) {
-  if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_32F || sums != CUBLAS_COMPUTE_32F) {
+  if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_32F || sums != CUBLAS_COMPUTE_32F ||
+      form_a != CUBLAS_OP_T || form_b != CUBLAS_OP_N) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
   const float times = *static_cast<const float *>(alpha), kept = *static_cast<const float *>(beta);
   on_host::enqueue(of_cublas, [=] {
-    multiply<uint16_t, float>(m, n, k, times, {static_cast<const uint16_t *>(a), lda, is_turned(form_a)},
-                              {static_cast<const uint16_t *>(b), ldb, is_turned(form_b)}, kept,
-                              {static_cast<float *>(c), ldc, false});
+    multiply_bf16(m, n, k, times, static_cast<const uint16_t *>(a), lda, static_cast<const uint16_t *>(b), ldb, kept,
+                  {static_cast<float *>(c), ldc, false});
   });
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -29,21 +29,6 @@ sht_status card_tell(const card_state *s, const char *phase, double done, double
                                                            : SHT_OK;
 }
 
-static card_function function_of(const sht__kernel_function *f) {
-  const double width = f->sigma;
-  switch (f->kind) {
-    case SHT_KERNEL_GAUSSIAN:
-      return (card_function){.form = CARD_OF_SQUARE, .factor = -0.5 / (width * width)};
-    case SHT_KERNEL_LAPLACIAN:
-      return (card_function){.form = CARD_OF_DISTANCE, .factor = -1 / width};
-    case SHT_KERNEL_POLYNOMIAL:
-      return (card_function){
-          .form = CARD_POWER, .factor = 1 / (width * width), .offset = f->offset, .degree = f->degree};
-    default:
-      return (card_function){.form = CARD_LINEAR};
-  }
-}
-
 static void launch_nothing(void) { card_run_unpack(NULL, 1, 0, NULL, NULL); }
 
 static sht_status find(sht_kernel_card *out, sht_error *error) {
@@ -88,14 +73,17 @@ static sht_status take_memory(card_state *s, uint64_t columns, sht_error *error)
   return CARD_TAKE(s, &s->pivots, 1, "pivots");
 }
 
-// Stored features, and what K is made with.
-static sht_status open_stored(card_state *s, const sht__side *test, sht_error *error) {
+// What K is made with, 512 columns at a time; streamed features do without.
+static sht_status open_columns(card_state *s, sht_error *error) {
   const uint64_t longest = s->test.n > s->n ? s->test.n : s->n;
-  s->function = function_of(&s->gram->function);
-  s->width = s->gram->train.panels.width;
   s->leading_columns = card_block_from(0, s->n);
   SHT_TRY(CARD_TAKE(s, &s->leading, s->leading_columns * s->n, "leading columns of the factor"));
-  SHT_TRY(CARD_TAKE(s, &s->stripe, SHT__CARD_BLOCK * longest, "columns of the kernel matrix"));
+  return CARD_TAKE(s, &s->stripe, SHT__CARD_BLOCK * longest, "columns of the kernel matrix");
+}
+
+static sht_status open_stored(card_state *s, const sht__side *test, sht_error *error) {
+  s->width = s->gram->train.panels.width;
+  SHT_TRY(open_columns(s, error));
   SHT_TRY(CARD_TAKE(s, &s->panel, s->width * SHT_LANES, "features on their way"));
   SHT_TRY(take_side(s, &s->train, error));
   SHT_TRY(copy_side(s, &s->gram->train, &s->train, error));
@@ -104,6 +92,12 @@ static sht_status open_stored(card_state *s, const sht__side *test, sht_error *e
   }
   SHT_TRY(take_side(s, &s->test, error));
   return copy_side(s, test, &s->test, error);
+}
+
+static sht_status open_blocks(card_state *s, const sht__side *test, uint64_t columns, sht_error *error) {
+  SHT_TRY(card_open_convolutions(s, test, error));
+  SHT_TRY(card_open_products(s, error));
+  return s->gram->streamed ? card_open_streamed(s, columns, error) : open_columns(s, error);
 }
 
 // Products in fp32 are exact products: TF32 is not asked for.
@@ -125,7 +119,7 @@ static sht_status open_state(const sht__gram *gram, const sht__side *test, uint6
   s->test.n = test != NULL ? test->n : 0;
   SHT_TRY(start(s, error));
   SHT_TRY(take_memory(s, columns, error));
-  return gram->streamed ? card_open_convolutions(s, test, columns, error) : open_stored(s, test, error);
+  return gram->map.blocks > 1 ? open_blocks(s, test, columns, error) : open_stored(s, test, error);
 }
 
 static void close_state(void *state) {
@@ -147,6 +141,7 @@ const sht__card_functions sht_kernel_card_cuda = {
     .open = open_state,
     .close = close_state,
     .accumulate = card_accumulate,
+    .select = card_select,
     .fill = card_fill,
     .factor = card_factorize,
     .solve = card_solve,

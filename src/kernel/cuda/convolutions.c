@@ -21,7 +21,8 @@ static card_layer layer_of(const sht_split *images, const sht__randconv *r, uint
                       .depth = (uint32_t)depth,
                       .contrast = (float)SHT__RANDCONV_CONTRAST,
                       .threshold = SHT__RANDCONV_THRESHOLD,
-                      .share = 1.0F / (float)(r->window[0] * r->window[1]),
+                      .views = r->mirror ? 2 : 1,
+                      .share = (r->mirror ? 0.5F : 1.0F) / (float)(r->window[0] * r->window[1]),
                       .words = images->type == SHT_PIXEL_I16};
   layer.image = images->height * layer.row;
   layer.whole = layer.words ? GREY_LEVELS * PARTS_OF_A_LEVEL : GREY_LEVELS;
@@ -61,8 +62,30 @@ static sht_status copy_images(card_state *s, const sht_split *images, card_side 
                    error);
 }
 
-// Room for the features of as many blocks as fit, so that they are made once.
-static sht_status keep_blocks(card_state *s, sht_error *error) {
+static sht_status take_memory(card_state *s, sht_error *error) {
+  card_convolutions *c = &s->convolutions;
+  const sht__card_blocks *b = &c->blocks;
+  SHT_TRY(CARD_TAKE(s, &c->bank, b->all * b->depth, "random filters"));
+  SHT_TRY(CARD_TAKE(s, &c->patches, b->images * b->places * b->depth, "patches"));
+  SHT_TRY(CARD_TAKE(s, &c->responses, b->images * b->places * b->filters, "responses of filters"));
+  SHT_TRY(CARD_TAKE(s, &s->train.block, s->n * b->width, "features of a block"));
+  return CARD_TAKE(s, &s->test.block, s->test.n * b->width, "features of a block");
+}
+
+sht_status card_open_convolutions(card_state *s, const sht__side *test, sht_error *error) {
+  card_convolutions *c = &s->convolutions;
+  const sht__feature_map *map = &s->gram->map;
+  const sht_split *images = s->gram->train.split;
+  const sht__randconv *r = map->state;
+  c->blocks = sht__card_blocks_of(map, images);
+  c->layer = layer_of(images, r, c->blocks.depth);
+  SHT_TRY(take_memory(s, error));
+  SHT_TRY(copy_bank(s, r, error));
+  SHT_TRY(copy_images(s, images, &s->train, error));
+  return test != NULL ? copy_images(s, test->split, &s->test, error) : SHT_OK;
+}
+
+sht_status card_keep_blocks(card_state *s, sht_error *error) {
   card_convolutions *c = &s->convolutions;
   const uint64_t bytes = s->n * c->blocks.width * sizeof **c->kept;
   size_t left = 0, all = 0;
@@ -76,34 +99,6 @@ static sht_status keep_blocks(card_state *s, sht_error *error) {
     SHT_TRY(CARD_TAKE(s, &c->kept[block], s->n * c->blocks.width, "features"));
   }
   return SHT_OK;
-}
-
-static sht_status take_memory(card_state *s, uint64_t columns, sht_error *error) {
-  card_convolutions *c = &s->convolutions;
-  const sht__card_blocks *b = &c->blocks;
-  const uint64_t longest = s->test.n > s->n ? s->test.n : s->n;
-  const uint64_t corners = (s->n + SHT__CARD_BLOCK - 1) / SHT__CARD_BLOCK;
-  SHT_TRY(CARD_TAKE(s, &c->bank, b->all * b->depth, "random filters"));
-  SHT_TRY(CARD_TAKE(s, &c->patches, b->images * b->places * b->depth, "patches"));
-  SHT_TRY(CARD_TAKE(s, &c->responses, b->images * b->places * b->filters, "responses of filters"));
-  SHT_TRY(CARD_TAKE(s, &c->features, longest * b->width, "features of a block"));
-  SHT_TRY(CARD_TAKE(s, &c->wide, SHT__CARD_WIDE * b->width, "features in double"));
-  SHT_TRY(CARD_TAKE(s, &c->sums, columns * b->width, "images of right-hand sides"));
-  return CARD_TAKE(s, &c->corners, corners * SHT__CARD_BLOCK * SHT__CARD_BLOCK, "diagonal of the kernel matrix");
-}
-
-sht_status card_open_convolutions(card_state *s, const sht__side *test, uint64_t columns, sht_error *error) {
-  card_convolutions *c = &s->convolutions;
-  const sht__feature_map *map = &s->gram->map;
-  const sht_split *images = s->gram->train.split;
-  const sht__randconv *r = map->state;
-  c->blocks = sht__card_blocks_of(map, images);
-  c->layer = layer_of(images, r, c->blocks.depth);
-  SHT_TRY(take_memory(s, columns, error));
-  SHT_TRY(copy_bank(s, r, error));
-  SHT_TRY(copy_images(s, images, &s->train, error));
-  SHT_TRY(test != NULL ? copy_images(s, test->split, &s->test, error) : SHT_OK);
-  return keep_blocks(s, error);
 }
 
 void card_close_convolutions(card_state *s) {
@@ -137,8 +132,8 @@ sht_status card_make_features(const card_state *s, bool test, uint64_t block, co
   const card_convolutions *c = &s->convolutions;
   const card_side *side = test ? &s->test : &s->train;
   const uint64_t width = card_filters_of(c, block) * SHT__RANDCONV_FEATURES, together = c->blocks.images;
-  const bool keeps = !test && c->kept[block] != NULL;
-  uint16_t *to = keeps ? c->kept[block] : c->features;
+  const bool keeps = !test && c->kept != NULL && c->kept[block] != NULL;
+  uint16_t *to = keeps ? c->kept[block] : side->block;
   *out = to;
   if (keeps && c->made[block]) {
     return SHT_OK;
@@ -147,6 +142,8 @@ sht_status card_make_features(const card_state *s, bool test, uint64_t block, co
     const uint64_t count = side->n - first < together ? side->n - first : together;
     SHT_TRY(make_some(s, side, first, count, block, to + first * width, error));
   }
-  c->made[block] = c->made[block] || keeps;  // those of the test examples are in the other place
+  if (keeps) {
+    c->made[block] = true;
+  }
   return SHT_OK;
 }

@@ -5,17 +5,61 @@
 
 static const double ONE = 1, MINUS_ONE = -1, ZERO = 0;
 
-// out [count][rows] <- k(examples first_row .. of `side`, training examples first .. first+count-1), rows = side->n -
-// first_row.
-static sht_status make_stripe(const card_state *s, const card_side *side, uint64_t first_row, uint64_t first,
-                              uint64_t count, double *out, sht_error *error) {
-  const int64_t rows = (int64_t)(side->n - first_row), width = (int64_t)s->width;
-  SHT_TRY(card_check(cublasDgemm_64(s->cublas, CUBLAS_OP_T, CUBLAS_OP_N, rows, (int64_t)count, width, &ONE,
+// A squared distance below this part of the squared lengths that it is the difference of consists of their rounding.
+// cuBLAS sums the products of two examples in an order of its own, so that equal ones are not at distance 0 by
+// themselves. Sums of 16,000 products in double are off by up to about sqrt(16,000) 2^-53 = 2^-46 of their size.
+static const double OF_F64 = 1.0 / (1ULL << 46);
+// Kept products are sums in fp32 on tensor cores, which cut digits off: up to 2^-23 of what is there at each 16 of a
+// block's 9,216 products, 2^-16 or so in the end, and less of it in the difference of two sums. Features that differ in
+// nothing but the rounding of each to bf16 are nearer as a rule. That is for a test example beside those of
+// training: among these equal ones have equal products, and K, to be definite, takes no other distances for 0.
+static const double OF_KEPT = 1.0 / (1 << 18);
+
+static double rounding_of(const sht__gram *gram, bool test) {
+  return !card_keeps_products(gram) ? OF_F64 : test ? OF_KEPT : 0;
+}
+
+static card_function function_of(const sht__gram *gram, bool test) {
+  const sht__kernel_function *f = &gram->function;
+  card_function function = {.form = CARD_LINEAR, .rounding = rounding_of(gram, test)};
+  switch (f->kind) {
+    case SHT_KERNEL_GAUSSIAN:
+      function.form = CARD_OF_SQUARE;
+      function.factor = -0.5 / (f->sigma * f->sigma);
+      break;
+    case SHT_KERNEL_LAPLACIAN:
+      function.form = CARD_OF_DISTANCE;
+      function.factor = -1 / f->sigma;
+      break;
+    case SHT_KERNEL_POLYNOMIAL:
+      function.form = CARD_POWER;
+      function.factor = 1 / (f->sigma * f->sigma);
+      function.offset = f->offset;
+      function.degree = f->degree;
+      break;
+    default:
+      break;
+  }
+  return function;
+}
+
+// out [count][rows] <- k(examples first_row .. of a side, training examples first .. first+count-1), rows: those of the
+// side from first_row on: of the test examples all, of the training examples those from `first` on.
+static sht_status make_stripe(const card_state *s, bool test, uint64_t first, uint64_t count, double *out,
+                              sht_error *error) {
+  const card_function function = function_of(s->gram, test);
+  if (card_keeps_products(s->gram)) {
+    card_take_stripe(s, &function, test, first, count, out);
+    return SHT_OK;
+  }
+  const card_side *side = test ? &s->test : &s->train;
+  const uint64_t first_row = test ? 0 : first, rows = side->n - first_row;
+  const int64_t width = (int64_t)s->width, side_rows = (int64_t)rows;
+  SHT_TRY(card_check(cublasDgemm_64(s->cublas, CUBLAS_OP_T, CUBLAS_OP_N, side_rows, (int64_t)count, width, &ONE,
                                     side->features + first_row * s->width, width, s->train.features + first * s->width,
-                                    width, &ZERO, out, rows),
+                                    width, &ZERO, out, side_rows),
                      "inner products", error));
-  card_run_function(&s->function, out, side->n - first_row, count, side->squares + first_row, s->train.squares + first,
-                    s->stream);
+  card_run_function(&function, out, rows, count, side->squares + first_row, s->train.squares + first, s->stream);
   return SHT_OK;
 }
 
@@ -80,7 +124,7 @@ static sht_status factor_leading(const card_state *s, double shift, const float 
 // What the leading columns leave of columns first .. first+count-1, in fp32.
 static sht_status fill_stripe(const card_state *s, uint64_t first, uint64_t count, double shift, sht_error *error) {
   const int64_t n = (int64_t)s->n, rows = n - (int64_t)first;
-  SHT_TRY(make_stripe(s, &s->train, first, first, count, s->stripe, error));
+  SHT_TRY(make_stripe(s, false, first, count, s->stripe, error));
   SHT_TRY(
       card_check(cublasDgemm_64(s->cublas, CUBLAS_OP_N, CUBLAS_OP_T, rows, (int64_t)count, (int64_t)s->leading_columns,
                                 &MINUS_ONE, s->leading + first, n, s->leading + first, n, &ONE, s->stripe, rows),
@@ -102,7 +146,7 @@ sht_status card_fill(void *state, double shift, const float *diagonal, float flo
   if (s->gram->streamed) {
     return card_fill_streamed(s, shift, result, error);
   }
-  SHT_TRY(make_stripe(s, &s->train, 0, 0, s->leading_columns, s->leading, error));
+  SHT_TRY(make_stripe(s, false, 0, s->leading_columns, s->leading, error));
   SHT_TRY(factor_leading(s, shift, diagonal, floor, result, error));
   if (!result->complete) {
     return SHT_OK;
@@ -136,9 +180,8 @@ static sht_status add_stripe(const card_state *s, bool test, uint64_t first, uin
 
 sht_status card_multiply(void *state, bool test, const double *v, double *out, uint64_t columns, sht_error *error) {
   const card_state *s = state;
-  const card_side *side = test ? &s->test : &s->train;
   const char *phase = test ? "prediction" : "solution";
-  const uint64_t bytes = columns * side->n * sizeof *out;
+  const uint64_t bytes = columns * (test ? s->test.n : s->n) * sizeof *out;
   if (s->gram->streamed) {
     return card_multiply_streamed(s, test, v, out, columns, error);
   }
@@ -146,7 +189,7 @@ sht_status card_multiply(void *state, bool test, const double *v, double *out, u
   SHT_TRY(cuda_check(cudaMemsetAsync(s->out, 0, bytes, s->stream), phase, error));
   for (uint64_t first = 0; first < s->n; first += SHT__CARD_BLOCK) {
     const uint64_t count = card_block_from(first, s->n);
-    SHT_TRY(make_stripe(s, side, test ? 0 : first, first, count, s->stripe, error));
+    SHT_TRY(make_stripe(s, test, first, count, s->stripe, error));
     SHT_TRY(add_stripe(s, test, first, count, columns, error));
     SHT_TRY(card_tell(s, phase, triangle_before(s, first + count), triangle_before(s, s->n), error));
   }

@@ -2,16 +2,12 @@
 #include "kernel/cuda/kernels.h"
 
 #include "engine/cuda/launch.cuh"
+#include "kernel/cuda/function.cuh"
 
 namespace {
 
 constexpr unsigned THREADS = 256;
 constexpr uint64_t NONE = UINT64_MAX;
-
-// A squared distance below this part of the squared lengths that it is the difference of consists of their rounding:
-// it is 0. cuBLAS sums the products of two examples in an order of its own, so that equal ones are not at distance 0 by
-// themselves; sums of 16,000 products in double are off by up to about sqrt(16,000) 2^-53 = 2^-46 of their size.
-constexpr double NO_DISTANCE = 1.0 / (1ULL << 46);
 
 dim3 blocks(uint64_t rows, uint64_t columns) {
   return dim3(static_cast<unsigned>((rows + THREADS - 1) / THREADS), static_cast<unsigned>(columns));
@@ -25,37 +21,13 @@ __global__ void unpack(const float *panel, uint64_t width, uint32_t examples, do
   }
 }
 
-__device__ inline double square_of(double product, double a, double b) {
-  const double square = a + b - 2 * product;
-  return square <= NO_DISTANCE * (a + b) ? 0 : square;
-}
-
-__device__ inline double value_of(const card_function &f, double product, double a, double b) {
-  switch (f.form) {
-    case CARD_OF_SQUARE:
-      return exp(f.factor * square_of(product, a, b));
-    case CARD_OF_DISTANCE:
-      return exp(f.factor * sqrt(square_of(product, a, b)));
-    case CARD_POWER: {
-      const double base = f.factor * product + f.offset;
-      double value = base;
-      for (uint32_t d = 1; d < f.degree; d++) {
-        value *= base;
-      }
-      return value;
-    }
-    default:
-      return product;
-  }
-}
-
 __global__ void apply(const card_function f, double *products, uint64_t rows, const double *row_squares,
                       const double *column_squares) {
   const uint64_t row = static_cast<uint64_t>(blockIdx.x) * THREADS + threadIdx.x;
   const uint64_t column = blockIdx.y;
   if (row < rows) {
     double *at = products + column * rows + row;
-    *at = value_of(f, *at, row_squares[row], column_squares[column]);
+    *at = card_value_of(f, *at, row_squares[row], column_squares[column]);
   }
 }
 

@@ -1,8 +1,5 @@
-// K = F F^T of streamed features on the card: its sums in fp32 over the blocks, on tensor cores; products in double.
-//
-// The sums stay in the upper triangle, from where every factorisation takes them into the lower one. A factorisation
-// works on whole blocks of 512 along the diagonal: these are kept beside, in `corners`.
-#include "base/memory.h"
+// K = F F^T of streamed features on the card: every factorisation takes the sums of products.c out of the upper
+// triangle into the lower one; products in double.
 #include "kernel/cuda/state.h"
 #include "kernel/randconv.h"
 
@@ -10,72 +7,18 @@ static const float ONE = 1, ZERO = 0;
 static const double ONE_F64 = 1, ZERO_F64 = 0;
 static const char *const FILLING = "kernel matrix";
 
-static float *corner_at(const card_state *s, uint64_t first) {
-  return s->convolutions.corners + first * SHT__CARD_BLOCK;
-}
-
-// Columns first .. first+count-1 of the upper triangle += inner products of a block of features [n][width].
-static sht_status add_products(const card_state *s, const uint16_t *features, int64_t width, uint64_t first,
-                               sht_error *error) {
-  const uint64_t count = card_block_from(first, s->n);
-  return card_check(
-      cublasGemmEx_64(s->cublas, CUBLAS_OP_T, CUBLAS_OP_N, (int64_t)(first + count), (int64_t)count, width, &ONE,
-                      features, CUDA_R_16BF, width, features + first * (uint64_t)width, CUDA_R_16BF, width, &ONE,
-                      card_factor_at(s, 0, first), CUDA_R_32F, (int64_t)s->n, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
-      "inner products", error);
-}
-
-// Between a block on the diagonal and its copy.
-static sht_status copy_corner(const card_state *s, uint64_t first, bool back, sht_error *error) {
-  const uint64_t count = card_block_from(first, s->n), pitch = s->n * sizeof(float);
-  const uint64_t corner_pitch = SHT__CARD_BLOCK * sizeof(float);
-  float *matrix = card_factor_at(s, first, first), *corner = corner_at(s, first);
-  return cuda_check(
-      cudaMemcpy2DAsync(back ? matrix : corner, back ? pitch : corner_pitch, back ? corner : matrix,
-                        back ? corner_pitch : pitch, count * sizeof(float), count, cudaMemcpyDeviceToDevice, s->stream),
-      FILLING, error);
-}
-
-static sht_status read_diagonal(const card_state *s, double *out, sht_error *error) {
-  float *diagonal = NULL;
-  SHT_TRY(SHT_ALLOC(&diagonal, s->n, "squared lengths", error));
-  sht_status status = cuda_check(cudaMemcpy2DAsync(s->diagonal, sizeof(float), s->factor, (s->n + 1) * sizeof(float),
-                                                   sizeof(float), s->n, cudaMemcpyDeviceToDevice, s->stream),
-                                 FILLING, error);
-  if (status == SHT_OK) {
-    status =
-        cuda_copy(s->stream, diagonal, s->diagonal, s->n * sizeof *diagonal, cudaMemcpyDeviceToHost, FILLING, error);
-  }
-  for (uint64_t i = 0; status == SHT_OK && i < s->n; i++) {
-    out[i] = diagonal[i];
-  }
-  sht_free(diagonal);
-  return status;
-}
-
-sht_status card_accumulate(void *state, double *squares, sht_error *error) {
-  const card_state *s = state;
-  const card_convolutions *c = &s->convolutions;
-  const uint16_t *features = NULL;
-  for (uint64_t block = 0; block < c->blocks.count; block++) {
-    SHT_TRY(card_make_features(s, false, block, &features, error));
-    const int64_t width = (int64_t)(card_filters_of(c, block) * SHT__RANDCONV_FEATURES);
-    for (uint64_t first = 0; first < s->n; first += SHT__CARD_BLOCK) {
-      SHT_TRY(add_products(s, features, width, first, error));
-    }
-    SHT_TRY(card_tell(s, FILLING, (double)block + 1, (double)c->blocks.count, error));
-  }
-  for (uint64_t first = 0; first < s->n; first += SHT__CARD_BLOCK) {
-    SHT_TRY(copy_corner(s, first, false, error));
-  }
-  return read_diagonal(s, squares, error);
+sht_status card_open_streamed(card_state *s, uint64_t columns, sht_error *error) {
+  card_convolutions *c = &s->convolutions;
+  SHT_TRY(CARD_TAKE(s, &c->wide, SHT__CARD_WIDE * c->blocks.width, "features in double"));
+  SHT_TRY(CARD_TAKE(s, &c->sums, columns * c->blocks.width, "images of right-hand sides"));
+  return card_keep_blocks(s, error);
 }
 
 // The lower triangle of columns first .. : the block on the diagonal, and the rows below out of the columns beside it.
 static sht_status take_columns(const card_state *s, uint64_t first, sht_error *error) {
   const uint64_t count = card_block_from(first, s->n), next = first + count;
   const int64_t n = (int64_t)s->n;
-  SHT_TRY(copy_corner(s, first, true, error));
+  SHT_TRY(card_copy_corner(s, first, true, error));
   if (next == s->n) {
     return SHT_OK;
   }
