@@ -62,6 +62,21 @@ static inline int case_inception_biased(graph_builder *b, int from) {
   int plain = graph_relu(b, graph_conv(b, from, 8, (window){3, 1, 1, 1}, false));
   return graph_conv(b, graph_concat(b, 3, (int[]){one, three, plain}), 8, (window){3, 1, 1, 1}, true);
 }
+// Channels of more than one block, and an odd number of them.
+static inline int case_conv_wide_stride2(graph_builder *b, int from) {
+  return graph_conv(b, from, 80, (window){3, 2, 0, 1}, true);
+}
+static inline int case_conv_wide_1x1(graph_builder *b, int from) {
+  return graph_relu(b, graph_conv(b, from, 112, (window){1, 1, 0, 0}, true));
+}
+// Whose gradients with respect to their common input are one sum; one is added to it by a pool.
+static inline int case_conv_siblings(graph_builder *b, int from) {
+  int one = graph_conv(b, from, 48, (window){1, 1, 0, 0}, false);
+  int five = graph_conv(b, from, 16, (window){5, 1, 2, 2}, true);
+  int pool = graph_maxpool(b, from, (window){3, 1, 1, 1});
+  int three = graph_conv(b, from, 32, (window){3, 1, 1, 1}, false);
+  return graph_concat(b, 4, (int[]){one, five, pool, three});
+}
 static inline int case_linear(graph_builder *b, int from) { return graph_linear(b, from, 11, true); }
 static inline int case_linear_no_bias(graph_builder *b, int from) { return graph_linear(b, from, 6, false); }
 static inline int case_batchnorm(graph_builder *b, int from) { return graph_batchnorm(b, from, false, true); }
@@ -155,6 +170,9 @@ static const engine_case engine_cases[] = {
     {"conv 3x3 wide, no padding", {16, 6, 5}, case_conv_wide_valid, false, true},
     {"conv 3x3 wide, full padding", {16, 5, 4}, case_conv_wide_full, false, true},
     {"conv 3x3 wide, padding after", {16, 8, 8}, case_conv_wide_even, false, true},
+    {"conv 3x3 wide, stride 2", {48, 9, 7}, case_conv_wide_stride2, false, true},
+    {"conv 1x1 wide", {48, 6, 7}, case_conv_wide_1x1, false, true},
+    {"convs of one input", {48, 9, 7}, case_conv_siblings, false, true},
     {"inception, wide", {16, 8, 8}, case_inception_wide, true, true},
     {"inception with biases", {5, 6, 5}, case_inception_biased, true, false},
     {"linear", {3, 3, 2}, case_linear, false, false},

@@ -24,18 +24,20 @@ typedef struct exam {
   outcome expected;
 } exam;
 
-static inline void exam_open(exam *e, const engine_case *c) {
+static inline void exam_open_batch(exam *e, const engine_case *c, uint32_t examples, uint32_t batch) {
   graph_start(&e->builder, c->name, c->shape, CLASSES);
   int first = graph_conv(&e->builder, 0, c->shape.channels, (window){1, 1, 0, 0}, true);
   (void)graph_linear(&e->builder, c->build(&e->builder, first), CLASSES, true);
   const sht_graph *graph = graph_finish(&e->builder);
-  engine_data_open(&e->data, graph, EXAMPLES, 11);
-  e->trial = (trial){.graph = graph, .data = &e->data, .batch = BATCH, .rates = {0.05F, 0.9F, 1e-3F}, .seed = 7};
+  engine_data_open(&e->data, graph, examples, 11);
+  e->trial = (trial){.graph = graph, .data = &e->data, .batch = batch, .rates = {0.05F, 0.9F, 1e-3F}, .seed = 7};
   sht_error error = {.message = ""};
   if (trial_run(&e->trial, "ref", SHT_FP64, 1, &e->expected, &error) != SHT_OK) {
     fail_msg("%s: %s", c->name, error.message);
   }
 }
+
+static inline void exam_open(exam *e, const engine_case *c) { exam_open_batch(e, c, EXAMPLES, BATCH); }
 
 static inline void exam_close(exam *e) {
   outcome_close(&e->expected);

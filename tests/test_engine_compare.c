@@ -64,6 +64,23 @@ static void cpu_bf16_same_bits_at_any_threads(void **state) {
   check_threads("cpu", SHT_BF16);
 }
 
+// Filters so heavy that several shards have one gradient between them: of six shards in two groups, the last one short,
+// and of fewer in a smaller batch.
+static void cpu_bf16_groups_of_shards_agree(void **state) {
+  (void)state;
+  skip_unless_present("cpu", SHT_BF16);
+  static const engine_case heavy = {"conv 3x3 heavy", {16, 3, 3}, case_conv_wide, false, true};
+  exam e;
+  outcome found;
+  exam_open_batch(&e, &heavy, 111, 45);
+  assert_int_equal(trial_run(&e.trial, "cpu", SHT_BF16, 3, &found, NULL), SHT_OK);
+  verdict v = outcome_compare(&e.trial, &found, &e.expected, bf16_network);
+  verdict_print(&v);
+  assert_int_equal(v.failures, 0);
+  outcome_close(&found);
+  exam_close(&e);
+}
+
 static void reference_same_bits_at_any_threads(void **state) {
   (void)state;
   check_threads("ref", SHT_FP64);
@@ -106,6 +123,7 @@ int main(void) {
       cmocka_unit_test(reference_same_bits_at_any_threads),
       cmocka_unit_test(cpu_fp32_agrees),
       cmocka_unit_test(cpu_bf16_agrees),
+      cmocka_unit_test(cpu_bf16_groups_of_shards_agree),
       cmocka_unit_test(cpu_fp32_same_bits_at_any_threads),
       cmocka_unit_test(cpu_bf16_same_bits_at_any_threads),
   };

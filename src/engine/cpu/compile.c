@@ -25,6 +25,17 @@ static void find_gradients(cpu_plan *plan) {
   }
 }
 
+// What the loss depends on: the last node.
+static void find_used(cpu_plan *plan) {
+  plan->values[plan->graph->node_count - 1].used = true;
+  for (int i = plan->graph->node_count - 1; i >= 0; i--) {
+    const sht_node *n = &plan->graph->nodes[i];
+    for (int k = 0; plan->values[i].used && k < n->input_count; k++) {
+      plan->values[n->inputs[k]].used = true;
+    }
+  }
+}
+
 // ReLU becomes part of the one layer before it that can do it.
 static void fuse_relu(cpu_plan *plan) {
   for (int i = 0; i < plan->graph->node_count; i++) {
@@ -90,6 +101,7 @@ static void find_homes(cpu_plan *plan, int node) {
 static void analyse(cpu_plan *plan) {
   count_consumers(plan);
   find_gradients(plan);
+  find_used(plan);
   fuse_relu(plan);
   find_chains(plan);
   for (int i = 0; i < plan->graph->node_count; i++) {

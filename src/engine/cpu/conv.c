@@ -1,5 +1,5 @@
 // Convolutions: oneDNN's primitives, each made for one shard and one thread; 3x3 ones of stride 1 by winograd.h, and
-// the weights' gradient by correlate.h, where those are faster.
+// on AMX the weights' gradient by correlate.h and the other two passes by convolve.h, where those are faster.
 //
 // Weights are held (with momentum and gradient) in the layout in which their gradient is written. Where another
 // primitive wants another layout or bf16, it has a working copy, made anew after each update.
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "engine/cpu/convolve.h"
 #include "engine/cpu/correlate.h"
 #include "engine/cpu/plan.h"
 #include "engine/cpu/winograd.h"
@@ -38,6 +39,9 @@ struct cpu_conv {
   const sht_node *node;
   cpu_winograd *winograd;    // NULL: oneDNN, and what follows from `held` on
   cpu_correlate *correlate;  // NULL: the weights' gradient is oneDNN's
+  cpu_convolve *convolve;    // NULL: the forward pass is oneDNN's
+  cpu_convolve *back;        // NULL: the input's gradient is oneDNN's, if it is wanted
+  cpu_conv *next;            // whose gradient with respect to the same input is added to this one's, NULL: none
   bool relu;
   bool planes;  // reads the network's input, CPU_PLANES
   bool input_gradient;
@@ -157,10 +161,14 @@ typedef struct descriptors {
   dnnl_primitive_desc_t hint, forward, data, weights;
 } descriptors;
 
+static bool data_is_dnnl(const cpu_conv *conv) { return conv->input_gradient && conv->back == NULL; }
+
 static void find_descriptors(cpu_engine *engine, const cpu_conv *conv, const geometry *g, descriptors *d) {
   d->hint = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
-  d->forward = forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct);
-  d->data = conv->input_gradient ? data_descriptor(engine, g, dnnl_convolution_direct, d->hint) : NULL;
+  d->forward = conv->convolve == NULL
+                   ? forward_descriptor(engine, conv, g, dnnl_forward_training, dnnl_convolution_direct)
+                   : NULL;
+  d->data = data_is_dnnl(conv) ? data_descriptor(engine, g, dnnl_convolution_direct, d->hint) : NULL;
   d->weights = conv->correlate == NULL ? weights_descriptor(engine, conv, g, dnnl_convolution_direct, d->hint) : NULL;
 }
 
@@ -300,6 +308,12 @@ void cpu_conv_repack(cpu_engine *engine, int node, int worker) {
     cpu_winograd_repack(conv->winograd, conv->value);
     return;
   }
+  if (conv->convolve != NULL) {
+    cpu_convolve_pack(conv->convolve, conv->value, false);
+  }
+  if (conv->back != NULL) {
+    cpu_convolve_pack(conv->back, conv->value, true);
+  }
   refresh(engine, conv, &conv->forward_weights, worker);
   refresh(engine, conv, &conv->data_weights, worker);
 }
@@ -375,7 +389,7 @@ static void hold(const cpu_engine *engine, cpu_conv *conv, const descriptors *d)
     conv->held = *query(d->weights, dnnl_query_diff_weights_md);
   } else {
     dnnl_dims_t dims = {told_outputs(engine, conv), told_inputs(engine, conv), conv->node->kernel, conv->node->kernel};
-    dnnl_memory_desc_init_by_tag(&conv->held, 4, dims, dnnl_f32, dnnl_hwio);
+    dnnl_memory_desc_init_by_tag(&conv->held, 4, dims, dnnl_f32, dnnl_OIhw16o16i);
   }
   conv->held_count = dnnl_memory_desc_get_size(&conv->held) / sizeof(float);
 }
@@ -391,29 +405,43 @@ static bool make_passes(cpu_engine *engine, cpu_conv *conv, const descriptors *d
   const dnnl_query_t weights_md[] = {dnnl_query_src_md, dnnl_query_diff_dst_md, dnnl_query_diff_weights_md,
                                      dnnl_query_diff_weights_md};
   hold(engine, conv, d);
-  return make_pass(engine, &conv->forward, d->forward, forward, forward_md, bias ? 4 : 3) &&
-         make_working(engine, conv, &conv->forward_weights, d->forward) &&
+  return (conv->convolve != NULL || (make_pass(engine, &conv->forward, d->forward, forward, forward_md, bias ? 4 : 3) &&
+                                     make_working(engine, conv, &conv->forward_weights, d->forward))) &&
          (conv->correlate != NULL ||
           make_pass(engine, &conv->weights, d->weights, weights, weights_md, bias ? 4 : 3)) &&
-         (!conv->input_gradient || (make_pass(engine, &conv->data, d->data, data, data_md, 3) &&
-                                    make_working(engine, conv, &conv->data_weights, d->data)));
+         (!data_is_dnnl(conv) || (make_pass(engine, &conv->data, d->data, data, data_md, 3) &&
+                                  make_working(engine, conv, &conv->data_weights, d->data)));
 }
 
-static sht_status make_conv(cpu_engine *engine, cpu_conv *conv, sht_error *error) {
+// Kernels of our own on AMX, for the passes that they fit.
+static sht_status open_amx(cpu_engine *engine, cpu_conv *conv, uint32_t reach, sht_error *error) {
+  const cpu_convolve_shape forward = cpu_convolve_forward_shape(conv->node, conv->in);
+  const cpu_convolve_shape data = cpu_convolve_data_shape(conv->node, conv->in, reach);
+  SHT_TRY(cpu_correlate_open(engine, conv->node, conv->in, &conv->correlate, error));
+  if (cpu_convolve_fits(&forward)) {
+    SHT_TRY(cpu_convolve_open(engine, &forward, &conv->convolve, error));
+  }
+  if (conv->input_gradient && conv->node->stride == 1 && cpu_convolve_fits(&data)) {
+    SHT_TRY(cpu_convolve_open(engine, &data, &conv->back, error));
+  }
+  return SHT_OK;
+}
+
+static sht_status make_conv(cpu_engine *engine, cpu_conv *conv, uint32_t reach, sht_error *error) {
   if (cpu_winograd_fits(engine, conv->node, conv->in)) {
     SHT_TRY(cpu_winograd_open(engine, conv->node, conv->in, conv->input_gradient, &conv->winograd, error));
     conv->held_count = cpu_winograd_weight_count(conv->winograd);
     return SHT_OK;
   }
   if (!conv->planes && cpu_correlate_fits(engine, conv->node, conv->in)) {
-    SHT_TRY(cpu_correlate_open(engine, conv->node, conv->in, &conv->correlate, error));
+    SHT_TRY(open_amx(engine, conv, reach, error));
   }
   geometry g;
   describe(engine, conv, &g);
   descriptors d = {0};
   find_descriptors(engine, conv, &g, &d);
-  bool found =
-      d.forward != NULL && (conv->correlate != NULL || d.weights != NULL) && (!conv->input_gradient || d.data != NULL);
+  bool found = (conv->convolve != NULL || d.forward != NULL) && (conv->correlate != NULL || d.weights != NULL) &&
+               (!data_is_dnnl(conv) || d.data != NULL);
   bool made = found && make_passes(engine, conv, &d);
   close_descriptors(&d);
   if (!found) {
@@ -433,6 +461,8 @@ void cpu_conv_close(cpu_conv *conv) {
   }
   cpu_winograd_close(conv->winograd);
   cpu_correlate_close(conv->correlate);
+  cpu_convolve_close(conv->convolve);
+  cpu_convolve_close(conv->back);
   close_working(&conv->forward_weights);
   close_working(&conv->data_weights);
   close_pass(&conv->forward, conv->workers);
@@ -442,6 +472,8 @@ void cpu_conv_close(cpu_conv *conv) {
 }
 
 bool cpu_conv_is_winograd(const cpu_conv *conv) { return conv != NULL && conv->winograd != NULL; }
+
+bool cpu_conv_is_amx(const cpu_conv *conv) { return conv != NULL && conv->correlate != NULL; }
 
 uint64_t cpu_conv_weight_count(const cpu_conv *conv) { return conv->held_count; }
 
@@ -454,9 +486,27 @@ static void run_forward(const cpu_op *op, const cpu_tile *tile) {
                          conv->bias, conv->relu);
     return;
   }
+  if (conv->convolve != NULL) {
+    cpu_array x = cpu_array_at(&op->view[1], tile);
+    cpu_convolve_run((const cpu_convolve *const[]){conv->convolve}, 1, tile, &x, cpu_array_at(&op->view[0], tile),
+                     conv->bias, conv->relu);
+    return;
+  }
   run_pass(&conv->forward, tile,
            (void *[]){cpu_at(&op->view[1], tile), cpu_at(&op->view[0], tile), weights_for(conv, &conv->forward_weights),
                       conv->bias});
+}
+
+// view: dx, the layer's dy, then those of the layers that follow it with the same input.
+static void run_data_sum(const cpu_op *op, const cpu_tile *tile) {
+  const cpu_convolve *all[CPU_CONVOLVE_SUM_MAX];
+  cpu_array dy[CPU_CONVOLVE_SUM_MAX];
+  int count = 0;
+  for (const cpu_conv *conv = op->layer; conv != NULL; conv = conv->next, count++) {
+    all[count] = conv->back;
+    dy[count] = cpu_array_at(&op->view[1 + count], tile);
+  }
+  cpu_convolve_run(all, count, tile, dy, cpu_array_at(&op->view[0], tile), NULL, false);
 }
 
 static void run_data(const cpu_op *op, const cpu_tile *tile) {
@@ -469,6 +519,7 @@ static void run_data(const cpu_op *op, const cpu_tile *tile) {
            (void *[]){cpu_at(&op->view[0], tile), cpu_at(&op->view[1], tile), weights_for(conv, &conv->data_weights)});
 }
 
+// view: the weights' gradient and the bias's, if there is one; x, dy.
 static void run_weights(const cpu_op *op, const cpu_tile *tile) {
   const cpu_conv *conv = op->layer;
   void *gradient = cpu_at(&op->view[0], tile);
@@ -480,10 +531,25 @@ static void run_weights(const cpu_op *op, const cpu_tile *tile) {
     return;
   }
   if (conv->correlate != NULL) {
-    cpu_correlate_run(conv->correlate, tile, cpu_array_at(x, tile), cpu_array_at(dy, tile), gradient, bias);
+    cpu_correlate_run(conv->correlate, tile, cpu_array_at(x, tile), cpu_array_at(dy, tile), true, gradient, bias);
     return;
   }
   run_pass(&conv->weights, tile, (void *[]){cpu_at(x, tile), cpu_at(dy, tile), gradient, bias});
+}
+
+// The same for shards that have one gradient of the weights between them.
+static void run_weights_together(const cpu_op *op, cpu_engine *engine, size_t chunk, int worker) {
+  const cpu_conv *conv = op->layer;
+  const uint32_t together = op->view[0].buffer->together;
+  const uint32_t first = (uint32_t)chunk * together;
+  for (uint32_t shard = first; shard < first + together && shard < engine->step.shards; shard++) {
+    const cpu_tile from = cpu_tile_at(engine, first, worker);
+    const cpu_tile tile = cpu_tile_at(engine, shard, worker);
+    const cpu_array x = cpu_array_at(&op->view[op->outputs], &tile);
+    const cpu_array dy = cpu_array_at(&op->view[op->outputs + 1], &tile);
+    cpu_correlate_run(conv->correlate, &tile, x, dy, shard == first, (float *)cpu_at(&op->view[0], &from),
+                      conv->bias_count > 0 ? (float *)cpu_at(&op->view[1], &tile) : NULL);
+  }
 }
 
 static cpu_view conv_input(cpu_plan *plan, const cpu_conv *conv) {
@@ -492,6 +558,24 @@ static cpu_view conv_input(cpu_plan *plan, const cpu_conv *conv) {
     return cpu_input_slice(plan, input, CPU_BLOCKED);
   }
   return cpu_input(plan, input, conv->planes ? CPU_PLANES : CPU_BLOCKED);
+}
+
+// Whether two nodes are convolutions of the same input whose gradients with respect to it can be one sum.
+static bool are_siblings(const cpu_plan *plan, int a, int b) {
+  const sht_node *m = &plan->graph->nodes[a];
+  const sht_node *n = &plan->graph->nodes[b];
+  return m->op == SHT_OP_CONV && n->op == SHT_OP_CONV && m->inputs[0] == n->inputs[0] && m->stride == 1 &&
+         n->stride == 1;
+}
+
+static uint32_t reach_of_siblings(const cpu_plan *plan, int node) {
+  uint32_t reach = 0;
+  for (int i = 0; i < plan->graph->node_count; i++) {
+    if (are_siblings(plan, node, i) && plan->graph->nodes[i].kernel - 1 > reach) {
+      reach = plan->graph->nodes[i].kernel - 1;
+    }
+  }
+  return reach;
 }
 
 sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error) {
@@ -508,7 +592,7 @@ sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error) {
   conv->planes = n->inputs[0] == 0 && conv->in.channels <= 3;
   conv->input_gradient = plan->values[n->inputs[0]].needs_gradient;
   conv->bias_count = n->bias >= 0 ? told_outputs(engine, conv) : 0;
-  SHT_TRY(make_conv(engine, conv, error));
+  SHT_TRY(make_conv(engine, conv, reach_of_siblings(plan, node), error));
   value->layout = CPU_BLOCKED;
   value->view = cpu_plan_activation(plan, node);
   cpu_view x = conv_input(plan, conv);
@@ -521,14 +605,27 @@ sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error) {
   return SHT_OK;
 }
 
+enum { TOGETHER = 4 };
+
+// Shards that have one gradient of the weights between them, where to write and to sum a gradient for each would move
+// more bytes than what it is made from.
+static uint32_t shards_together(const cpu_conv *conv, cpu_view x, cpu_view dy) {
+  const uint64_t factors = x.buffer->shard_bytes + dy.buffer->shard_bytes;
+  return conv->correlate != NULL && conv->held_count * sizeof(float) > 2 * factors ? TOGETHER : 1;
+}
+
 static void plan_weights(cpu_plan *plan, int node, cpu_view dy) {
   const sht_node *n = &plan->graph->nodes[node];
   cpu_conv *conv = plan->engine->convs[node];
-  cpu_view weights = cpu_plan_memory(plan, conv->held_count * sizeof(float));
   cpu_view bias = {0};
   cpu_view x = conv_input(plan, conv);
-  cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, n);
+  const uint32_t together = shards_together(conv, x, dy);
+  cpu_view weights = cpu_plan_memory(plan, conv->held_count * sizeof(float) / together);
+  weights.buffer->together = together;
+  cpu_op *op = cpu_plan_op(plan, together > 1 ? CPU_OP_CHUNKS : CPU_OP_SHARD, n);
   op->run_shard = run_weights;
+  op->run_chunk = run_weights_together;
+  op->chunks = together > 1 ? cpu_tensors_in(weights.buffer, plan->engine->shards) : 0;
   op->training = true;
   op->layer = conv;
   cpu_op_writes(op, weights);
@@ -545,21 +642,63 @@ static void plan_weights(cpu_plan *plan, int node, cpu_view dy) {
   }
 }
 
+static cpu_op *plan_data(cpu_plan *plan, int node, cpu_view dy) {
+  const sht_node *n = &plan->graph->nodes[node];
+  cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, n);
+  op->run_shard = run_data;
+  op->training = true;
+  op->layer = plan->engine->convs[node];
+  cpu_op_writes(op, cpu_plan_activation(plan, n->inputs[0]));
+  cpu_op_reads(op, dy);
+  return op;
+}
+
+// A sibling whose backward pass comes later, and will add this one's share of the gradient to its own; -1: none.
+static int later_sibling(const cpu_plan *plan, int node) {
+  for (int i = node - 1; i >= 0; i--) {
+    if (are_siblings(plan, node, i) && plan->engine->convs[i]->back != NULL && plan->values[i].used) {
+      return i;
+    }
+  }
+  return -1;
+}
+
+static int summands_of(const cpu_conv *conv) {
+  int count = 0;
+  for (; conv != NULL; conv = conv->next) {
+    count++;
+  }
+  return count;
+}
+
+// The sum of this gradient and of those that wait for it, in one.
+static cpu_op *plan_data_sum(cpu_plan *plan, int node, cpu_view dy) {
+  cpu_op *op = plan_data(plan, node, dy);
+  uint64_t scratch = 0;
+  op->run_shard = run_data_sum;
+  for (const cpu_conv *conv = op->layer; conv != NULL; conv = conv->next) {
+    scratch += cpu_convolve_scratch(conv->back);
+    if (conv->next != NULL) {
+      cpu_op_reads(op, plan->values[conv->next->node - plan->graph->nodes].waiting);
+    }
+  }
+  cpu_need_scratch(plan->engine, scratch);
+  return op;
+}
+
 void cpu_conv_backward(cpu_plan *plan, int node) {
   const sht_node *n = &plan->graph->nodes[node];
   cpu_conv *conv = plan->engine->convs[node];
   cpu_view mask = conv->relu ? plan->values[plan->values[node].relu].view : (cpu_view){0};
   cpu_view dy = cpu_gradient(plan, node, mask);
-  if (conv->input_gradient) {
-    cpu_op *op = cpu_plan_op(plan, CPU_OP_SHARD, n);
-    op->run_shard = run_data;
-    op->training = true;
-    op->layer = conv;
-    cpu_view dx = cpu_plan_activation(plan, n->inputs[0]);
-    cpu_op_writes(op, dx);
-    cpu_op_reads(op, dy);
+  plan_weights(plan, node, dy);  // first, so that the other gradient is in cache for what comes next
+  const int later = conv->back != NULL && summands_of(conv) < CPU_CONVOLVE_SUM_MAX ? later_sibling(plan, node) : -1;
+  if (later >= 0) {
+    plan->values[node].waiting = dy;
+    plan->engine->convs[later]->next = conv;
+  } else if (conv->input_gradient) {
+    cpu_op *op = conv->back != NULL ? plan_data_sum(plan, node, dy) : plan_data(plan, node, dy);
     cpu_plan_place(plan, op);
-    cpu_add_term(plan, n->inputs[0], CPU_BLOCKED, dx);
+    cpu_add_term(plan, n->inputs[0], CPU_BLOCKED, op->view[0]);
   }
-  plan_weights(plan, node, dy);
 }

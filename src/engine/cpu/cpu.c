@@ -21,8 +21,7 @@ static bool runs(const cpu_engine *engine, const cpu_op *op) { return engine->st
 
 static void run_shard_ops(const stage_job *job, size_t shard, int worker) {
   const cpu_engine *engine = job->engine;
-  uint32_t left = engine->step.n - (uint32_t)shard * CPU_SHARD_IMAGES;
-  cpu_tile tile = {job->engine, (uint32_t)shard, left < CPU_SHARD_IMAGES ? left : CPU_SHARD_IMAGES, worker};
+  cpu_tile tile = cpu_tile_at(job->engine, (uint32_t)shard, worker);
   for (int i = 0; i < job->stage->ops; i++) {
     const cpu_op *op = engine->plan->order[job->stage->first_op + i];
     if (op->kind == CPU_OP_SHARD && runs(engine, op)) {
@@ -394,10 +393,10 @@ static sht_status put(sht_engine *base, sht_state state, const float *values, ui
   return status == SHT_OK ? check_run(engine, error) : status;
 }
 
-static bool has_winograd(const cpu_engine *engine) {
+static bool has_conv(const cpu_engine *engine, bool (*is)(const cpu_conv *conv)) {
   bool found = false;
   for (int i = 0; i < engine->base.graph->node_count; i++) {
-    found = found || cpu_conv_is_winograd(engine->convs[i]);
+    found = found || is(engine->convs[i]);
   }
   return found;
 }
@@ -408,10 +407,11 @@ static void describe(const sht_engine *base, sht_engine_info *info) {
   *info = (sht_engine_info){.bytes = engine->bytes, .threads = engine->workers};
   (void)snprintf(info->backend, sizeof info->backend, "cpu");
   (void)snprintf(
-      info->numerics, sizeof info->numerics, "oneDNN %d.%d.%d isa %#x, loops %s%s%s, dense %s, shards of %d, %s",
+      info->numerics, sizeof info->numerics, "oneDNN %d.%d.%d isa %#x, loops %s%s%s%s, dense %s, shards of %d, %s",
       v->major, v->minor, v->patch, (unsigned)dnnl_get_effective_cpu_isa(), engine->kernels->name,
-      has_winograd(engine) ? ", winograd" : "", engine->channels_last ? ", channels last" : "",
-      cpu_dense_kernels_name(engine->precision), CPU_SHARD_IMAGES, engine->precision == SHT_BF16 ? "bf16" : "fp32");
+      has_conv(engine, cpu_conv_is_winograd) ? ", winograd" : "", engine->channels_last ? ", channels last" : "",
+      has_conv(engine, cpu_conv_is_amx) ? ", convolutions amx" : "", cpu_dense_kernels_name(engine->precision),
+      CPU_SHARD_IMAGES, engine->precision == SHT_BF16 ? "bf16" : "fp32");
 }
 
 const sht_backend sht_backend_cpu = {

@@ -30,6 +30,7 @@ typedef struct cpu_op cpu_op;
 typedef struct cpu_buffer {
   uint64_t shard_bytes;
   uint64_t image_bytes;   // shard_bytes / CPU_SHARD_IMAGES, for tensors of images
+  uint32_t together;      // shards that have one tensor, as large as shard_bytes for each of them, between them
   int made;               // last stage that writes it, -1: none yet
   int ready;              // first stage in which an operation on shards may read it
   int first, last;        // stages of its first and last use
@@ -152,6 +153,11 @@ static inline uint32_t cpu_round_up(uint32_t value, uint32_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+static inline cpu_tile cpu_tile_at(cpu_engine *engine, uint32_t shard, int worker) {
+  const uint32_t left = engine->step.n - shard * CPU_SHARD_IMAGES;
+  return (cpu_tile){engine, shard, left < CPU_SHARD_IMAGES ? left : CPU_SHARD_IMAGES, worker};
+}
+
 // Address of the tile's first image.
 static inline char *cpu_at(const cpu_view *view, const cpu_tile *tile) {
   const cpu_buffer *b = view->buffer;
@@ -171,6 +177,11 @@ static inline char *cpu_scratch(const cpu_tile *tile) {
 static inline void cpu_need_scratch(cpu_engine *engine, uint64_t bytes) {
   bytes = (bytes + 4095) / 4096 * 4096;
   engine->scratch_bytes = bytes > engine->scratch_bytes ? bytes : engine->scratch_bytes;
+}
+
+// Tensors of a step in a buffer that shards share by groups.
+static inline uint32_t cpu_tensors_in(const cpu_buffer *buffer, uint32_t shards) {
+  return (shards + buffer->together - 1) / buffer->together;
 }
 
 // Zeroes the tile's missing images.

@@ -100,13 +100,14 @@ typedef struct cpu_kernels {
   // Mean and sum of squared deviations of every channel over images and positions: mean, m2: [C].
   void (*norm_statistics)(const cpu_array *x, cpu_extent extent, float *mean, float *m2);
   void (*norm_apply)(const cpu_array *x, const cpu_array *y, cpu_extent extent, cpu_norm_vectors v, bool relu);
-  // out = sum of the terms where the layer's output was positive (relu) or everywhere; its sum, and its sum times
-  // (x - mean), for every channel: sum, sum_x: [C].
+  // out = sum of the terms where the layer's output was positive (relu) or everywhere (out NULL: of one term, not
+  // stored); its sum, and its sum times (x - mean), for every channel: sum, sum_x: [C].
   void (*norm_reduce)(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, cpu_extent extent,
                       cpu_norm_vectors v, bool relu, float *sum, float *sum_x);
-  // dx = factor * dy + slope * (x - mean) + constant; slope, constant: [C].
+  // dx = factor * dy + slope * (x - mean) + constant; slope, constant: [C]. relu: dy is 0 where the layer's output was
+  // not positive.
   void (*norm_backward)(const cpu_array *dy, const cpu_array *x, const cpu_array *dx, cpu_extent extent,
-                        cpu_norm_vectors v, const float *slope, const float *constant);
+                        cpu_norm_vectors v, const float *slope, const float *constant, bool relu);
 
   // winner: [image][C/V][out_height][out_width][V], index into the window; the first of equals wins.
   void (*max_forward)(const cpu_array *x, const cpu_array *y, uint8_t *winner, const cpu_window *window);

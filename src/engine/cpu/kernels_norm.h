@@ -61,15 +61,31 @@ INLINE norm_block norm_at(cpu_norm_vectors v, uint32_t block) {
 // The one expression of the forward pass, used again by the backward pass to know where ReLU was open.
 INLINE vf normalized(vf x, norm_block b) { return (x - b.mean) * b.factor + b.shift; }
 
+// Blocks side by side at a position (channels last) are gone through position by position, as they lie in memory; else
+// block by block. What is done to an element is the same.
+INLINE bool side_by_side(const cpu_array *x) { return x->steps.block == V; }
+
+INLINE void apply_at(const cpu_array *x, const cpu_array *y, uint32_t image, uint32_t block, uint32_t position,
+                     norm_block v, bool relu, bool bf) {
+  vf value = normalized(load(image_of(x, image), place_at(x, block, position), bf), v);
+  store(image_of(y, image), place_at(y, block, position), bf,
+        relu ? select_where(value <= 0.0f, splat(0), value) : value);
+}
+
 INLINE void apply_of(const cpu_array *x, const cpu_array *y, cpu_extent e, cpu_norm_vectors v, bool relu, bool bf) {
   for (uint32_t n = 0; n < e.images; n++) {
-    const char *from = image_of(x, n);
-    char *to = image_of(y, n);
+    if (side_by_side(x)) {
+      for (uint32_t p = 0; p < e.positions; p++) {
+        for (uint32_t b = 0; b < e.blocks; b++) {
+          apply_at(x, y, n, b, p, norm_at(v, b), relu, bf);
+        }
+      }
+      continue;
+    }
     for (uint32_t b = 0; b < e.blocks; b++) {
       norm_block vectors = norm_at(v, b);
       for (uint32_t p = 0; p < e.positions; p++) {
-        vf value = normalized(load(from, place_at(x, b, p), bf), vectors);
-        store(to, place_at(y, b, p), bf, relu ? select_where(value <= 0.0f, splat(0), value) : value);
+        apply_at(x, y, n, b, p, vectors, relu, bf);
       }
     }
   }
@@ -87,20 +103,47 @@ typedef struct gradient_sums {
   vf g[2], gx[2];  // two chains, so that additions overlap
 } gradient_sums;
 
-INLINE void reduce_block(const plane_of *terms, int count, plane_of x, plane_of out, uint32_t positions, norm_block v,
-                         bool relu, gradient_sums *sums, bool bf) {
+// Blocks that lie side by side and are gone through together: a cache line of bf16.
+enum { TOGETHER = 2 };
+
+INLINE void reduce_blocks(const plane_of *terms, int count, plane_of x, plane_of out, bool stored, uint32_t positions,
+                          const norm_block *v, bool relu, gradient_sums *sums, int together, bool bf) {
   for (uint64_t p = 0; p < positions; p++) {
-    vf g = load(terms[0].data, p * terms[0].step, bf);
-    for (int t = 1; t < count; t++) {
-      g += load(terms[t].data, p * terms[t].step, bf);
+#pragma GCC unroll 2
+    for (int b = 0; b < together; b++) {
+      vf g = load(terms[0].data, p * terms[0].step + (uint64_t)b * V, bf);
+      for (int t = 1; t < count; t++) {
+        g += load(terms[t].data, p * terms[t].step + (uint64_t)b * V, bf);
+      }
+      vf value = load(x.data, p * x.step + (uint64_t)b * V, bf);
+      if (relu) {
+        g = select_where(normalized(value, v[b]) <= 0.0f, splat(0), g);
+      }
+      if (stored) {
+        store(out.data, p * out.step + (uint64_t)b * V, bf, g);
+      }
+      sums[b].g[p & 1] += g;
+      sums[b].gx[p & 1] += g * (value - v[b].mean);
     }
-    vf value = load(x.data, p * x.step, bf);
-    if (relu) {
-      g = select_where(normalized(value, v) <= 0.0f, splat(0), g);
-    }
-    store(out.data, p * out.step, bf, g);
-    sums->g[p & 1] += g;
-    sums->gx[p & 1] += g * (value - v.mean);
+  }
+}
+
+// Sums in registers while an image goes by.
+INLINE void reduce_together(const plane_of *terms, int count, plane_of x, plane_of out, uint32_t positions,
+                            cpu_norm_vectors v, uint32_t block, bool relu, gradient_sums *sums, int together, bool bf) {
+  gradient_sums kept[TOGETHER];
+  norm_block vectors[TOGETHER];
+  for (int b = 0; b < together; b++) {
+    kept[b] = sums[b];
+    vectors[b] = norm_at(v, block + (uint32_t)b);
+  }
+  if (out.data == NULL) {
+    reduce_blocks(terms, 1, x, out, false, positions, vectors, relu, kept, together, bf);
+  } else {
+    reduce_blocks(terms, count, x, out, true, positions, vectors, relu, kept, together, bf);
+  }
+  for (int b = 0; b < together; b++) {
+    sums[b] = kept[b];
   }
 }
 
@@ -111,13 +154,21 @@ enum { REDUCE_BLOCKS = 16 };
 INLINE void reduce_image(const cpu_array *terms, int count, const cpu_array *x, const cpu_array *out, uint32_t n,
                          uint32_t first, uint32_t blocks, uint32_t positions, cpu_norm_vectors v, bool relu,
                          gradient_sums *sums, bool bf) {
-  for (uint32_t b = first; b < first + blocks; b++) {
+  const bool pairs = side_by_side(x);
+  const bool stored = out->data != NULL;
+  uint32_t together = 1;
+  for (uint32_t b = first; b < first + blocks; b += together) {
     plane_of from[CPU_TERMS_MAX];
     for (int t = 0; t < count; t++) {
       from[t] = plane_at(&terms[t], n, b);
     }
-    reduce_block(from, count, plane_at(x, n, b), plane_at(out, n, b), positions, norm_at(v, b), relu, &sums[b - first],
-                 bf);
+    const plane_of to = stored ? plane_at(out, n, b) : (plane_of){NULL, 0};
+    together = pairs && b + 1 < first + blocks ? 2 : 1;
+    if (together == 2) {
+      reduce_together(from, count, plane_at(x, n, b), to, positions, v, b, relu, &sums[b - first], 2, bf);
+    } else {
+      reduce_together(from, count, plane_at(x, n, b), to, positions, v, b, relu, &sums[b - first], 1, bf);
+    }
   }
 }
 
@@ -145,29 +196,54 @@ static void norm_reduce(const cpu_array *terms, int count, const cpu_array *x, c
   }
 }
 
+typedef struct slope_block {
+  norm_block norm;
+  vf slope, constant;
+} slope_block;
+
+INLINE slope_block slope_at(cpu_norm_vectors v, const float *slope, const float *constant, uint32_t block) {
+  const uint64_t i = (uint64_t)block * V;
+  return (slope_block){norm_at(v, block), load(slope, i, false), load(constant, i, false)};
+}
+
+INLINE void backward_at(const cpu_array *dy, const cpu_array *x, const cpu_array *dx, uint32_t image, uint32_t block,
+                        uint32_t position, slope_block v, bool relu, bool bf) {
+  vf value = load(image_of(x, image), place_at(x, block, position), bf);
+  vf g = load(image_of(dy, image), place_at(dy, block, position), bf);
+  if (relu) {
+    g = select_where(normalized(value, v.norm) <= 0.0f, splat(0), g);
+  }
+  store(image_of(dx, image), place_at(dx, block, position), bf,
+        v.norm.factor * g + v.slope * (value - v.norm.mean) + v.constant);
+}
+
 INLINE void backward_of(const cpu_array *dy, const cpu_array *x, const cpu_array *dx, cpu_extent e, cpu_norm_vectors v,
-                        const float *slope, const float *constant, bool bf) {
+                        const float *slope, const float *constant, bool relu, bool bf) {
   for (uint32_t n = 0; n < e.images; n++) {
-    const char *g = image_of(dy, n);
-    const char *value = image_of(x, n);
-    char *out = image_of(dx, n);
-    for (uint32_t b = 0; b < e.blocks; b++) {
-      norm_block vectors = norm_at(v, b);
-      vf k = load(slope, (uint64_t)b * V, false);
-      vf c = load(constant, (uint64_t)b * V, false);
+    if (side_by_side(x)) {
       for (uint32_t p = 0; p < e.positions; p++) {
-        vf centred = load(value, place_at(x, b, p), bf) - vectors.mean;
-        store(out, place_at(dx, b, p), bf, vectors.factor * load(g, place_at(dy, b, p), bf) + k * centred + c);
+        for (uint32_t b = 0; b < e.blocks; b++) {
+          backward_at(dy, x, dx, n, b, p, slope_at(v, slope, constant, b), relu, bf);
+        }
+      }
+      continue;
+    }
+    for (uint32_t b = 0; b < e.blocks; b++) {
+      slope_block vectors = slope_at(v, slope, constant, b);
+      for (uint32_t p = 0; p < e.positions; p++) {
+        backward_at(dy, x, dx, n, b, p, vectors, relu, bf);
       }
     }
   }
 }
 
 static void norm_backward(const cpu_array *dy, const cpu_array *x, const cpu_array *dx, cpu_extent extent,
-                          cpu_norm_vectors v, const float *slope, const float *constant) {
-  if (x->bf16) {
-    backward_of(dy, x, dx, extent, v, slope, constant, true);
+                          cpu_norm_vectors v, const float *slope, const float *constant, bool relu) {
+  if (x->bf16 && relu) {
+    backward_of(dy, x, dx, extent, v, slope, constant, true, true);
+  } else if (x->bf16) {
+    backward_of(dy, x, dx, extent, v, slope, constant, false, true);
   } else {
-    backward_of(dy, x, dx, extent, v, slope, constant, false);
+    backward_of(dy, x, dx, extent, v, slope, constant, relu, false);
   }
 }

@@ -11,12 +11,13 @@ struct cpu_norm {
   uint64_t positions;  // H * W
   // [channels] each, in one block
   float *mean, *factor, *inverse, *slope, *constant, *zero, *running_mean, *running_variance, *gradient;
+  float *gate;  // the shift of the forward pass, after its update
   // [shards][channels] each: mean and squared deviations, or the sums of gradients
   float *first, *second;
   float *block;
 };
 
-enum { VECTORS = 9 };
+enum { VECTORS = 10 };
 
 static float *shift_of(const cpu_engine *engine, const cpu_norm *norm) {
   return norm->node->bias >= 0 ? cpu_param_at(engine, norm->node->bias, 0) : norm->zero;
@@ -116,9 +117,9 @@ static sht_status open_norm(cpu_engine *engine, const sht_node *node, cpu_norm *
   uint64_t floats = norm->channels * (VECTORS + 2 * (uint64_t)engine->shards);
   SHT_TRY(SHT_ALLOC(&norm->block, floats, "batch normalisation", error));
   engine->bytes += floats * sizeof(float);
-  float **vectors[VECTORS] = {&norm->mean,         &norm->factor,           &norm->inverse,
-                              &norm->slope,        &norm->constant,         &norm->zero,
-                              &norm->running_mean, &norm->running_variance, &norm->gradient};
+  float **vectors[VECTORS] = {&norm->mean,     &norm->factor, &norm->inverse,      &norm->slope,
+                              &norm->constant, &norm->zero,   &norm->running_mean, &norm->running_variance,
+                              &norm->gradient, &norm->gate};
   for (uint64_t i = 0; i < VECTORS; i++) {
     *vectors[i] = norm->block + i * norm->channels;
   }
@@ -187,7 +188,7 @@ void cpu_norm_copy(const cpu_norm *norm, const sht_node *node, float *statistics
 
 // ---- backward
 
-// view: the gradient behind ReLU, then a sign; the terms of the gradient, then x.
+// view: a sign, and the gradient behind ReLU if it is a sum; the terms of the gradient, then x.
 static void run_reduce(const cpu_op *op, const cpu_tile *tile) {
   const cpu_norm *norm = op->layer;
   cpu_array terms[CPU_TERMS_MAX];
@@ -196,7 +197,7 @@ static void run_reduce(const cpu_op *op, const cpu_tile *tile) {
     terms[i] = cpu_array_at(&op->view[op->outputs + i], tile);
   }
   cpu_array x = cpu_array_at(&op->view[op->views - 1], tile);
-  cpu_array out = cpu_array_at(&op->view[0], tile);
+  cpu_array out = op->outputs > 1 ? cpu_array_at(&op->view[1], tile) : (cpu_array){0};
   uint64_t at = tile->shard * norm->channels;
   tile->engine->kernels->norm_reduce(terms, count, &x, &out, extent_of(tile->engine, norm, tile->images),
                                      vectors_of(tile->engine, norm), op->flag, norm->first + at, norm->second + at);
@@ -217,6 +218,7 @@ static void run_slopes(const cpu_op *op, cpu_engine *engine) {
   engine->kernels->tree_sum(norm->first, norm->channels, engine->step.shards, norm->channels);
   engine->kernels->tree_sum(norm->second, norm->channels, engine->step.shards, norm->channels);
   set_slopes(norm, (double)engine->step.n * (double)norm->positions);
+  memcpy(norm->gate, shift_of(engine, norm), norm->channels * sizeof *norm->gate);
   if (norm->node->bias >= 0) {
     cpu_param_step(engine, norm->node->bias, 0, norm->channels, norm->first);
   }
@@ -233,17 +235,20 @@ static void run_backward(const cpu_op *op, const cpu_tile *tile) {
   cpu_array dx = cpu_array_at(&op->view[0], tile);
   cpu_array dy = cpu_array_at(&op->view[1], tile);
   cpu_array x = cpu_array_at(&op->view[2], tile);
-  tile->engine->kernels->norm_backward(&dy, &x, &dx, extent_of(tile->engine, norm, tile->images),
-                                       vectors_of(tile->engine, norm), norm->slope, norm->constant);
+  const cpu_norm_vectors vectors = {norm->mean, norm->factor, norm->gate};
+  tile->engine->kernels->norm_backward(&dy, &x, &dx, extent_of(tile->engine, norm, tile->images), vectors, norm->slope,
+                                       norm->constant, op->flag);
   cpu_zero_missing(&op->view[0], tile);
 }
 
 static cpu_op *plan_reduce(cpu_plan *plan, int node, cpu_view x, cpu_view gradient) {
   const cpu_value *value = &plan->values[node];
-  cpu_op *op = norm_op(plan, plan->engine->norms[node], CPU_OP_SHARD, gradient, true);
+  cpu_op *op = norm_op(plan, plan->engine->norms[node], CPU_OP_SHARD, cpu_plan_memory(plan, 0), true);
   op->run_shard = run_reduce;
   op->flag = value->relu >= 0;
-  cpu_op_writes(op, cpu_plan_memory(plan, 0));
+  if (value->term_count > 1) {
+    cpu_op_writes(op, gradient);
+  }
   for (int i = 0; i < value->term_count; i++) {
     cpu_op_reads(op, value->terms[i]);
   }
@@ -256,8 +261,11 @@ void cpu_norm_backward(cpu_plan *plan, int node) {
   cpu_norm *norm = plan->engine->norms[node];
   int input = plan->graph->nodes[node].inputs[0];
   cpu_view x = cpu_input_slice(plan, input, CPU_BLOCKED);
-  cpu_view gradient = cpu_plan_activation(plan, node);
-  cpu_view summed = plan_reduce(plan, node, x, gradient)->view[1];
+  const cpu_value *value = &plan->values[node];
+  // A single term is read again instead of stored: ReLU is known from x.
+  bool sum = value->term_count > 1;
+  cpu_view gradient = sum ? cpu_plan_activation(plan, node) : value->terms[0];
+  cpu_view summed = plan_reduce(plan, node, x, gradient)->view[0];
   cpu_op *op = norm_op(plan, norm, CPU_OP_WHOLE, cpu_plan_memory(plan, 0), true);
   op->run_whole = run_slopes;
   cpu_op_reads(op, summed);
@@ -269,6 +277,7 @@ void cpu_norm_backward(cpu_plan *plan, int node) {
   cpu_view dx = cpu_plan_activation(plan, node);
   op = norm_op(plan, norm, CPU_OP_SHARD, dx, true);
   op->run_shard = run_backward;
+  op->flag = value->relu >= 0 && !sum;
   cpu_op_reads(op, gradient);
   cpu_op_reads(op, x);
   cpu_op_reads(op, slopes);

@@ -14,7 +14,7 @@ cpu_view cpu_plan_memory(cpu_plan *plan, uint64_t shard_bytes) {
   if (plan->buffer_count + 1 < plan->buffer_capacity) {
     plan->buffer_count++;  // the last one catches what is too much; cpu_plan_finish tells
   }
-  *b = (cpu_buffer){.shard_bytes = shard_bytes, .made = -1, .first = -1, .first_op = -1};
+  *b = (cpu_buffer){.shard_bytes = shard_bytes, .together = 1, .made = -1, .first = -1, .first_op = -1};
   return (cpu_view){.buffer = b};
 }
 
@@ -165,7 +165,8 @@ static int collect_claims(cpu_plan *plan, bool local, claim *claims) {
     if (b->first < 0 || b->shard_bytes == 0 || b->local != local) {
       continue;
     }
-    uint64_t bytes = local ? b->shard_bytes : b->shard_bytes * plan->engine->shards;
+    const uint64_t shards = (uint64_t)cpu_tensors_in(b, plan->engine->shards) * b->together;
+    uint64_t bytes = local ? b->shard_bytes : b->shard_bytes * shards;
     bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     claims[count++] = local ? (claim){b, bytes, b->first_op, b->last_op} : (claim){b, bytes, b->first, b->last};
   }

@@ -19,7 +19,9 @@ typedef struct cpu_value {
   cpu_view dense;     // copy of a slice, made on demand
   cpu_view terms[CPU_TERMS_MAX];
   int term_count;
+  cpu_view waiting;     // of a convolution: the gradient that one before it with the same input goes on with
   bool needs_gradient;  // a parameter lies before it
+  bool used;            // the loss depends on it
   int relu;             // node of the ReLU that is done with this one, -1: none
   int fused_into;       // for such a ReLU: the node that does it, -1: none
   int chain;            // first layer of the chain of dense layers that it is part of, -1: none
@@ -110,6 +112,7 @@ void cpu_loss_forward(cpu_plan *plan);
 // conv.c, norm.c, linear.c: state of layers.
 void cpu_conv_close(cpu_conv *conv);
 bool cpu_conv_is_winograd(const cpu_conv *conv);                 // NULL: no
+bool cpu_conv_is_amx(const cpu_conv *conv);                      // kernels of our own; NULL: no
 uint64_t cpu_conv_weight_count(const cpu_conv *conv);            // floats held, with padding
 void cpu_conv_repack(cpu_engine *engine, int node, int worker);  // working weights from the master weights
 sht_status cpu_conv_copy(cpu_engine *engine, const sht_parameter *spec, float *held, float *given, bool put,

@@ -56,7 +56,8 @@ static void run_update(const cpu_op *op, cpu_engine *engine, size_t chunk, int w
   uint64_t count = total - first < CPU_CHUNK ? total - first : CPU_CHUNK;
   const cpu_buffer *partial = op->view[1].buffer;
   float *gradient = (float *)partial->base + first;
-  engine->kernels->tree_sum(gradient, partial->shard_bytes / sizeof(float), engine->step.shards, count);
+  const uint64_t stride = partial->shard_bytes / sizeof(float) * partial->together;
+  engine->kernels->tree_sum(gradient, stride, cpu_tensors_in(partial, engine->step.shards), count);
   cpu_param_step(engine, op->parameter, first, count, gradient);
 }
 
@@ -78,7 +79,7 @@ static cpu_op *plan_chunks(cpu_plan *plan, const sht_node *node, cpu_view input)
 
 void cpu_plan_update(cpu_plan *plan, int parameter, cpu_view partial) {
   const sht_node *node = &plan->graph->nodes[plan->graph->parameters[parameter].node];
-  uint64_t count = partial.buffer->shard_bytes / sizeof(float);
+  uint64_t count = partial.buffer->shard_bytes / sizeof(float) * partial.buffer->together;
   cpu_op *op = plan_chunks(plan, node, partial);
   op->run_chunk = run_update;
   op->chunks = (count + CPU_CHUNK - 1) / CPU_CHUNK;

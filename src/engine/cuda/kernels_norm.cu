@@ -33,7 +33,9 @@ __device__ inline void file_statistics(const cuda_norm &in, uint32_t channel, do
   }
 }
 
-__device__ inline double examples_or_one(uint32_t rows) { return rows > 0 ? rows : 1; }  // none: y and gradients are no NaN
+__device__ inline double examples_or_one(uint32_t rows) {
+  return rows > 0 ? rows : 1;
+}  // none: y and gradients are no NaN
 
 template <typename T>
 __global__ void measure(const __grid_constant__ cuda_norm in, const bool settle) {
