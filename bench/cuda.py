@@ -4,8 +4,9 @@
 every figure, so that what was measured stays when time runs out.
 
 In this order: doctor; the tests of layers, of runs that train together and of kernel machines; the rates of the networks
-in bf16, tf32 and fp32, and in bf16 with nothing and with all that can be in the launch of a convolution (SHATTER_CUDA_FUSE); sweeps of up to 32 runs of the smallest network together and of 8 of Inception; the opponents (bench/opponent.py, where a PyTorch with CUDA is found); then the shipped networks against
-the reference, which take the processor longest. Something else instead do --sanitize and --kernels: the tests under
+in bf16, tf32 and fp32, and in bf16 with bias and ReLU in the launch of a convolution (SHATTER_CUDA_FUSE=1); sweeps of
+up to 32 runs of the smallest network together and of 8 of Inception; the opponents (bench/opponent.py, where a PyTorch
+with CUDA is found); then the shipped networks against the reference, which take the processor longest. Something else instead do --sanitize and --kernels: the tests under
 compute-sanitizer, and the time of every kernel of some steps as Nsight Compute reads it.
 
 --machines solves kernel machines, one after the other, small ones first: errors beside the processor's and the paper's,
@@ -30,7 +31,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MODELS = ["inception", "alexnet", "mlp-3x512", "mlp-1x512", "inception-nobn"]
-CONVOLUTIONAL = [model for model in MODELS if not model.startswith("mlp")]
+BIASED = ["alexnet", "inception-nobn"]  # convolutions with a bias or ReLU of their own
 # Cheapest first: compiling takes a minute for the large networks.
 MODES = [("bf16", "graph_channels_last"), ("bf16", "channels_last"), ("tf32", "default"),
          ("bf16", "compile_graph_channels_last"), ("bf16", "compile_channels_last")]
@@ -74,7 +75,7 @@ class Kit:
         self.out = Path(args.out)
         self.out.mkdir(parents=True, exist_ok=True)
         self.end = time.monotonic() + 60 * args.minutes
-        self.record = {"shatter": [], "fusion": [], "sweep": [], "opponent": [], "tests": [], "machines": [], "left_out": []}
+        self.record = {"shatter": [], "fused": [], "sweep": [], "opponent": [], "tests": [], "machines": [], "left_out": []}
         self.env = {**os.environ, "LD_LIBRARY_PATH": ":".join(library_folders(args.python))}
         bundle = Path(args.bundle)
         self.program = bundle / "shatter"
@@ -144,14 +145,13 @@ def test(kit, program, *names, limit=150, env=None, prefix=()):
     kit.save()
 
 
-def rate(kit, model, precision, fusion=None):
-    """fusion: of SHATTER_CUDA_FUSE, what is done in the launch of a convolution; None: as it is unasked."""
-    text = kit.run(f"rate_{model}_{precision}{'' if fusion is None else f'_fuse{fusion}'}",
+def rate(kit, model, precision, fused=False):
+    """fused: with bias and ReLU in the launch of their convolution."""
+    text = kit.run(f"rate_{model}_{precision}{'_fused' if fused else ''}",
                    [kit.program, "bench", "--device", "cuda", "--model", model, "--precision", precision, "--seconds", "2",
-                    "--force", "--json"], 60, None if fusion is None else {"SHATTER_CUDA_FUSE": str(fusion)})
+                    "--force", "--json"], 60, {"SHATTER_CUDA_FUSE": "1"} if fused else None)
     if text is not None:
-        rows = json.loads(text)["results"]
-        kit.record["shatter" if fusion is None else "fusion"] += [{**row, "fusion": fusion} for row in rows]
+        kit.record["fused" if fused else "shatter"] += json.loads(text)["results"]
         kit.save()
 
 
@@ -195,7 +195,7 @@ def oppose(kit, model, precision, mode):
 
 
 def table(kit):
-    print(f"\n{'network':16}{'':6}{'shatter ms':>11}{'fuse 0':>9}{'fuse 2':>9}{'images/s':>11}{'PyTorch ms':>12}{'ratio':>7}  "
+    print(f"\n{'network':16}{'':6}{'shatter ms':>11}{'fused':>11}{'images/s':>11}{'PyTorch ms':>12}{'ratio':>7}  "
           "its best mode")
     for row in kit.record["shatter"]:
         rivals = [o for o in kit.record["opponent"] if o["model"] == row["model"]
@@ -203,22 +203,20 @@ def table(kit):
         best = min(rivals, key=lambda o: o["step_ms"], default=None)
         beside = f"{best['step_ms']:12.3f}{best['step_ms'] / row['step_ms']:7.2f}  {best['mode']}, {best['precision']}" \
             if best else ""
-        others = "".join(next((f"{o['step_ms']:9.3f}" for o in kit.record["fusion"]
-                               if (o["model"], o["precision"], o["fusion"]) == (row["model"], row["precision"], level)),
-                              f"{'':9}") for level in (0, 2))
-        print(f"{row['model']:16}{row['precision']:6}{row['step_ms']:11.3f}{others}{row['images_per_second']:11.0f}{beside}")
+        fused = next((f"{a['step_ms']:11.3f}" for a in kit.record["fused"]
+                      if (a["model"], a["precision"]) == (row["model"], row["precision"])), f"{'':11}")
+        print(f"{row['model']:16}{row['precision']:6}{row['step_ms']:11.3f}{fused}{row['images_per_second']:11.0f}{beside}")
 
 
 def measure(kit):
-    test(kit, "test_cuda_engine", limit=120)
+    test(kit, "test_cuda_engine", limit=240)
     test(kit, "test_cuda_group", limit=120)
     test(kit, "test_cuda_kernel", limit=60)
     for precision in ("bf16", "tf32", "fp32"):
         for model in MODELS:
             rate(kit, model, precision)
-    for model in CONVOLUTIONAL:
-        for fusion in (0, 2):
-            rate(kit, model, "bf16", fusion)
+    for model in BIASED:
+        rate(kit, model, "bf16", fused=True)
     for precision in ("bf16", "tf32"):
         sweep(kit, "mlp-1x512", precision)
     sweep(kit, "inception", "bf16")
@@ -236,9 +234,11 @@ def measure(kit):
 
 def sanitize(kit):
     """Kernel by kernel, without a captured graph: what the tools see best."""
+    tests = ("test_cuda_engine", "test_cuda_group")
     for tool in SANITIZERS:
-        test(kit, "test_cuda_engine", limit=60 * kit.args.minutes / len(SANITIZERS), env={"SHATTER_CUDA_GRAPH": "0"},
-             prefix=("compute-sanitizer", "--tool", tool, "--error-exitcode", "9"))
+        for program in tests:
+            test(kit, program, limit=60 * kit.args.minutes / len(SANITIZERS) / len(tests),
+                 env={"SHATTER_CUDA_GRAPH": "0"}, prefix=("compute-sanitizer", "--tool", tool, "--error-exitcode", "9"))
 
 
 def kernels(kit):

@@ -55,7 +55,9 @@ static void errors_of_the_card_say_what_to_do(void **state) {
   says(cuda_check_cudnn(CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED, "layer conv3", &error), SHT_MEMORY, &error,
        WORDS("layer conv3", "this machine"));
   says(cuda_check_cublas(CUBLAS_STATUS_NOT_INITIALIZED, "starting cuBLASLt", &error), SHT_UNAVAILABLE, &error,
-       WORDS("starting cuBLASLt", "cuBLAS"));
+       WORDS("starting cuBLASLt", "must be installed"));
+  says(cuda_check_cublas(CUBLAS_STATUS_INVALID_VALUE, "layer fc1", &error), SHT_INTERNAL, &error,
+       WORDS("layer fc1", "report this"));
 }
 
 static void launch_nothing(void) {}

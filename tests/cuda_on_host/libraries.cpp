@@ -80,24 +80,9 @@ void convolve(const plan &p, const cuda_convolution_operands &at, double *sums) 
   }
 }
 
-void measure(const cuda_convolution_shape &s, const cuda_convolution_operands &at, const double *y) {
-  for (int64_t k = 0; k < s.filters; k++) {
-    double sum = 0, squares = 0;
-    for (int64_t row = 0; row < s.n * s.out_height * s.out_width; row++) {
-      sum += y[row * s.filters + k];
-      squares += y[row * s.filters + k] * y[row * s.filters + k];
-    }
-    static_cast<float *>(at.sums)[k] = static_cast<float>(sum);
-    static_cast<float *>(at.squares)[k] = static_cast<float>(squares);
-  }
-}
-
 // What is done with a forward convolution's sums before they are stored.
 void finish(const cuda_convolution_shape &s, const cuda_convolution_operands &at, const double *sums) {
   const int64_t spacing = s.y_spacing > 0 ? s.y_spacing : s.filters;
-  if (s.statistics) {
-    measure(s, at, sums);
-  }
   for (int64_t row = 0; row < s.n * s.out_height * s.out_width; row++) {
     for (int64_t k = 0; k < s.filters; k++) {
       const double y = sums[row * s.filters + k] + (s.bias ? load(at.bias, k, false) : 0);

@@ -24,6 +24,22 @@ static void count_consumers(cuda_plan *plan) {
   }
 }
 
+// ReLU becomes part of the one layer before it that can do it.
+static void fuse_relu(cuda_plan *plan) {
+  for (int i = 0; i < plan->graph->node_count; i++) {
+    const sht_node *n = &plan->graph->nodes[i];
+    const int input = n->inputs[0];
+    if (n->op != SHT_OP_RELU || plan->values[input].consumers != 1) {
+      continue;
+    }
+    const sht_op before = plan->graph->nodes[input].op;
+    if (before == SHT_OP_CONV || before == SHT_OP_LINEAR || before == SHT_OP_BATCHNORM) {
+      plan->values[i].fused_into = input;
+      plan->values[input].relu = i;
+    }
+  }
+}
+
 // Whether the operation that makes the node's value is a kernel of ours, which can write into a slice.
 static bool can_write_slice(const cuda_plan *plan, int node) {
   const int fused = plan->values[node].fused_into;
@@ -76,7 +92,7 @@ static sht_status analyse(cuda_plan *plan, sht_error *error) {
     plan->widest = value->extent.vectors > plan->widest ? value->extent.vectors : plan->widest;
   }
   count_consumers(plan);
-  SHT_TRY(cuda_plan_fuse(plan, error));
+  fuse_relu(plan);
   SHT_TRY(take_sums(plan, error));
   for (int i = 0; i < plan->graph->node_count; i++) {
     if (plan->graph->nodes[i].op == SHT_OP_CONCAT) {

@@ -175,21 +175,12 @@ sht_status cuda_convolution_open(const cuda_place *place, const cuda_convolution
 
 sht_status cuda_convolution_bind(cuda_convolution *convolution, uint32_t run, const cuda_convolution_operands *at,
                                  void *workspace, sht_error *error) {
-  const int64_t numbers[] = {CUDA_OPERAND_X,    CUDA_OPERAND_W,    CUDA_OPERAND_Y,
-                             CUDA_OPERAND_BIAS, CUDA_OPERAND_SUMS, CUDA_OPERAND_SQUARES};
-  void *const addresses[] = {at->x, at->w, at->y, at->bias, at->sums, at->squares};
-  int64_t named[sizeof numbers / sizeof numbers[0]];
-  void *there[sizeof numbers / sizeof numbers[0]];
-  int64_t count = 0;
-  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-    if (addresses[i] != NULL) {
-      named[count] = numbers[i];
-      there[count++] = addresses[i];
-    }
-  }
+  const int64_t numbers[] = {CUDA_OPERAND_X, CUDA_OPERAND_W, CUDA_OPERAND_Y, CUDA_OPERAND_BIAS};
+  void *const addresses[] = {at->x, at->w, at->y, at->bias};
+  const int64_t count = at->bias != NULL ? 4 : 3;
   cuda_draft draft = cuda_draft_of(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  cuda_draft_set(&draft, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, named);
-  cuda_draft_set(&draft, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, there);
+  cuda_draft_set(&draft, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, numbers);
+  cuda_draft_set(&draft, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, addresses);
   cuda_draft_set(&draft, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
   return cuda_check_cudnn(cuda_draft_finish(&draft, &convolution->pack[run]), "binding a convolution", error);
 }

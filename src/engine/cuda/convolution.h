@@ -26,7 +26,6 @@ typedef struct cuda_convolution_shape {
   // Forward alone, in the same launch:
   bool bias;          // y = convolution + bias [filters], float
   bool relu;          // y = max(0, ...); NaN stays
-  bool statistics;    // sums and squares [filters], float: of y and of y^2 over all n images
   int64_t y_spacing;  // elements from pixel to pixel of y, a multiple of 8; 0: filters
 } cuda_convolution_shape;
 
@@ -41,7 +40,7 @@ typedef struct cuda_convolution {
 // Addresses on the card; NULL: what the shape does not ask for.
 typedef struct cuda_convolution_operands {
   void *x, *w, *y;
-  void *bias, *sums, *squares;
+  void *bias;
 } cuda_convolution_operands;
 
 // Where it is to run: on the card of a handle or, to see what cuDNN has for it, on one that is only described by its
@@ -51,9 +50,7 @@ typedef struct cuda_place {
   cudnnBackendDescriptor_t described;  // NULL: the handle's card
 } cuda_place;
 
-static inline bool cuda_convolution_is_fused(const cuda_convolution_shape *shape) {
-  return shape->bias || shape->relu || shape->statistics;
-}
+static inline bool cuda_convolution_is_fused(const cuda_convolution_shape *shape) { return shape->bias || shape->relu; }
 
 // Leaves out->plan NULL where cuDNN has nothing for it: of fused shapes, where its ranking has nothing, for what it
 // falls back to is slow. layer: its name, for messages. Errors: SHT_UNAVAILABLE, SHT_MEMORY, when a part of cuDNN is

@@ -112,7 +112,6 @@ static void set_apart(const cuda_engine *engine, const cuda_convolution_shape *s
       (uint64_t)(s->n * s->out_height * s->out_width * (s->y_spacing > 0 ? s->y_spacing : s->filters)) * bytes;
   as->apart.w = engine->parameters.count * bytes;
   as->apart.bias = engine->parameters.count * sizeof(float);
-  as->apart.sums = 2 * (uint64_t)s->filters * sizeof(float);
 }
 
 static cuda_op *new_op(cuda_plan *plan, const sht_node *node, cuda_direction direction, cuda_run run) {
@@ -154,23 +153,8 @@ static sht_status add_convolution(cuda_plan *plan, const sht_node *node, cuda_di
   return SHT_OK;
 }
 
-static bool wants_fusion(const cuda_plan *plan, int node) {
-  const cuda_value *value = &plan->values[node];
-  return plan->graph->nodes[node].bias >= 0 || value->relu >= 0 || value->measured;
-}
-
-// Room for the sums that are made with a convolution's result.
-static sht_status take_sums(cuda_plan *plan, int node, cuda_convolution_operands *at, sht_error *error) {
-  cuda_value *value = &plan->values[node];
-  const uint64_t stride = value->extent.vectors * CUDA_VECTOR;
-  const uint64_t bytes = plan->engine->room * 2 * stride * sizeof(float);
-  SHT_TRY(cuda_memory_take(&plan->engine->memory, (void **)&value->sums, bytes, plan->graph->nodes[node].name, error));
-  at->sums = value->sums;
-  at->squares = value->sums + stride;
-  return SHT_OK;
-}
-
-// With what follows it in the same launch, straight into `out`. *done: whether cuDNN has that.
+// With bias and ReLU in the same launch, straight into `out`. *done: whether cuDNN has that. In bfloat16 alone: what it
+// has for floats convolves a slice into its workspace and copies that.
 static sht_status try_fused(cuda_plan *plan, int node, cuda_convolution_operands at, cuda_map out, bool *done,
                             sht_error *error) {
   const sht_node *n = &plan->graph->nodes[node];
@@ -178,36 +162,26 @@ static sht_status try_fused(cuda_plan *plan, int node, cuda_convolution_operands
   cuda_convolution found = {.plan = NULL};
   shape.bias = n->bias >= 0;
   shape.relu = plan->values[node].relu >= 0;
-  shape.statistics = plan->values[node].measured;
   shape.y_spacing = out.stride;
-  if (plan->engine->fusion != CUDA_FUSE_NOTHING) {
+  if (plan->engine->fuses && shape.bfloat16) {
     SHT_TRY(find_convolution(plan, n, &shape, CUDA_FORWARD, &found, error));
   }
   *done = found.plan != NULL;
   if (*done) {
     at.y = out.data;
     at.bias = cuda_float_weights_at(plan->engine, n->bias);
-    if (shape.statistics) {
-      SHT_TRY(take_sums(plan, node, &at, error));
-    }
     add_found(plan, n, &shape, CUDA_FORWARD, &found, &at);
     plan->fused++;
   }
   return SHT_OK;
 }
 
-static void *of_run(void *first, uint32_t run, uint64_t apart) {
-  return first != NULL ? (char *)first + run * apart : NULL;
-}
-
 static cuda_convolution_operands operands_of(const cuda_convolution_op *as, uint32_t run) {
   return (cuda_convolution_operands){
-      .x = of_run(as->at.x, run, as->apart.x),
-      .w = of_run(as->at.w, run, as->apart.w),
-      .y = of_run(as->at.y, run, as->apart.y),
-      .bias = of_run(as->at.bias, run, as->apart.bias),
-      .sums = of_run(as->at.sums, run, as->apart.sums),
-      .squares = of_run(as->at.squares, run, as->apart.sums),
+      .x = (char *)as->at.x + run * as->apart.x,
+      .w = (char *)as->at.w + run * as->apart.w,
+      .y = (char *)as->at.y + run * as->apart.y,
+      .bias = as->at.bias != NULL ? (char *)as->at.bias + run * as->apart.bias : NULL,
   };
 }
 
@@ -244,7 +218,7 @@ static sht_status frame_input(cuda_plan *plan, const sht_node *node, cuda_map *o
   return SHT_OK;
 }
 
-// In a launch of its own: y, with a pass over it behind for bias and ReLU.
+// In two launches: y, with a pass over it behind.
 static sht_status forward_apart(cuda_plan *plan, int node, cuda_convolution_operands at, sht_error *error) {
   const sht_node *n = &plan->graph->nodes[node];
   const cuda_value *value = &plan->values[node];
@@ -254,9 +228,6 @@ static sht_status forward_apart(cuda_plan *plan, int node, cuda_convolution_oper
   }
   at.y = y.data;
   SHT_TRY(add_convolution(plan, n, CUDA_FORWARD, at, error));
-  if (n->bias < 0 && value->relu < 0) {
-    return SHT_OK;
-  }
   cuda_plan_gather(plan, CUDA_ALWAYS,
                    &(cuda_gather){.terms = cuda_one_term(y),
                                   .bias = cuda_float_weights_at(plan->engine, n->bias),
@@ -277,9 +248,10 @@ sht_status cuda_convolution_forward(cuda_plan *plan, int node, sht_error *error)
   value->map = plan->values[result].map;
   cuda_convolution_operands at = {
       .x = value->framed.data, .w = cuda_weights_at(plan->engine, n->weight), .y = value->map.data};
-  if (wants_fusion(plan, node)) {
-    SHT_TRY(try_fused(plan, node, at, value->map, &fused, error));
+  if (n->bias < 0 && value->relu < 0) {
+    return add_convolution(plan, n, CUDA_FORWARD, at, error);
   }
+  SHT_TRY(try_fused(plan, node, at, value->map, &fused, error));
   return fused ? SHT_OK : forward_apart(plan, node, at, error);
 }
 

@@ -48,10 +48,6 @@ typedef struct cuda_lane {
   void *workspace;
 } cuda_lane;
 
-// What is done in the launch of a convolution, where cuDNN has that: nothing more; bias and ReLU; also the sums that
-// batch normalisation needs.
-typedef enum cuda_fusion { CUDA_FUSE_NOTHING, CUDA_FUSE_BIAS, CUDA_FUSE_STATISTICS } cuda_fusion;
-
 // Where a parameter tensor lies: [outputs][positions][inputs] with outputs and inputs in whole vectors; a vector has
 // one position and one output.
 typedef struct cuda_tensor {
@@ -171,7 +167,7 @@ struct cuda_engine {
 
   cuda_pass pass;                               // what is running
   bool without_graph;                           // SHATTER_CUDA_GRAPH=0
-  cuda_fusion fusion;                           // SHATTER_CUDA_FUSE
+  bool fuses;                                   // SHATTER_CUDA_FUSE=1
   cudaGraphExec_t train_graph, evaluate_graph;  // of the runs there are; NULL: not captured
   const char *failed;                           // a library refused to run this, NULL: none
 };

@@ -132,16 +132,14 @@ static sht_status copy_graph(const sht_graph *from, sht_graph **out, sht_error *
   return SHT_OK;
 }
 
-static cuda_fusion fusion_asked_for(void) {
-  const char *level = getenv("SHATTER_CUDA_FUSE");
-  const bool is_level = level != NULL && level[0] >= '0' && level[0] <= '2' && level[1] == '\0';
-  return is_level ? (cuda_fusion)(level[0] - '0') : CUDA_FUSE_BIAS;
+static bool is_set_to(const char *variable, const char *value) {
+  const char *found = getenv(variable);
+  return found != NULL && strcmp(found, value) == 0;
 }
 
 static sht_status build(cuda_engine *engine, sht_error *error) {
-  const char *graph = getenv("SHATTER_CUDA_GRAPH");
-  engine->without_graph = graph != NULL && strcmp(graph, "0") == 0;
-  engine->fusion = fusion_asked_for();
+  engine->without_graph = is_set_to("SHATTER_CUDA_GRAPH", "0");
+  engine->fuses = is_set_to("SHATTER_CUDA_FUSE", "1");
   engine->workspace_bytes = MATRIX_WORKSPACE_BYTES;
   SHT_TRY(cuda_device_open(launch_nothing, &engine->device, error));
   SHT_TRY(open_lanes(engine, error));

@@ -149,15 +149,14 @@ typedef struct cuda_norm {
   float *scale_gradient, *shift_gradient;  // NULL: none
   float *partial;
   uint32_t *counter;
-  bool relu;          // y = max(0, ...)
-  const float *sums;  // [runs][2][S] of x and of x^2 over a run's rows, those without an example zeros; NULL: not made
+  bool relu;  // y = max(0, ...)
   uint32_t runs;
   uint64_t apart;             // of scale, shift and their gradients
   uint32_t statistics_apart;  // elements from a run's mean, inverse, ... to the next one's
 } cuda_norm;
-// Mean and inverse of the batch, from x or from `sums`; `settle` also moves the running statistics.
+// Mean and inverse of the batch; `settle` also moves the running statistics.
 void cuda_run_norm_measure(cuda_type type, const cuda_norm *in, bool settle, cudaStream_t stream);
-// y from mean and inverse (which may be the running ones); zero where no example is.
+// y from mean and inverse (which may be the running ones).
 void cuda_run_norm_apply(cuda_type type, const cuda_norm *in, const float *mean, const float *inverse, cuda_map y,
                          cudaStream_t stream);
 // dy -> sums and gradients of scale and shift; then dx.

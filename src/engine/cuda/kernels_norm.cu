@@ -20,27 +20,10 @@ __device__ inline sum_plan plan_of(const cuda_extent &extent, float *partial, ui
   return {extent, partial + blockIdx.z * sums, counter + blockIdx.z * gridDim.y};
 }
 
-// What is known of a channel's batch, filed.
-__device__ inline void file_statistics(const cuda_norm &in, uint32_t channel, double mean, double spread, bool settle) {
-  const double variance = spread > 0 || spread != spread ? spread : 0;
-  const size_t place = statistic_of(in, channel);
-  in.mean[place] = static_cast<float>(mean);
-  in.inverse[place] = static_cast<float>(1 / sqrt(variance + in.epsilon));
-  if (settle && in.job[blockIdx.z].stopped == 0) {
-    const double decay = in.decay;
-    in.running_mean[place] = static_cast<float>(decay * in.running_mean[place] + (1 - decay) * mean);
-    in.running_variance[place] = static_cast<float>(decay * in.running_variance[place] + (1 - decay) * variance);
-  }
-}
-
-__device__ inline double examples_or_one(uint32_t rows) {
-  return rows > 0 ? rows : 1;
-}  // none: y and gradients are no NaN
-
 template <typename T>
 __global__ void measure(const __grid_constant__ cuda_norm in, const bool settle) {
   const uint32_t rows = real_rows(in);
-  const double count = examples_or_one(rows);
+  const double count = rows > 0 ? rows : 1;  // none: y and gradients are no NaN
   const T *first = at<T>(in.x, first_row(in.extent), 0);
   const uint32_t columns = min(in.extent.vectors - blockIdx.y * SUM_COLUMNS, SUM_COLUMNS);
   const vec8 pivot = load8(first + (blockIdx.y * SUM_COLUMNS + threadIdx.x % columns) * CUDA_VECTOR);
@@ -58,21 +41,17 @@ __global__ void measure(const __grid_constant__ cuda_norm in, const bool settle)
       [&](uint32_t channel, double a, double b) {
         const double shifted = a / count;
         const double mean = static_cast<double>(static_cast<float>(first[channel])) + shifted;
-        file_statistics(in, channel, mean, b / count - shifted * shifted, settle);
+        const double spread = b / count - shifted * shifted;
+        const double variance = spread > 0 || spread != spread ? spread : 0;
+        const size_t place = statistic_of(in, channel);
+        in.mean[place] = static_cast<float>(mean);
+        in.inverse[place] = static_cast<float>(1 / sqrt(variance + in.epsilon));
+        if (settle && in.job[blockIdx.z].stopped == 0) {
+          const double decay = in.decay;
+          in.running_mean[place] = static_cast<float>(decay * in.running_mean[place] + (1 - decay) * mean);
+          in.running_variance[place] = static_cast<float>(decay * in.running_variance[place] + (1 - decay) * variance);
+        }
       });
-}
-
-// From sums that were made with x. Where the mean is large against the deviation the squares cancel, to an absolute
-// error of the squared mean's rounding: below that of x itself in bfloat16.
-__global__ void measure_sums(const __grid_constant__ cuda_norm in, const bool settle) {
-  const uint32_t stride = in.extent.vectors * CUDA_VECTOR;
-  const uint32_t channel = blockIdx.x * THREADS + threadIdx.x;
-  const double count = examples_or_one(real_rows(in));
-  if (channel < stride) {
-    const float *sums = in.sums + static_cast<size_t>(blockIdx.z) * 2 * stride + channel;
-    const double mean = sums[0] / count;
-    file_statistics(in, channel, mean, sums[stride] / count - mean * mean, settle);
-  }
 }
 
 // A vector of channels' x -> z = (x - mean) * inverse -> y = z * scale + shift.
@@ -108,19 +87,15 @@ template <typename T>
 __global__ void apply(const __grid_constant__ cuda_norm in, const float *mean, const float *inverse,
                       const cuda_map out) {
   const uint32_t items = in.extent.rows * in.extent.vectors;
-  const uint32_t real = real_rows(in);
   for (uint32_t i = blockIdx.x * THREADS + threadIdx.x; i < items; i += gridDim.x * THREADS) {
     const uint32_t row = first_row(in.extent) + i / in.extent.vectors;
     const uint32_t vector = i % in.extent.vectors;
-    vec8 x = zero8();
-    if (i / in.extent.vectors < real) {
-      const normalizer by = load_normalizer(in, mean, inverse, vector);
-      x = load8(at<T>(in.x, row, vector));
+    const normalizer by = load_normalizer(in, mean, inverse, vector);
+    vec8 x = load8(at<T>(in.x, row, vector));
 #pragma unroll
-      for (int k = 0; k < CUDA_VECTOR; k++) {
-        const float y = y_of(by, k, z_of(by, k, x.v[k]));
-        x.v[k] = in.relu ? relu(y) : y;
-      }
+    for (int k = 0; k < CUDA_VECTOR; k++) {
+      const float y = y_of(by, k, z_of(by, k, x.v[k]));
+      x.v[k] = in.relu ? relu(y) : y;
     }
     store8(at<T>(out, row, vector), x);
   }
@@ -236,11 +211,6 @@ dim3 channel_grid(cuda_extent extent, uint32_t runs) {
 }  // namespace
 
 void cuda_run_norm_measure(cuda_type type, const cuda_norm *in, bool settle, cudaStream_t stream) {
-  if (in->sums != nullptr) {
-    const dim3 grid((in->extent.vectors * CUDA_VECTOR + THREADS - 1) / THREADS, 1, in->runs);
-    launch(measure_sums, grid, THREADS, stream, *in, settle);
-    return;
-  }
   with_type(type, [&](auto t) {
     launch(measure<decltype(t)>, channel_grid(in->extent, in->runs), THREADS, stream, *in, settle);
   });

@@ -27,6 +27,10 @@ sht_status cuda_check_cublas(cublasStatus_t code, const char *doing, sht_error *
   if (code == CUBLAS_STATUS_ALLOC_FAILED) {
     return cuda_fail_memory(doing, error);
   }
-  return SHT_FAIL(error, SHT_UNAVAILABLE, "%s: cuBLASLt %zu says %s; a complete cuBLAS %d must be installed", doing,
-                  cublasLtGetVersion(), cublasLtGetStatusString(code), CUBLAS_VER_MAJOR);
+  if (code == CUBLAS_STATUS_NOT_INITIALIZED || code == CUBLAS_STATUS_ARCH_MISMATCH) {
+    return SHT_FAIL(error, SHT_UNAVAILABLE, "%s: cuBLASLt %zu says %s; a complete cuBLAS %d must be installed", doing,
+                    cublasLtGetVersion(), cublasLtGetStatusString(code), CUBLAS_VER_MAJOR);
+  }
+  return SHT_FAIL(error, SHT_INTERNAL, "%s: cuBLASLt %zu says %s; report this, --device cpu goes on meanwhile", doing,
+                  cublasLtGetVersion(), cublasLtGetStatusString(code));
 }

@@ -55,7 +55,6 @@ static cuda_norm norm_of(const cuda_plan *plan, int node) {
       .partial = plan->partial,
       .counter = plan->counter,
       .relu = plan->values[node].relu >= 0,
-      .sums = plan->values[n->inputs[0]].sums,
       .apart = engine->parameters.count,
       .statistics_apart = all->count,
   };

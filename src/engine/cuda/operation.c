@@ -1,4 +1,4 @@
-// A convolution, bias, ReLU and statistics as descriptors of cuDNN: see operation.h.
+// A convolution, bias and ReLU as descriptors of cuDNN: see operation.h.
 #include "engine/cuda/operation.h"
 
 #include "engine/cuda/descriptor.h"
@@ -87,10 +87,9 @@ static cudnnBackendDescriptor_t add_between(builder *b, cuda_operand number) {
   return add_tensor(b, number, dims, s->filters, CUDNN_DATA_FLOAT, true);
 }
 
-// A number for each filter.
-static cudnnBackendDescriptor_t add_vector(builder *b, cuda_operand number) {
+static cudnnBackendDescriptor_t add_bias(builder *b) {
   const int64_t dims[RANK] = {1, b->shape->filters, 1, 1};
-  return add_tensor(b, number, dims, b->shape->filters, CUDNN_DATA_FLOAT, false);
+  return add_tensor(b, CUDA_OPERAND_BIAS, dims, b->shape->filters, CUDNN_DATA_FLOAT, false);
 }
 
 static cudnnBackendDescriptor_t add_convolution(builder *b) {
@@ -179,19 +178,6 @@ static void apply(builder *b, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_
   add_step(b, &draft);
 }
 
-static void measure(builder *b, cudnnBackendDescriptor_t y) {
-  const cudnnGenStatsMode_t mode = CUDNN_GENSTATS_SUM_SQSUM;
-  const cudnnBackendDescriptor_t sums = add_vector(b, CUDA_OPERAND_SUMS);
-  const cudnnBackendDescriptor_t squares = add_vector(b, CUDA_OPERAND_SQUARES);
-  cuda_draft draft = cuda_draft_of(CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR);
-  cuda_draft_set(&draft, CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, 1, &mode);
-  set_type(&draft, CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_DATA_FLOAT);
-  set_part(&draft, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, y);
-  set_part(&draft, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, sums);
-  set_part(&draft, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, squares);
-  add_step(b, &draft);
-}
-
 static void describe_forward(builder *b) {
   const cuda_convolution_shape *s = b->shape;
   const cudnnBackendDescriptor_t y = add_y(b);
@@ -199,14 +185,11 @@ static void describe_forward(builder *b) {
   convolve(b, CUDA_FORWARD, last);
   if (s->bias) {
     const cudnnBackendDescriptor_t biased = s->relu ? add_between(b, CUDA_OPERAND_BIASED) : y;
-    apply(b, CUDNN_POINTWISE_ADD, last, add_vector(b, CUDA_OPERAND_BIAS), biased);
+    apply(b, CUDNN_POINTWISE_ADD, last, add_bias(b), biased);
     last = biased;
   }
   if (s->relu) {
     apply(b, CUDNN_POINTWISE_RELU_FWD, last, NULL, y);
-  }
-  if (s->statistics) {
-    measure(b, y);
   }
 }
 

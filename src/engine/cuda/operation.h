@@ -4,7 +4,7 @@
 
 #include "engine/cuda/convolution.h"
 
-enum { CUDA_OPERATION_PARTS = 16, CUDA_OPERATION_STEPS = 4 };
+enum { CUDA_OPERATION_PARTS = 12, CUDA_OPERATION_STEPS = 3 };
 
 // Numbers by which the pack of addresses names tensors; the last two are never stored.
 typedef enum cuda_operand {
@@ -12,8 +12,6 @@ typedef enum cuda_operand {
   CUDA_OPERAND_W,
   CUDA_OPERAND_Y,
   CUDA_OPERAND_BIAS,
-  CUDA_OPERAND_SUMS,
-  CUDA_OPERAND_SQUARES,
   CUDA_OPERAND_CONVOLVED,
   CUDA_OPERAND_BIASED
 } cuda_operand;

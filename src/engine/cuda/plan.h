@@ -19,8 +19,6 @@ typedef struct cuda_value {
   int consumers;
   int relu;        // node of the ReLU that is done with this one, -1: none
   int fused_into;  // for such a ReLU: the node that does it, -1: none
-  bool measured;   // a convolution that batch normalisation alone reads, and whose sums may be made beside it
-  float *sums;     // [room][2][S]: of such a one, of its values and of their squares; NULL: they are made apart
   int home;        // concatenation that it is written straight into, -1: none
   uint32_t home_channel;
 } cuda_value;
@@ -31,7 +29,7 @@ typedef struct cuda_convolution_op {
   cuda_convolution convolution;
   cuda_convolution_operands at;  // of the first run
   struct {
-    uint64_t x, w, y, bias, sums;
+    uint64_t x, w, y, bias;
   } apart;  // bytes from a run's to the next one's
 } cuda_convolution_op;
 
@@ -117,9 +115,6 @@ struct cuda_plan {
 // compile.c: emits everything. The plan is closed with cuda_plan_close in any case.
 sht_status cuda_plan_open(cuda_engine *engine, cuda_plan **out, sht_error *error);
 void cuda_plan_close(cuda_plan *plan);
-
-// fusion.c: which layers are part of the launch of the one before them; values have their consumers.
-sht_status cuda_plan_fuse(cuda_plan *plan, sht_error *error);
 
 // plan.c: values and operations.
 // A new operation at the end of the list; the last place catches what is too much, cuda_plan_open tells.
