@@ -12,6 +12,7 @@
 enum {
   AMX_SIDE = 16,            // channels of a block, rows of a tile, words of its row
   AMX_STEP = 2 * AMX_SIDE,  // what a product sums over
+  AMX_TILE_WORDS = AMX_SIDE * AMX_SIDE,
 };
 
 typedef uint32_t amx_words __attribute__((vector_size(64)));

@@ -421,7 +421,8 @@ static sht_status open_amx(cpu_engine *engine, cpu_conv *conv, uint32_t reach, s
   if (cpu_convolve_fits(&forward)) {
     SHT_TRY(cpu_convolve_open(engine, &forward, &conv->convolve, error));
   }
-  if (conv->input_gradient && conv->node->stride == 1 && cpu_convolve_fits(&data)) {
+  const bool turns = conv->node->stride == 1 && conv->node->pad_before < conv->node->kernel;
+  if (conv->input_gradient && turns && cpu_convolve_fits(&data)) {
     SHT_TRY(cpu_convolve_open(engine, &data, &conv->back, error));
   }
   return SHT_OK;
@@ -433,7 +434,7 @@ static sht_status make_conv(cpu_engine *engine, cpu_conv *conv, uint32_t reach, 
     conv->held_count = cpu_winograd_weight_count(conv->winograd);
     return SHT_OK;
   }
-  if (!conv->planes && cpu_correlate_fits(engine, conv->node, conv->in)) {
+  if (!conv->planes && cpu_correlate_fits(engine)) {
     SHT_TRY(open_amx(engine, conv, reach, error));
   }
   geometry g;
@@ -686,12 +687,30 @@ static cpu_op *plan_data_sum(cpu_plan *plan, int node, cpu_view dy) {
   return op;
 }
 
+// Gradients that wait and are ready sooner than this one are summed without it: the update of their weights, which
+// makes the filters anew, does not wait for it.
+static void finish_earlier(cpu_plan *plan, int node, cpu_view dy) {
+  cpu_conv *conv = plan->engine->convs[node];
+  if (conv->next == NULL) {
+    return;
+  }
+  const int other = (int)(conv->next->node - plan->graph->nodes);
+  const cpu_view waiting = plan->values[other].waiting;
+  if (waiting.buffer->ready != dy.buffer->ready) {
+    cpu_op *op = plan_data_sum(plan, other, waiting);
+    cpu_plan_place(plan, op);
+    cpu_add_term(plan, plan->graph->nodes[other].inputs[0], CPU_BLOCKED, op->view[0]);
+    conv->next = NULL;
+  }
+}
+
 void cpu_conv_backward(cpu_plan *plan, int node) {
   const sht_node *n = &plan->graph->nodes[node];
   cpu_conv *conv = plan->engine->convs[node];
   cpu_view mask = conv->relu ? plan->values[plan->values[node].relu].view : (cpu_view){0};
   cpu_view dy = cpu_gradient(plan, node, mask);
   plan_weights(plan, node, dy);  // first, so that the other gradient is in cache for what comes next
+  finish_earlier(plan, node, dy);
   const int later = conv->back != NULL && summands_of(conv) < CPU_CONVOLVE_SUM_MAX ? later_sibling(plan, node) : -1;
   if (later >= 0) {
     plan->values[node].waiting = dy;

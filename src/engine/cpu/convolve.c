@@ -7,11 +7,8 @@
 #include "base/memory.h"
 #include "engine/cpu/amx_words.h"
 
-enum {
-  TILE_WORDS = AMX_SIDE * AMX_SIDE,
-  WIDENED_MAX =
-      1 << 20,  // bytes of an image with its zeros; with the filters more than that no second-level cache holds
-};
+// Bytes of an image with its zeros; with the filters more than that no second-level cache holds.
+enum { WIDENED_MAX = 1 << 20 };
 
 // Places in a row of the filter that lie side by side in an image: those of one phase.
 typedef struct run {
@@ -109,7 +106,9 @@ static sht_status fill_runs(cpu_convolve *c, sht_error *error) {
   return SHT_OK;
 }
 
-static uint64_t filter_words(const cpu_convolve *c) { return (uint64_t)c->shape.out_blocks * c->steps * TILE_WORDS; }
+static uint64_t filter_words(const cpu_convolve *c) {
+  return (uint64_t)c->shape.out_blocks * c->steps * AMX_TILE_WORDS;
+}
 
 static void set_tiles(cpu_convolve *c) {
   c->tiles.palette = 1;
@@ -159,7 +158,7 @@ AMX_INLINE size_t place_of(const cpu_convolve *c, const run *r, uint32_t of) {
 // Where the layer's filters hold, for one of its outputs, a block of its inputs (of so many) at a place.
 AMX_INLINE size_t held_at(const cpu_convolve *c, uint32_t output, uint32_t block, uint32_t blocks, size_t place) {
   const size_t places = (size_t)c->shape.kernel * c->shape.kernel;
-  return (((size_t)(output / AMX_SIDE) * blocks + block) * places + place) * TILE_WORDS +
+  return (((size_t)(output / AMX_SIDE) * blocks + block) * places + place) * AMX_TILE_WORDS +
          (size_t)(output % AMX_SIDE) * AMX_SIDE;
 }
 
@@ -207,7 +206,7 @@ AMX_INLINE void pack_tile(const cpu_convolve *c, const float *filters, const run
 AMX_INLINE uint32_t *pack_run(const cpu_convolve *c, const float *filters, const run *r, uint32_t pair, bool turned,
                               uint32_t *to) {
   for (uint32_t first = 0; first < r->elements; first += AMX_STEP) {
-    for (uint32_t block = pair; block < pair + 2 && block < c->shape.out_blocks; block++, to += TILE_WORDS) {
+    for (uint32_t block = pair; block < pair + 2 && block < c->shape.out_blocks; block++, to += AMX_TILE_WORDS) {
       if (turned) {
         pack_turned_tile(c, filters, r, first, block, to);
       } else {
@@ -277,7 +276,7 @@ AMX_INLINE void add_step(const uint16_t *a, size_t second, size_t pitch, const u
   _tile_loadd(4, a, pitch);
   _tile_dpbf16ps(0, 4, 6);
   if (two) {
-    _tile_loadd(7, b + TILE_WORDS, 64);
+    _tile_loadd(7, b + AMX_TILE_WORDS, 64);
     _tile_dpbf16ps(1, 4, 7);
   }
   _tile_loadd(5, a + second, pitch);
@@ -309,7 +308,8 @@ AMX_INLINE void add_runs(const cpu_convolve *c, const uint16_t *a, const uint32_
   const size_t second = c->side * pitch;
   for (uint32_t i = 0; i < c->run_count; i++) {
     const uint16_t *from = a + c->runs[i].place;
-    for (uint32_t step = 0; step < c->runs[i].steps; step++, from += AMX_STEP, b += two ? 2 * TILE_WORDS : TILE_WORDS) {
+    for (uint32_t step = 0; step < c->runs[i].steps;
+         step++, from += AMX_STEP, b += two ? 2 * AMX_TILE_WORDS : AMX_TILE_WORDS) {
       add_step(from, second, pitch * sizeof *from, b, two);
     }
   }
@@ -324,7 +324,7 @@ AMX_INLINE void sum_block(const summand *all, int count, uint32_t first, uint32_
   _tile_zero(3);
   for (int i = 0; i < count; i++) {
     const cpu_convolve *c = all[i].c;
-    add_runs(c, all[i].x + first * channels_of(c), c->filters + (size_t)block * c->steps * TILE_WORDS, two);
+    add_runs(c, all[i].x + first * channels_of(c), c->filters + (size_t)block * c->steps * AMX_TILE_WORDS, two);
   }
   store_sums(all[0].c, sums, two);
   __asm__ volatile("" ::: "memory");

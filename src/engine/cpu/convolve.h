@@ -22,7 +22,7 @@ typedef struct cpu_convolve_shape {
 } cpu_convolve_shape;
 
 cpu_convolve_shape cpu_convolve_forward_shape(const sht_node *node, sht_shape in);
-// Of the gradient with respect to the input, for stride 1.
+// Of the gradient with respect to the input, for stride 1 and less padding than the window is wide.
 cpu_convolve_shape cpu_convolve_data_shape(const sht_node *node, sht_shape in, uint32_t reach);
 
 // Whether what it works on fits the cache; where cpu_correlate_fits, which says whether there is AMX.

@@ -11,12 +11,11 @@
 #include "engine/cpu/amx_words.h"
 
 enum {
-  TILE_WORDS = AMX_SIDE * AMX_SIDE,
   LINE_BYTES = 64,
-  LINES_MAX = 4,          // to be asked for in a step: what memory gives in its time
-  PART_STEPS = 8,         // products of a part: its factors, 16 channels by twos, stay in the first cache
-  ABSENT = -1,            // no such position: zeros
-  SCRATCH_MAX = 3 << 20,  // bytes of rearranged factors; more than that no second-level cache holds
+  LINES_MAX = 4,           // to be asked for in a step: what memory gives in its time
+  PART_STEPS = 8,          // products of a part: its factors, 16 channels by twos, stay in the first cache
+  ABSENT = -1,             // no such position: zeros
+  TOGETHER_MAX = 2 << 20,  // bytes of inputs up to which images are taken together: a second-level cache's
 };
 
 struct cpu_correlate {
@@ -44,46 +43,44 @@ static uint32_t phases_of(const sht_node *node) { return node->kernel < node->st
 // How far the filter's last place lies from the first, within a phase.
 static uint32_t reach_of(const sht_node *node) { return (node->kernel - 1) / node->stride; }
 
-static uint32_t round_up(uint32_t value, uint32_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
 // Positions of an image in rows of the common width, the last row without its filling.
 static uint32_t positions_of(const sht_node *node) {
   return (node->out.height - 1) * (node->out.width + reach_of(node)) + node->out.width;
 }
 
-static uint32_t steps_of(const sht_node *node) { return round_up(positions_of(node), AMX_STEP) / AMX_STEP; }
+static uint32_t steps_of(const sht_node *node) { return cpu_round_up(positions_of(node), AMX_STEP) / AMX_STEP; }
 
-// Small images together, so that sums are not read and written for a few products.
-static uint32_t images_of(const sht_node *node) {
+static uint32_t image_pitch_of(const sht_node *node) {
+  const uint32_t reach = reach_of(node);
+  return cpu_round_up(steps_of(node) * AMX_STEP + reach * (node->out.width + reach) + reach, AMX_STEP);
+}
+
+static uint32_t pairings_of(const sht_node *node) { return reach_of(node) > 0 ? 2 : 1; }
+
+static uint64_t image_bytes(const sht_node *node, uint32_t in_blocks) {
+  return (uint64_t)phases_of(node) * phases_of(node) * pairings_of(node) * in_blocks * AMX_SIDE * image_pitch_of(node) *
+         sizeof(uint16_t);
+}
+
+// Small images together, so that sums are not read and written for a few products, as far as there is room.
+static uint32_t images_of(const sht_node *node, uint32_t in_blocks) {
   uint32_t images = 1;
-  while (2 * images <= CPU_SHARD_IMAGES && images * steps_of(node) <= PART_STEPS) {
+  while (2 * images <= CPU_SHARD_IMAGES && images * steps_of(node) <= PART_STEPS &&
+         2 * images * image_bytes(node, in_blocks) <= TOGETHER_MAX) {
     images *= 2;
   }
   return images;
 }
 
-static uint32_t image_pitch_of(const sht_node *node) {
-  const uint32_t reach = reach_of(node);
-  return round_up(steps_of(node) * AMX_STEP + reach * (node->out.width + reach) + reach, AMX_STEP);
-}
-
-static uint32_t pairings_of(const sht_node *node) { return reach_of(node) > 0 ? 2 : 1; }
-
 static uint64_t inputs_bytes(const sht_node *node, uint32_t in_blocks) {
-  return (uint64_t)phases_of(node) * phases_of(node) * pairings_of(node) * in_blocks * AMX_SIDE * images_of(node) *
-         image_pitch_of(node) * sizeof(uint16_t);
+  return images_of(node, in_blocks) * image_bytes(node, in_blocks);
 }
 
-static uint64_t outputs_bytes(const sht_node *node, uint32_t out_blocks) {
-  return (uint64_t)out_blocks * AMX_SIDE * images_of(node) * steps_of(node) * AMX_STEP * sizeof(uint16_t);
+static uint64_t outputs_bytes(const sht_node *node, uint32_t in_blocks, uint32_t out_blocks) {
+  return (uint64_t)out_blocks * AMX_SIDE * images_of(node, in_blocks) * steps_of(node) * AMX_STEP * sizeof(uint16_t);
 }
 
-bool cpu_correlate_fits(const cpu_engine *engine, const sht_node *node, sht_shape in) {
-  const uint32_t in_blocks = cpu_round_up(in.channels, AMX_SIDE) / AMX_SIDE;
-  const uint32_t out_blocks = cpu_round_up(node->out.channels, AMX_SIDE) / AMX_SIDE;
-  return engine->channels_last && sht_amx_available() &&
-         inputs_bytes(node, in_blocks) + outputs_bytes(node, out_blocks) <= SCRATCH_MAX;
-}
+bool cpu_correlate_fits(const cpu_engine *engine) { return engine->channels_last && sht_amx_available(); }
 
 // Position f of a phase of a run's inputs.
 static int32_t input_place(const cpu_correlate *c, const sht_node *node, sht_shape in, uint32_t phase, uint32_t f) {
@@ -142,14 +139,14 @@ sht_status cpu_correlate_open(cpu_engine *engine, const sht_node *node, sht_shap
   c->in_blocks = cpu_round_up(in.channels, AMX_SIDE) / AMX_SIDE;
   c->out_blocks = cpu_round_up(node->out.channels, AMX_SIDE) / AMX_SIDE;
   c->out_positions = node->out.height * node->out.width;
-  c->images = images_of(node);
+  c->images = images_of(node, c->in_blocks);
   c->width = node->out.width + reach_of(node);
   c->steps = steps_of(node);
   c->image_pitch = image_pitch_of(node);
   c->pairings = pairings_of(node);
-  const uint32_t parts = round_up(c->steps, PART_STEPS) / PART_STEPS;
-  c->part_steps = round_up(c->steps, parts) / parts;
-  cpu_need_scratch(engine, inputs_bytes(node, c->in_blocks) + outputs_bytes(node, c->out_blocks));
+  const uint32_t parts = cpu_round_up(c->steps, PART_STEPS) / PART_STEPS;
+  c->part_steps = cpu_round_up(c->steps, parts) / parts;
+  cpu_need_scratch(engine, inputs_bytes(node, c->in_blocks) + outputs_bytes(node, c->in_blocks, c->out_blocks));
   const uint64_t phases = (uint64_t)c->phases * c->phases;
   const uint64_t outputs = (uint64_t)c->images * c->steps * AMX_STEP;
   c->lines = lines_of(c, in);
@@ -280,21 +277,21 @@ AMX_INLINE void sum_corner(const cpu_correlate *c, part *p, const corner *w, flo
   _tile_zero(3);
   for (uint32_t image = 0; image < c->images; image++) {
     const uint16_t *a = w->a + ((size_t)image * c->steps + p->first) * AMX_SIDE * AMX_STEP;
-    const uint32_t *b = w->b + ((size_t)image * c->image_pitch / AMX_STEP + p->first) * TILE_WORDS;
-    for (uint32_t step = 0; step < p->steps; step++, a += (size_t)AMX_SIDE * AMX_STEP, b += TILE_WORDS) {
+    const uint32_t *b = w->b + ((size_t)image * c->image_pitch / AMX_STEP + p->first) * AMX_TILE_WORDS;
+    for (uint32_t step = 0; step < p->steps; step++, a += (size_t)AMX_SIDE * AMX_STEP, b += AMX_TILE_WORDS) {
       add_step(w, a, b, two_out, two_in);
       ask_inputs(p);
     }
   }
   _tile_stored(0, sums, 64);
-  _tile_stored(1, sums + TILE_WORDS, 64);
-  _tile_stored(2, sums + 2 * TILE_WORDS, 64);
-  _tile_stored(3, sums + 3 * TILE_WORDS, 64);
+  _tile_stored(1, sums + AMX_TILE_WORDS, 64);
+  _tile_stored(2, sums + 2 * AMX_TILE_WORDS, 64);
+  _tile_stored(3, sums + 3 * AMX_TILE_WORDS, 64);
   __asm__ volatile("" ::: "memory");
 }
 
 AMX_INLINE void put_tile(const float *sums, float *to, bool fresh) {
-  for (uint32_t i = 0; i < TILE_WORDS; i += AMX_SIDE) {
+  for (uint32_t i = 0; i < AMX_TILE_WORDS; i += AMX_SIDE) {
     const __m512 sum = _mm512_load_ps(sums + i);
     _mm512_store_ps(to + i, fresh ? sum : _mm512_add_ps(_mm512_load_ps(to + i), sum));
   }
@@ -303,13 +300,13 @@ AMX_INLINE void put_tile(const float *sums, float *to, bool fresh) {
 AMX_INLINE void put_corner(const corner *w, const float *sums, bool fresh) {
   put_tile(sums, w->gradient, fresh);
   if (w->two_in) {
-    put_tile(sums + TILE_WORDS, w->gradient + w->in_step, fresh);
+    put_tile(sums + AMX_TILE_WORDS, w->gradient + w->in_step, fresh);
   }
   if (w->two_out) {
-    put_tile(sums + 2 * TILE_WORDS, w->gradient + w->out_step, fresh);
+    put_tile(sums + 2 * AMX_TILE_WORDS, w->gradient + w->out_step, fresh);
   }
   if (w->two_out && w->two_in) {
-    put_tile(sums + 3 * TILE_WORDS, w->gradient + w->out_step + w->in_step, fresh);
+    put_tile(sums + 3 * AMX_TILE_WORDS, w->gradient + w->out_step + w->in_step, fresh);
   }
 }
 
@@ -317,7 +314,7 @@ AMX_INLINE void put_corner(const corner *w, const float *sums, bool fresh) {
 AMX_INLINE corner corner_at(const cpu_correlate *c, const part *p, uint32_t out, uint32_t in, uint32_t place) {
   const uint32_t r = place / c->kernel;
   const uint32_t q = place % c->kernel;
-  const size_t in_step = (size_t)c->kernel * c->kernel * TILE_WORDS;
+  const size_t in_step = (size_t)c->kernel * c->kernel * AMX_TILE_WORDS;
   const size_t out_step = c->in_blocks * in_step;
   const size_t phase = (size_t)(r % c->stride) * c->phases + q % c->stride;
   const size_t shift = (size_t)(r / c->stride) * c->width + q / c->stride;
@@ -327,7 +324,7 @@ AMX_INLINE corner corner_at(const cpu_correlate *c, const part *p, uint32_t out,
                   .a_block = a_block,
                   .b = p->x + ((phase * c->in_blocks + in) * c->pairings + shift % 2) * pairing + shift / 2 * AMX_SIDE,
                   .b_block = c->pairings * pairing,
-                  .gradient = p->gradient + out * out_step + in * in_step + (size_t)place * TILE_WORDS,
+                  .gradient = p->gradient + out * out_step + in * in_step + (size_t)place * AMX_TILE_WORDS,
                   .in_step = in_step,
                   .out_step = out_step,
                   .two_out = out + 1 < c->out_blocks,
@@ -349,7 +346,7 @@ AMX_INLINE void sum_place(const cpu_correlate *c, part *p, const corner *w, floa
 // Two blocks of outputs with two of inputs, or what is left of them. The sums of a place go to the gradient while those
 // of the next are made, so that the unit does not wait for them to come out of the tiles.
 AMX_TARGET static void add_blocks(const cpu_correlate *c, part *p, uint32_t out, uint32_t in) {
-  float sums[2][4 * TILE_WORDS] __attribute__((aligned(64)));
+  float sums[2][4 * AMX_TILE_WORDS] __attribute__((aligned(64)));
   corner last = {0};
   for (uint32_t place = 0; place < c->kernel * c->kernel; place++) {
     const corner w = corner_at(c, p, out, in, place);

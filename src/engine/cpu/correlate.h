@@ -14,8 +14,9 @@
 
 typedef struct cpu_correlate cpu_correlate;
 
-// Whether the layer's activations and the processor are fit for it.
-bool cpu_correlate_fits(const cpu_engine *engine, const sht_node *node, sht_shape in);
+// Whether activations and the processor are fit for it. There is no other choice then: for some shapes (512 channels of
+// 2 x 2, windows of 5 x 5 with stride 3) oneDNN 2.6.3's on AMX gives numbers that have nothing to do with it.
+bool cpu_correlate_fits(const cpu_engine *engine);
 sht_status cpu_correlate_open(cpu_engine *engine, const sht_node *node, sht_shape in, cpu_correlate **out,
                               sht_error *error);
 void cpu_correlate_close(cpu_correlate *c);
