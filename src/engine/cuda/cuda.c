@@ -40,9 +40,9 @@ static sht_status open_member(sht_engine_group *group, const sht_graph *graph, c
                               cuda_member **out, sht_error *error) {
   void **shared = sht__group_shared(group);
   if (*shared == NULL) {
-    cuda_engine *engine = NULL;
-    SHT_TRY(cuda_engine_open(graph, options, sht__group_members(group), &engine, error));
-    *shared = engine;
+    cuda_engine *opened = NULL;
+    SHT_TRY(cuda_engine_open(graph, options, sht__group_members(group), &opened, error));
+    *shared = opened;
   }
   cuda_engine *engine = *shared;
   sht_status status = cuda_member_open(engine, graph, options, out, error);

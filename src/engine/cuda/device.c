@@ -127,6 +127,7 @@ sht_status cuda_device_open(void (*launch)(void), cuda_device *out, sht_error *e
 
 sht_status cuda_copy(cudaStream_t stream, void *to, const void *from, uint64_t bytes, enum cudaMemcpyKind kind,
                      const char *doing, sht_error *error) {
+  SHT_TRY(cuda_check(cudaGetLastError(), doing, error));
   SHT_TRY(cuda_check(cudaMemcpyAsync(to, from, bytes, kind, stream), doing, error));
   return cuda_check(cudaStreamSynchronize(stream), doing, error);
 }

@@ -28,8 +28,8 @@ sht_status cuda_check(cudaError_t code, const char *doing, sht_error *error);
 // SHT_MEMORY: what was being done, and how much of the card's memory is free.
 sht_status cuda_fail_memory(const char *doing, sht_error *error);
 
-// Copies on the stream and waits. (cudaMemcpy alone may still be on its way when it returns, and other streams than the
-// default one do not wait for it.)
+// Copies on the stream and waits; a kernel that could not be launched before is told of as well. (cudaMemcpy alone may
+// still be on its way when it returns, and other streams than the default one do not wait for it.)
 sht_status cuda_copy(cudaStream_t stream, void *to, const void *from, uint64_t bytes, enum cudaMemcpyKind kind,
                      const char *doing, sht_error *error);
 

@@ -23,7 +23,7 @@ sht_status cuda_plan_extent(const cuda_plan *plan, sht_shape shape, const char *
     return SHT_FAIL(
         error, SHT_MEMORY,
         "layer '%s': a batch of %u with %u x %u x %u values each is more than the engine 'cuda' takes; make "
-        "--batch smaller",
+        "--batch smaller, or have fewer runs --together",
         name, plan->engine->batch, shape.height, shape.width, shape.channels);
   }
   *out = (cuda_extent){.rows = (uint32_t)rows, .vectors = (uint32_t)vectors};
