@@ -77,6 +77,19 @@ static inline int case_conv_siblings(graph_builder *b, int from) {
   int three = graph_conv(b, from, 32, (window){3, 1, 1, 1}, false);
   return graph_concat(b, 4, (int[]){one, five, pool, three});
 }
+// Branches whose first layers share an input and get their gradients at different times.
+static inline int case_depths(graph_builder *b, int from) {
+  static const int depths[] = {1, 3, 4};
+  int ends[3];
+  from = graph_conv(b, from, 16, (window){1, 1, 0, 0}, true);
+  for (int i = 0; i < 3; i++) {
+    ends[i] = from;
+    for (int layer = 0; layer < depths[i]; layer++) {
+      ends[i] = graph_conv_bn_relu(b, ends[i], 16, (window){3, 1, 1, 1});
+    }
+  }
+  return graph_avgpool(b, graph_concat(b, 3, ends), (window){b->nodes[from].out.height, 1, 0, 0});
+}
 static inline int case_linear(graph_builder *b, int from) { return graph_linear(b, from, 11, true); }
 static inline int case_linear_no_bias(graph_builder *b, int from) { return graph_linear(b, from, 6, false); }
 static inline int case_batchnorm(graph_builder *b, int from) { return graph_batchnorm(b, from, false, true); }
@@ -174,6 +187,7 @@ static const engine_case engine_cases[] = {
     {"conv 1x1 wide", {48, 6, 7}, case_conv_wide_1x1, false, true},
     {"convs of one input", {48, 9, 7}, case_conv_siblings, false, true},
     {"inception, wide", {16, 8, 8}, case_inception_wide, true, true},
+    {"branches of other depths", {16, 8, 8}, case_depths, true, true},
     {"inception with biases", {5, 6, 5}, case_inception_biased, true, false},
     {"linear", {3, 3, 2}, case_linear, false, false},
     {"linear without bias", {7, 1, 1}, case_linear_no_bias, false, false},
