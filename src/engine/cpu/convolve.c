@@ -414,11 +414,12 @@ void cpu_convolve_run(const cpu_convolve *const *all, int count, const cpu_tile 
   for (uint32_t image = 0; image < CPU_SHARD_IMAGES; image++) {
     summand summands[CPU_CONVOLVE_SUM_MAX];
     char *scratch = cpu_scratch(tile);
-    for (int i = 0; i < count; i++) {
+    int i = 0;
+    do {  // there is one at least
       summands[i] = (summand){all[i], (const uint16_t *)scratch};
       widen(all[i], (const uint16_t *)((const char *)x[i].data + image * x[i].stride), (uint16_t *)scratch);
       scratch += cpu_convolve_scratch(all[i]);
-    }
+    } while (++i < count);
     convolve_image(summands, count,
                    &(target){(uint16_t *)((char *)y.data + image * y.stride), y.steps.position, bias, relu});
   }

@@ -24,7 +24,7 @@ static cudnnBackendDescriptor_t add(builder *b, cuda_draft *draft) {
 }
 
 static void add_step(builder *b, cuda_draft *draft) {
-  const cudnnBackendDescriptor_t step = add(b, draft);
+  cudnnBackendDescriptor_t step = add(b, draft);
   if (step != NULL) {
     b->out->steps[b->out->step_count++] = step;
   }
@@ -140,9 +140,9 @@ static void convolve(builder *b, cuda_direction direction, cudnnBackendDescripto
   const direction_names *names = &names_of[direction];
   const double one = 1;
   const double zero = 0;
-  const cudnnBackendDescriptor_t x = add_x(b);
-  const cudnnBackendDescriptor_t w = add_w(b);
-  const cudnnBackendDescriptor_t convolution = add_convolution(b);
+  cudnnBackendDescriptor_t x = add_x(b);
+  cudnnBackendDescriptor_t w = add_w(b);
+  cudnnBackendDescriptor_t convolution = add_convolution(b);
   cuda_draft draft = cuda_draft_of(names->type);
   set_part(&draft, names->convolution, convolution);
   set_part(&draft, names->x, x);
@@ -167,7 +167,7 @@ static cudnnBackendDescriptor_t add_pointwise(builder *b, cudnnPointwiseMode_t m
 // other: NULL: the function has one argument.
 static void apply(builder *b, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t from, cudnnBackendDescriptor_t other,
                   cudnnBackendDescriptor_t to) {
-  const cudnnBackendDescriptor_t function = add_pointwise(b, mode);
+  cudnnBackendDescriptor_t function = add_pointwise(b, mode);
   cuda_draft draft = cuda_draft_of(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   set_part(&draft, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, function);
   set_part(&draft, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, from);
@@ -180,11 +180,11 @@ static void apply(builder *b, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_
 
 static void describe_forward(builder *b) {
   const cuda_convolution_shape *s = b->shape;
-  const cudnnBackendDescriptor_t y = add_y(b);
+  cudnnBackendDescriptor_t y = add_y(b);
   cudnnBackendDescriptor_t last = s->bias || s->relu ? add_between(b, CUDA_OPERAND_CONVOLVED) : y;
   convolve(b, CUDA_FORWARD, last);
   if (s->bias) {
-    const cudnnBackendDescriptor_t biased = s->relu ? add_between(b, CUDA_OPERAND_BIASED) : y;
+    cudnnBackendDescriptor_t biased = s->relu ? add_between(b, CUDA_OPERAND_BIASED) : y;
     apply(b, CUDNN_POINTWISE_ADD, last, add_bias(b), biased);
     last = biased;
   }
