@@ -11,7 +11,8 @@ enum { STEADY_FROM = 3, DECIMALS = 3, DECIMALS_MAX = 8 };  // points, digits
 typedef struct course {
   const sht__plot_series *series;
   double first_x, first, last_x, last;
-  bool rises;  // there are some points between, and none lies below the one before
+  bool is_long;  // there are some points between
+  bool rises;    // so it is, and none lies below the one before
 } course;
 
 static bool follow(const sht__plot_series *series, course *out) {
@@ -30,7 +31,8 @@ static bool follow(const sht__plot_series *series, course *out) {
     out->last = series->y[i];
     count++;
   }
-  out->rises = out->rises && count >= STEADY_FROM;
+  out->is_long = count >= STEADY_FROM;
+  out->rises = out->rises && out->is_long;
   return count > 0;
 }
 
@@ -39,7 +41,8 @@ typedef struct summary {
   course all[SHT_SVG_LINES_MAX];
   size_t count;
   const course *lowest, *highest;
-  bool all_rise;
+  const course *highest_long;  // of the long ones, NULL: there is none; short ones tell nothing of what is between
+  bool all_rise;               // the long ones
 } summary;
 
 static void summarise(const sht__plot *plot, summary *out) {
@@ -53,8 +56,12 @@ static void summarise(const sht__plot *plot, summary *out) {
     out->count++;
     out->lowest = out->lowest == NULL || c->last < out->lowest->last ? c : out->lowest;
     out->highest = out->highest == NULL || c->last > out->highest->last ? c : out->highest;
-    out->all_rise = out->all_rise && c->rises && c->last > c->first;
+    if (c->is_long) {
+      out->highest_long = out->highest_long == NULL || c->last > out->highest_long->last ? c : out->highest_long;
+      out->all_rise = out->all_rise && c->rises && c->last > c->first;
+    }
   }
+  out->all_rise = out->all_rise && out->highest_long != NULL;
 }
 
 // Of small losses the first two digits that are not 0.
@@ -235,9 +242,14 @@ void sht__sweep_find(sht__plot *plot) {
   (void)capitalised(plot->y.label, name, sizeof name);
   if (s.all_rise) {
     (void)snprintf(plot->finding, sizeof plot->finding, "%s rises steadily with the %s, to %s", name, plot->x.label,
-                   value_of(plot, s.highest->last, high));
+                   value_of(plot, s.highest_long->last, high));
+    return;
+  }
+  const course *c = s.highest_long != NULL ? s.highest_long : s.highest;
+  if (c->first_x == c->last_x) {
+    (void)snprintf(plot->finding, sizeof plot->finding, "%s is %s (%.200s)", name, value_of(plot, c->last, high),
+                   c->series->label);
   } else {
-    const course *c = s.highest;
     (void)snprintf(plot->finding, sizeof plot->finding, "%s goes from %s to %s (%.200s)", name,
                    value_of(plot, c->first, low), value_of(plot, c->last, high), c->series->label);
   }
