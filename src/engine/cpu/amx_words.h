@@ -1,4 +1,5 @@
-// Words of pairs of bf16, as AMX's products want them: what the kernels of convolutions have in common.
+// What the kernels of convolutions on AMX have in common: phases of a strided filter, and words of pairs of bf16, as
+// products want them.
 #ifndef SHT_ENGINE_CPU_AMX_WORDS_H
 #define SHT_ENGINE_CPU_AMX_WORDS_H
 
@@ -14,6 +15,12 @@ enum {
   AMX_STEP = 2 * AMX_SIDE,  // what a product sums over
   AMX_TILE_WORDS = AMX_SIDE * AMX_SIDE,
 };
+
+// Phases of the inputs that the filter reads, along one side.
+static inline uint32_t amx_phases(uint32_t kernel, uint32_t stride) { return kernel < stride ? kernel : stride; }
+
+// How far the filter's last place lies from the first, within a phase.
+static inline uint32_t amx_reach(uint32_t kernel, uint32_t stride) { return (kernel - 1) / stride; }
 
 typedef uint32_t amx_words __attribute__((vector_size(64)));
 

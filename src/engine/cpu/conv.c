@@ -606,13 +606,13 @@ sht_status cpu_conv_forward(cpu_plan *plan, int node, sht_error *error) {
   return SHT_OK;
 }
 
-enum { TOGETHER = 4 };
+enum { SHARDS_TOGETHER = 4 };
 
 // Shards that have one gradient of the weights between them, where to write and to sum a gradient for each would move
 // more bytes than what it is made from.
 static uint32_t shards_together(const cpu_conv *conv, cpu_view x, cpu_view dy) {
   const uint64_t factors = x.buffer->shard_bytes + dy.buffer->shard_bytes;
-  return conv->correlate != NULL && conv->held_count * sizeof(float) > 2 * factors ? TOGETHER : 1;
+  return conv->correlate != NULL && conv->held_count * sizeof(float) > 2 * factors ? SHARDS_TOGETHER : 1;
 }
 
 static void plan_weights(cpu_plan *plan, int node, cpu_view dy) {

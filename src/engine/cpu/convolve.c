@@ -63,11 +63,9 @@ cpu_convolve_shape cpu_convolve_data_shape(const sht_node *node, sht_shape in, u
                               .reach = reach};
 }
 
-// Phases of the inputs that the filter reads, along one side.
-static uint32_t phases_of(const cpu_convolve_shape *s) { return s->kernel < s->stride ? s->kernel : s->stride; }
+static uint32_t phases_of(const cpu_convolve_shape *s) { return amx_phases(s->kernel, s->stride); }
 
-// How far the filter's last place lies from the first, within a phase.
-static uint32_t reach_of(const cpu_convolve_shape *s) { return (s->kernel - 1) / s->stride; }
+static uint32_t reach_of(const cpu_convolve_shape *s) { return amx_reach(s->kernel, s->stride); }
 
 static uint32_t width_of(const cpu_convolve_shape *s) {
   return s->out_width + (reach_of(s) > s->reach ? reach_of(s) : s->reach);

@@ -37,11 +37,9 @@ struct cpu_correlate {
 
 // ---- geometry
 
-// Phases of the inputs that the filter reads, along one side.
-static uint32_t phases_of(const sht_node *node) { return node->kernel < node->stride ? node->kernel : node->stride; }
+static uint32_t phases_of(const sht_node *node) { return amx_phases(node->kernel, node->stride); }
 
-// How far the filter's last place lies from the first, within a phase.
-static uint32_t reach_of(const sht_node *node) { return (node->kernel - 1) / node->stride; }
+static uint32_t reach_of(const sht_node *node) { return amx_reach(node->kernel, node->stride); }
 
 // Positions of an image in rows of the common width, the last row without its filling.
 static uint32_t positions_of(const sht_node *node) {

@@ -1,5 +1,6 @@
 // Convolutions: cuDNN's (our own straight loops where it has none), with a frame of zeros of our own where the padding
-// is not the same on all sides. Bias and ReLU are part of the same launch where cuDNN has that, else a pass behind it.
+// is not the same on all sides. Bias and ReLU are a pass behind it or, on demand and where cuDNN has that, part of the
+// same launch.
 #include "engine/cuda/plan.h"
 
 static void run_convolution(cuda_engine *engine, const cuda_op *op, cudaStream_t stream) {
