@@ -22,6 +22,7 @@ extern const sht_verb sht__verb_model_show;
 extern const sht_verb sht__verb_express;
 extern const sht_verb sht__verb_linear;
 extern const sht_verb sht__verb_kernel;
+extern const sht_verb sht__verb_measure;
 extern const sht_verb sht__verb_bench;
 extern const sht_verb sht__verb_doctor;
 extern const sht_verb sht__verb_completion;

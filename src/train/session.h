@@ -60,6 +60,9 @@ sht_status sht__session_run(sht_session *session, const char *folder, const sht_
 // Writes the engine's parameters and running statistics, named as in the graph, as safetensors; with the SHA-256 of
 // the parameters in weights_sha256.
 sht_status sht__session_write_weights(sht_session *session, const char *path, sht_error *error);
+// Puts such a file's weights and statistics into the engine. Errors: SHT_MISSING, SHT_DATA (a tensor is missing or has
+// another size or type), SHT_MEMORY.
+sht_status sht__session_read_weights(sht_session *session, const char *path, sht_error *error);
 sht_status sht__session_hash_weights(sht_session *session, char hex[65], sht_error *error);
 
 #endif

@@ -86,3 +86,42 @@ sht_status sht__session_write_weights(sht_session *session, const char *path, sh
   sht_free(parameters);
   return status;
 }
+
+// Copies each tensor that the graph names out of the file. tensors: [count], named; their bytes are written to.
+static sht_status find_tensors(const sht_safetensors *file, const sht_tensor *tensors, int count, sht_error *error) {
+  for (int i = 0; i < count; i++) {
+    const sht_tensor *found = NULL;
+    SHT_TRY(sht_safetensors_find(file, tensors[i].name, SHT_DTYPE_F32, tensors[i].size / sizeof(float), &found, error));
+    memcpy((void *)tensors[i].bytes, found->bytes, tensors[i].size);
+  }
+  return SHT_OK;
+}
+
+static sht_status put_tensors(sht_session *session, const sht_safetensors *file, float *parameters, float *statistics,
+                              sht_error *error) {
+  const sht_graph *graph = session->graph;
+  sht_tensor *tensors = NULL;
+  SHT_TRY(SHT_ALLOC(&tensors, graph->parameter_tensors + 2 * graph->node_count, "list of tensors", error));
+  const int count = name_tensors(graph, parameters, statistics, tensors);
+  sht_status status = find_tensors(file, tensors, count, error);
+  sht_free(tensors);
+  SHT_TRY(status);
+  SHT_TRY(sht_engine_put(session->engine, SHT_STATE_PARAMETERS, parameters, graph->parameter_count, error));
+  return graph->statistic_count == 0
+             ? SHT_OK
+             : sht_engine_put(session->engine, SHT_STATE_STATISTICS, statistics, graph->statistic_count, error);
+}
+
+sht_status sht__session_read_weights(sht_session *session, const char *path, sht_error *error) {
+  const sht_graph *graph = session->graph;
+  sht_safetensors *file = NULL;
+  float *values = NULL;
+  SHT_TRY(sht_safetensors_open(path, &file, error));
+  sht_status status = SHT_ALLOC(&values, graph->parameter_count + graph->statistic_count, "weights", error);
+  if (status == SHT_OK) {
+    status = put_tensors(session, file, values, values + graph->parameter_count, error);
+  }
+  sht_free(values);
+  sht_safetensors_close(file);
+  return status;
+}

@@ -1,0 +1,104 @@
+// Two networks side by side: see sht_measure_compare.
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "measure/trained.h"
+
+// What the network says of each test example.
+typedef struct answers {
+  float *logits;   // [m][K]
+  float *losses;   // [m]
+  uint64_t count;  // m
+  uint32_t classes;
+  double accuracy;
+} answers;
+
+static sht_status ask(sht__trained *trained, const char *phase, const sht_work *work, answers *out, sht_error *error) {
+  out->count = trained->session.data->test.count;
+  out->classes = trained->session.graph->classes;
+  SHT_TRY(SHT_ALLOC(&out->logits, out->count * out->classes, "logits", error));
+  SHT_TRY(SHT_ALLOC(&out->losses, out->count, "losses", error));
+  return sht__trained_evaluate(trained, &trained->session.test, out->count, phase, work, out->logits, out->losses,
+                               &out->accuracy, error);
+}
+
+static uint32_t answer_of(const answers *a, uint64_t i) {
+  const float *row = a->logits + i * a->classes;
+  uint32_t best = 0;
+  for (uint32_t k = 1; k < a->classes; k++) {
+    best = row[k] > row[best] ? k : best;
+  }
+  return best;
+}
+
+static void compare(const answers *a, const answers *b, sht_measure_difference *out) {
+  double sum = 0;
+  uint64_t unlike = 0;
+  for (uint64_t i = 0; i < a->count; i++) {
+    const double moved = fabs((double)a->losses[i] - b->losses[i]);
+    sum += moved;
+    out->loss_max = fmax(out->loss_max, moved);
+    unlike += answer_of(a, i) != answer_of(b, i);
+  }
+  out->test_examples = a->count;
+  out->loss_mean = sum / (double)a->count;
+  out->disagreement = (double)unlike / (double)a->count;
+  out->accuracy = a->accuracy;
+  out->other_accuracy = b->accuracy;
+}
+
+static bool are_same_examples(const sht_split *a, const sht_split *b) {
+  const uint64_t bytes = a->type == SHT_PIXEL_U8 ? 1 : 2;
+  return a->count == b->count && a->height == b->height && a->width == b->width && a->channels == b->channels &&
+         a->type == b->type && memcmp(a->labels, b->labels, a->count * sizeof *a->labels) == 0 &&
+         memcmp(a->pixels, b->pixels, a->count * a->height * a->width * a->channels * bytes) == 0;
+}
+
+static sht_status check_comparable(const sht__trained *a, const sht__trained *b, sht_error *error) {
+  const sht_graph *own = a->session.graph, *other = b->session.graph;
+  if (own->parameter_count != other->parameter_count || own->classes != other->classes ||
+      strcmp(own->text, other->text) != 0) {
+    return SHT_FAIL(error, SHT_USAGE, "%s and %s are other models; runs of one model can be compared", own->name,
+                    other->name);
+  }
+  if (a->session.data->test.count == 0 || !are_same_examples(&a->session.data->test, &b->session.data->test)) {
+    return SHT_FAIL(error, SHT_USAGE,
+                    "the two runs have no test examples in common: they are compared on the same ones, so that data, "
+                    "--test-size and --pixels have to agree, and --seed where a part of the data was drawn by it");
+  }
+  return SHT_OK;
+}
+
+static sht_status compare_opened(sht__trained *a, sht__trained *b, const sht_work *work, sht_measure_difference *out,
+                                 sht_error *error) {
+  answers own = {0}, other = {0};
+  SHT_TRY(check_comparable(a, b, error));
+  out->distance = sht__parameters_distance(a->parameters, b->parameters, a->session.graph->parameter_count);
+  sht_status status = ask(a, "test examples", work, &own, error);
+  if (status == SHT_OK) {
+    status = ask(b, "test examples of the other", work, &other, error);
+  }
+  if (status == SHT_OK) {
+    compare(&own, &other, out);
+  }
+  sht_free(own.logits);
+  sht_free(own.losses);
+  sht_free(other.logits);
+  sht_free(other.losses);
+  return status;
+}
+
+sht_status sht_measure_compare(const sht_measured *network, const sht_measured *other, const sht_work *work,
+                               sht_measure_difference *out, sht_error *error) {
+  sht__trained a, b;
+  *out = (sht_measure_difference){0};
+  SHT_TRY(sht__trained_open(network, &a, error));
+  sht_status status = sht__trained_open(other, &b, error);
+  if (status == SHT_OK) {
+    status = compare_opened(&a, &b, work, out, error);
+    sht__trained_close(&b);
+  }
+  sht__trained_close(&a);
+  return status;
+}
