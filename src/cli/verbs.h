@@ -21,6 +21,7 @@ extern const sht_verb sht__verb_model_list;
 extern const sht_verb sht__verb_model_show;
 extern const sht_verb sht__verb_express;
 extern const sht_verb sht__verb_linear;
+extern const sht_verb sht__verb_capacity;
 extern const sht_verb sht__verb_kernel;
 extern const sht_verb sht__verb_measure;
 extern const sht_verb sht__verb_bench;
