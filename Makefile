@@ -33,7 +33,7 @@ test: build/.setup-test build/build.ninja build/tests/cmake_install.cmake  ## bu
 
 # Whole networks, in double or trained to the end, and programs that are started hundreds of times take many minutes
 # under a sanitizer; there test_engine_compare, test_train and test_kernel run the same code on small cases.
-WHOLE_NETWORKS = test_engine_networks|test_engine_gradients|test_oracle_torch|test_cli|test_install|test_run|test_kernel_ranks|test_bundle
+WHOLE_NETWORKS = test_engine_networks|test_engine_gradients|test_oracle_torch|test_cli|test_install|test_run|test_kernel_ranks|test_kernel_scipy|test_bundle
 
 asan: build/.setup-build build/.setup-test build/.setup-check  ## the tests under address, undefined and leak sanitizers
 	@bash scripts/configure.sh asan build-asan
