@@ -119,6 +119,7 @@ typedef enum sht_label_kind {
   SHT_LABELS_WRONG,    // with probability p a uniformly random class other than the true one
   SHT_LABELS_MATRIX,   // class-conditional: row = true class, column = given class, from a text file
   SHT_LABELS_FILE,     // the training labels themselves from a file: NPY, or one integer a line
+  SHT_LABELS_SIGNS,    // two classes, "-1" and "+1", by a fair coin, whatever the set's classes are: another task
 } sht_label_kind;
 
 typedef enum sht_pixel_kind {
@@ -136,13 +137,21 @@ typedef struct sht_randomization {
   uint64_t seed;
 } sht_randomization;
 
-// Reads "true", "random", "corrupt:0.3", "wrong:0.3", "matrix:PATH", "file:PATH" and
+// Reads "true", "random", "corrupt:0.3", "wrong:0.3", "matrix:PATH", "file:PATH", "signs" and
 // "true", "shuffled", "random", "gaussian". Errors: SHT_CONFIG with a suggestion.
 sht_status sht_randomization_parse(const char *labels, const char *pixels, uint64_t seed, sht_randomization *out,
                                    sht_error *error);
 
+// Whether a text of --labels asks for signs: then the classes are two, nothing is corrupted, and no run with other
+// labels is a measure of this one.
+bool sht_labels_are_signs(const char *labels);
+
+// K of a set of `classes` classes once it is randomised.
+uint32_t sht_randomization_classes(const sht_randomization *how, uint32_t classes);
+
 // Applies the randomisation to both splits in place: training labels, and pixels of both splits. Test labels stay true.
-// Crop first: pixels are permuted within the image as it is. Labels are drawn from the true ones, so that of CORRUPT
+// SIGNS: the data set has two classes from then on, both splits are given signs (those of the test set are of
+// SHT_PURPOSE_TEST_LABELS), and as there is no other truth true_labels are the same signs. Crop first: pixels are permuted within the image as it is. Labels are drawn from the true ones, so that of CORRUPT
 // and WRONG at two probabilities with one seed, the labels changed at the smaller are changed the same way at the
 // larger. Errors: SHT_CONFIG (a class that cannot be wrong), SHT_DATA (a matrix or label file that does not fit; file
 // and line), SHT_MISSING, SHT_MEMORY. On failure `data` may be partly randomised: close it. Addressed by (seed,
@@ -151,7 +160,8 @@ sht_status sht_randomization_parse(const char *labels, const char *pixels, uint6
 sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error);
 
 // Test labels corrupted the same way as the training labels (SHT_PURPOSE_TEST_LABELS). out: [test.count], the caller's.
-// FILE: drawn from the frequencies of given labels in each true class of the (randomised) training set.
+// FILE: drawn from the frequencies of given labels in each true class of the (randomised) training set. SIGNS: the test
+// labels as they are; nothing is corrupted.
 sht_status sht_dataset_corrupt_test_labels(const sht_dataset *data, const sht_randomization *how, uint16_t *out,
                                            sht_error *error);
 

@@ -15,7 +15,7 @@
 
 enum { IMAGES_A_TASK = 64, LEVEL_PARTS = 64 };
 
-static const char *const label_names[] = {"true", "random", "corrupt", "wrong", "matrix", "file", NULL};
+static const char *const label_names[] = {"true", "random", "corrupt", "wrong", "matrix", "file", "signs", NULL};
 static const char *const pixel_names[] = {"true", "shuffled", "random", "gaussian", NULL};
 
 // Index of `word` in `names`, or -1.
@@ -70,8 +70,8 @@ sht_status sht_randomization_parse(const char *labels, const char *pixels, uint6
                  labels);
   int kind = find(label_names, word);
   if (kind < 0) {
-    return fail_name("labels", labels, word, label_names, "true, random, corrupt:P, wrong:P, matrix:PATH or file:PATH",
-                     error);
+    return fail_name("labels", labels, word, label_names,
+                     "true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH or signs", error);
   }
   out->labels = (sht_label_kind)kind;
   SHT_TRY(parse_argument(labels, colon == NULL ? NULL : colon + 1, out, error));
@@ -82,6 +82,8 @@ sht_status sht_randomization_parse(const char *labels, const char *pixels, uint6
   out->pixels = (sht_pixel_kind)kind;
   return SHT_OK;
 }
+
+bool sht_labels_are_signs(const char *labels) { return strcmp(labels, label_names[SHT_LABELS_SIGNS]) == 0; }
 
 // What the tasks of one split share.
 typedef struct pixel_job {

@@ -46,7 +46,7 @@ void sht__config_resolve(sht_config *config, const sht_recipe *recipe) {
 static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t width, sht_error *error) {
   sht_graph_options options = {
       .input = {.channels = session->data->train.channels, .height = height, .width = width},
-      .classes = session->data->classes,
+      .classes = sht_randomization_classes(&session->randomization, session->data->classes),
       .set_dropout = !isnan(session->config.dropout),
       .dropout = session->config.dropout,
       .text = session->model_text,
@@ -72,6 +72,12 @@ static sht_status open_graph(sht_session *session, sht_error *error) {
   return SHT_OK;
 }
 
+// Whether test labels can be corrupted as the training labels are. A file says nothing of them, and true labels and
+// signs are not corrupted.
+static bool has_corrupted_copy(sht_label_kind labels) {
+  return labels != SHT_LABELS_TRUE && labels != SHT_LABELS_FILE && labels != SHT_LABELS_SIGNS;
+}
+
 static sht_status prepare_data(sht_session *session, sht_error *error) {
   sht_dataset *data = session->data;
   sht_shape input = session->graph->input;
@@ -86,7 +92,7 @@ static sht_status prepare_data(sht_session *session, sht_error *error) {
   sht_status status = sht_dataset_randomize(data, &session->randomization, pool, error);
   sht_pool_close(pool);
   SHT_TRY(status);
-  if (session->randomization.labels == SHT_LABELS_TRUE || session->randomization.labels == SHT_LABELS_FILE) {
+  if (!has_corrupted_copy(session->randomization.labels)) {
     return SHT_OK;
   }
   SHT_TRY(SHT_ALLOC(&session->corrupted_test_labels, data->test.count, "corrupted test labels", error));
@@ -176,8 +182,10 @@ sht_status sht__session_open_in(sht_engine_group *group, const sht_config *confi
   return status;
 }
 
+// Signs take the place of the true labels, so that a set that has them serves none but another that will.
 static bool same_data(const sht_session *a, const sht_session *b) {
-  return strcmp(a->config.data, b->config.data) == 0 && strcmp(a->config.data_dir, b->config.data_dir) == 0 &&
+  return sht_labels_are_signs(a->config.labels) == sht_labels_are_signs(b->config.labels) &&
+         strcmp(a->config.data, b->config.data) == 0 && strcmp(a->config.data_dir, b->config.data_dir) == 0 &&
          a->config.train_size == b->config.train_size && a->config.test_size == b->config.test_size &&
          a->config.seed == b->config.seed;
 }

@@ -23,7 +23,7 @@ typedef struct sht_session {
   sht_pipeline watched;      // what the dynamics are measured on, without augmentation; split NULL: nothing
   sht_split *watched_split;  // a copy of a part of the training set, or NULL when `watched` looks at all of it
   uint64_t steps_per_epoch;
-  uint16_t *corrupted_test_labels;  // [test.count]; NULL with true labels
+  uint16_t *corrupted_test_labels;  // [test.count]; NULL with true labels, labels of a file, and signs
   uint32_t *train_indices;          // [train.count] places in the source when a subset is used; else NULL
   uint32_t *test_indices;           // [test.count] the same
   // SHA-256 of all that decides the result; `family` leaves the number of epochs out: a state at a step is common to
