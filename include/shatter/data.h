@@ -151,12 +151,12 @@ uint32_t sht_randomization_classes(const sht_randomization *how, uint32_t classe
 
 // Applies the randomisation to both splits in place: training labels, and pixels of both splits. Test labels stay true.
 // SIGNS: the data set has two classes from then on, both splits are given signs (those of the test set are of
-// SHT_PURPOSE_TEST_LABELS), and as there is no other truth true_labels are the same signs. Crop first: pixels are permuted within the image as it is. Labels are drawn from the true ones, so that of CORRUPT
-// and WRONG at two probabilities with one seed, the labels changed at the smaller are changed the same way at the
-// larger. Errors: SHT_CONFIG (a class that cannot be wrong), SHT_DATA (a matrix or label file that does not fit; file
-// and line), SHT_MISSING, SHT_MEMORY. On failure `data` may be partly randomised: close it. Addressed by (seed,
-// purpose, index of the example in its split; test examples count from 2^32): the result does not depend on threads.
-// `pool` may be NULL.
+// SHT_PURPOSE_TEST_LABELS), and as there is no other truth true_labels are the same signs. Crop first: pixels are
+// permuted within the image as it is. Labels are drawn from the true ones, so that of CORRUPT and WRONG at two
+// probabilities with one seed, the labels changed at the smaller are changed the same way at the larger. Errors:
+// SHT_CONFIG (a class that cannot be wrong), SHT_DATA (a matrix or label file that does not fit; file and line),
+// SHT_MISSING, SHT_MEMORY. On failure `data` may be partly randomised: close it. Addressed by (seed, purpose, index of
+// the example in its split; test examples count from 2^32): the result does not depend on threads. `pool` may be NULL.
 sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error);
 
 // Test labels corrupted the same way as the training labels (SHT_PURPOSE_TEST_LABELS). out: [test.count], the caller's.

@@ -30,8 +30,9 @@ const sht_option sht_options[] = {
      .default_text = "true",
      .unit = "",
      .identity = true,
-     .help = "Training labels: true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH, or signs (two classes, by a fair "
-             "coin, in training and test set).",
+     .help =
+         "Training labels: true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH, or signs (two classes, by a fair "
+         "coin, in training and test set).",
      .example = "corrupt:0.3"},
     {.name = "pixels",
      .type = SHT_OPTION_CHOICE,

@@ -49,8 +49,7 @@ static uint32_t classes_of(const sht_config *config) {
   char name[64];
   (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(config->data, ":"), config->data);
   const sht_known_data *known = sht_known_data_find(name);
-  const sht_randomization how = {
-      .labels = sht_labels_are_signs(config->labels) ? SHT_LABELS_SIGNS : SHT_LABELS_TRUE};
+  const sht_randomization how = {.labels = sht_labels_are_signs(config->labels) ? SHT_LABELS_SIGNS : SHT_LABELS_TRUE};
   return sht_randomization_classes(&how, known == NULL ? 0 : known->classes);
 }
 

@@ -182,8 +182,8 @@ static void write_rademacher(FILE *out, const sht__report_group *group) {
   if (group->run_count > 1) {
     (void)fprintf(out, " (%s)", best->label);
   }
-  (void)fputs(
-      ", where 1 is the most: the nearer, the less a bound on the generalisation error says that rests on it.", out);
+  (void)fputs(", where 1 is the most: the nearer, the less a bound on the generalisation error says that rests on it.",
+              out);
 }
 
 void sht__verdict_write(FILE *out, const sht__report_group *group) {
