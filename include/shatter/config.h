@@ -22,6 +22,7 @@ typedef struct sht_config {
   char augment[SHT_TEXT_MAX];  // none, or crop, flip, rotate:25 ... (sht_augmentation_parse in shatter/data.h)
   uint64_t train_size;         // examples to train on; 0: all
   uint64_t test_size;          // examples to test on; 0: all
+  uint64_t replace;            // training example, from 1 on, that is another one; 0: none
   uint64_t seed;
   uint64_t batch;              // 128
   uint64_t epochs;             // 100

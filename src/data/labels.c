@@ -11,6 +11,7 @@
 
 #define LABEL_FILE_MAX ((uint64_t)1 << 30)  // bytes
 #define TEST_FIRST ((uint64_t)1 << 32)      // index of the first test example
+#define REPLACED_FIRST ((uint64_t)1 << 33)  // index of what takes the place of the first training example
 
 enum { DRAW_WHETHER = 0, DRAW_WHICH = 1, DRAW_SIGN = 2, SIGNS = 2 };
 
@@ -142,13 +143,35 @@ static sht_status apply_signs(sht_dataset *data, uint64_t seed, sht_error *error
   return SHT_OK;
 }
 
+// The labels of what takes the place of a training example, drawn for an index of its own.
+static void replace_label(sht_dataset *data, const sht_randomization *how, const label_source *source) {
+  if (how->replace > 0) {
+    const uint64_t at = how->replace - 1;
+    const uint64_t other = sht_replacement_index(how->seed, how->replace, data->test.count);
+    data->train.true_labels[at] = data->test.true_labels[other];
+    data->train.labels[at] = draw_label(source, REPLACED_FIRST + at, data->train.true_labels[at]);
+  }
+}
+
+// A sign has no other truth, also where it is another example's.
+static void replace_sign(sht_dataset *data, const sht_randomization *how) {
+  if (how->replace > 0) {
+    const uint64_t at = how->replace - 1;
+    sht_rng rng = sht_rng_make(how->seed, SHT_PURPOSE_LABELS);
+    data->train.labels[at] = (uint16_t)sht_rng_below(rng, 0, REPLACED_FIRST + at, DRAW_SIGN, SIGNS);
+    data->train.true_labels[at] = data->train.labels[at];
+  }
+}
+
 uint32_t sht_randomization_classes(const sht_randomization *how, uint32_t classes) {
   return how->labels == SHT_LABELS_SIGNS ? SIGNS : classes;
 }
 
 sht_status sht__labels_apply(sht_dataset *data, const sht_randomization *how, sht_error *error) {
   if (how->labels == SHT_LABELS_SIGNS) {
-    return apply_signs(data, how->seed, error);
+    SHT_TRY(apply_signs(data, how->seed, error));
+    replace_sign(data, how);
+    return SHT_OK;
   }
   if (how->labels == SHT_LABELS_FILE) {
     return read_labels(data, how->label_path, error);
@@ -157,6 +180,9 @@ sht_status sht__labels_apply(sht_dataset *data, const sht_randomization *how, sh
   sht_status status = open_source(data, how, SHT_PURPOSE_LABELS, &source, error);
   for (uint64_t i = 0; status == SHT_OK && i < data->train.count; i++) {
     data->train.labels[i] = draw_label(&source, i, data->train.true_labels[i]);
+  }
+  if (status == SHT_OK) {
+    replace_label(data, how, &source);
   }
   sht_free(source.matrix);
   return status;

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "data/labels.h"
+#include "data/replace.h"
 #include "shatter/data.h"
 
 #define TEST_FIRST ((uint64_t)1 << 32)    // index of the first test example
@@ -236,8 +237,7 @@ static sht_status draw_gaussian(sht_dataset *data, const sht_randomization *how,
   return replace_split(&job, &data->test, TEST_FIRST, pool, error);
 }
 
-sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error) {
-  SHT_TRY(sht__labels_apply(data, how, error));
+static sht_status randomize_pixels(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error) {
   if (how->pixels == SHT_PIXELS_TRUE) {
     return SHT_OK;
   }
@@ -247,4 +247,12 @@ sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how
   }
   return how->pixels == SHT_PIXELS_GAUSSIAN ? draw_gaussian(data, how, pool, error)
                                             : permute_pixels(data, how, pool, error);
+}
+
+sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error) {
+  SHT_TRY(sht__replace_check(data, how, error));
+  SHT_TRY(sht__labels_apply(data, how, error));
+  SHT_TRY(randomize_pixels(data, how, pool, error));
+  sht__replace_pixels(data, how);
+  return SHT_OK;
 }

@@ -14,6 +14,7 @@
 static sht_status parse_changes(sht_session *session, sht_error *error) {
   const sht_config *config = &session->config;
   SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &session->randomization, error));
+  session->randomization.replace = config->replace;
   return sht_augmentation_parse(config->augment, &session->augment, error);
 }
 
@@ -190,12 +191,21 @@ static bool same_data(const sht_session *a, const sht_session *b) {
          a->config.seed == b->config.seed;
 }
 
-// Takes over the data of `before`, with their true labels again.
+// Takes over the data of `before`, with their true labels again. The pixels, in which an example may have been
+// replaced, are not looked at.
 static void take_data(sht_session *session, sht_session *before) {
   session->data = before->data;
   before->data = NULL;
   const sht_split *train = &session->data->train;
+  if (before->randomization.replace > 0) {
+    train->true_labels[before->randomization.replace - 1] = before->replaced_label;
+  }
   memcpy(train->labels, train->true_labels, train->count * sizeof *train->labels);
+}
+
+// Of training example `number`, from 1 on; 0 where there is none.
+static uint16_t true_label_of(const sht_dataset *data, uint64_t number) {
+  return number > 0 && number <= data->train.count ? data->train.true_labels[number - 1] : 0;
 }
 
 static sht_status open_unstarted(sht_session *session, sht_session *before, sht_error *error) {
@@ -214,6 +224,7 @@ static sht_status open_unstarted(sht_session *session, sht_session *before, sht_
   session->steps_per_epoch = (session->data->train.count + session->config.batch - 1) / session->config.batch;
   sht_randomization labels_alone = session->randomization;
   labels_alone.pixels = SHT_PIXELS_TRUE;
+  session->replaced_label = true_label_of(session->data, labels_alone.replace);
   SHT_TRY(sht_dataset_randomize(session->data, &labels_alone, NULL, error));
   return sht__session_identify(session, error);
 }
