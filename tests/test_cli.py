@@ -185,6 +185,30 @@ def check_augmented(store):
     check("the same list in another order is the same run", again["identity"] == answer["identity"], again)
 
 
+def check_signs(store):
+    """Signs of a fair coin are fitted, which no network can carry over to the signs of other images."""
+    words = ["train", "--model", "mlp-1x128", "--data", "shapes:400,2000", "--labels", "signs", "--epochs", "25", "--store",
+             store]
+    answer = json.loads(run(*words, "--json").stdout)
+    check("rademacher is 2 x training accuracy - 1, nearly 1",
+          answer["rademacher"] == 2 * answer["train_accuracy"] - 1 and answer["rademacher"] > 0.9, answer)
+    with open(answer["run"] + "/result.json", encoding="utf-8") as file:
+        check("result.json has it too", json.load(file)["rademacher"] == answer["rademacher"], answer)
+    # 4 standard deviations of 2,000 fair coins
+    check("on other signs it is right half of the time", abs(answer["test_accuracy"] - 0.5) < 2 / 2000 ** 0.5, answer)
+    told = run(*words)
+    check("people are told", "with random signs for labels" in told.stdout and
+          f"Empirical Rademacher complexity at least {answer['rademacher']:.3f}" in told.stdout, told)
+    listed = json.loads(run("runs", "show", "last", "--store", store, "--json").stdout)
+    check("runs show has it", listed["rademacher"] == answer["rademacher"], listed)
+    for verb in (["kernel", "--data", "shapes:200,100"], ["linear", "--data", "shapes:200,100"],
+                 ["express", "--data", "shapes:200,100"], ["data", "show", "shapes:100,10", "-o", store + "/signs.png"]):
+        other = run(*verb, "--labels", "signs", "--json")
+        check(f"{verb[0]} takes signs", other.returncode == 0 and json.loads(other.stdout), other)
+    check("linear has two classes",
+          json.loads(run("linear", "--data", "shapes:200,100", "--labels", "signs", "--json").stdout)["classes"] == 2)
+
+
 def main():
     with tempfile.TemporaryDirectory() as store:
         check_help()
@@ -199,6 +223,7 @@ def main():
         check_outputs(store)
         check_doctor(store)
         check_augmented(store)
+        check_signs(os.path.join(store, "signs"))
     return checks_exit_code()
 
 

@@ -522,6 +522,15 @@ static void the_papers_experiments(void **state) {
     assert_true(fabs(100 * sum_of(find_view(table4, "table4"), "train_accuracy") - (200 + 99.21 + 99.93 + 99.28)) <
                 1e-9);
     sht_experiment_close(table4);
+    sht_experiment *rademacher = open_shipped("rademacher", scales[i]);
+    assert_int_equal(rademacher->run_count, 5 * 3);
+    for (uint64_t run = 0; run < rademacher->run_count; run++) {
+      assert_string_equal(rademacher->runs[run].config.labels, "signs");
+    }
+    const sht_plan_view *complexity = find_view(rademacher, "rademacher");
+    assert_int_equal(complexity->y_count, 3);
+    assert_string_equal(complexity->y[1], "rademacher");
+    sht_experiment_close(rademacher);
   }
   for (const char *const *name = sht_experiment_names(); *name != NULL; name++) {
     sht_experiment_close(open_shipped(*name, "full"));

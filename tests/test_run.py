@@ -3,6 +3,7 @@
 store, a full disk stops with a sentence, failures and divergence leave the rest alone, Ctrl-C goes on."""
 
 import contextlib
+import csv
 import fcntl
 import glob
 import json
@@ -621,7 +622,24 @@ def check_mistakes(page, folder):
     check("a mistyped experiment is suggested", answer.returncode == 66 and "table1" in answer.stderr, answer)
     listing = json.loads(subprocess.run([SHATTER, "run", "--json"], stdout=subprocess.PIPE, text=True).stdout)
     check("run alone lists the shipped experiments",
-          {item["name"] for item in listing["experiments"]} >= {"table1", "fig1", "fig2b", "table4"}, listing)
+          {item["name"] for item in listing["experiments"]} >= {"table1", "fig1", "fig2b", "table4", "rademacher"}, listing)
+
+
+def check_signs(folder):
+    """A network with two outputs is another than that with ten: it is timed, and on a card grouped, by itself."""
+    page = write(os.path.join(folder, "signs.yaml"), "title: t\noptions: {model: tiny.yaml, data: 'shapes:100,50', "
+                 "epochs: 1}\ngrid: {labels: [true, random, signs]}\n"
+                 "tables: {t: {columns: [train_accuracy, rademacher, relative_time]}}\n")
+    answer = run(page, os.path.join(folder, "signs"), "--dry-run")
+    told = answer.stdout + answer.stderr
+    check("two networks are timed", told.count("a step takes") == 2, answer)
+    report = os.path.join(folder, "signs-report")
+    answer = run(page, os.path.join(folder, "signs"), "--report", report, "--quiet")
+    with open(os.path.join(report, "t.csv"), encoding="utf-8") as file:
+        rows = {row["series"]: row for row in csv.DictReader(file)}
+    signs = rows["signs labels"]
+    check("rademacher is a column, of signs alone", rows["random labels"]["rademacher"] == "" and abs(
+        float(signs["rademacher"]) - (2 * float(signs["train_accuracy"]) - 1)) < 1e-12, (answer, rows))
 
 
 def main():
@@ -653,6 +671,7 @@ def main():
         check_published()
         check_only(folder)
         check_networks(folder)
+        check_signs(folder)
         check_busy(page, folder)
         check_full_disk(page, folder, whole)
         check_slurm(page, folder, whole)

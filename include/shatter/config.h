@@ -17,11 +17,12 @@ enum { SHT_TEXT_MAX = 1024 };
 typedef struct sht_config {
   char model[SHT_TEXT_MAX];    // shipped name or path of a model file
   char data[SHT_TEXT_MAX];     // cifar10, cifar100, mnist, shapes, or a folder
-  char labels[SHT_TEXT_MAX];   // true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH
+  char labels[SHT_TEXT_MAX];   // true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH, signs
   char pixels[SHT_TEXT_MAX];   // true, shuffled, random, gaussian
   char augment[SHT_TEXT_MAX];  // none, or crop, flip, rotate:25 ... (sht_augmentation_parse in shatter/data.h)
   uint64_t train_size;         // examples to train on; 0: all
   uint64_t test_size;          // examples to test on; 0: all
+  uint64_t replace;            // training example, from 1 on, that is another one; 0: none
   uint64_t seed;
   uint64_t batch;              // 128
   uint64_t epochs;             // 100

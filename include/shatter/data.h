@@ -119,6 +119,7 @@ typedef enum sht_label_kind {
   SHT_LABELS_WRONG,    // with probability p a uniformly random class other than the true one
   SHT_LABELS_MATRIX,   // class-conditional: row = true class, column = given class, from a text file
   SHT_LABELS_FILE,     // the training labels themselves from a file: NPY, or one integer a line
+  SHT_LABELS_SIGNS,    // two classes, "-1" and "+1", by a fair coin, whatever the set's classes are: another task
 } sht_label_kind;
 
 typedef enum sht_pixel_kind {
@@ -134,24 +135,43 @@ typedef struct sht_randomization {
   char label_path[1024];     // of MATRIX and FILE
   sht_pixel_kind pixels;
   uint64_t seed;
+  uint64_t replace;  // training example, from 1 on, that is replaced by another; 0: none. Not set by parse
 } sht_randomization;
 
-// Reads "true", "random", "corrupt:0.3", "wrong:0.3", "matrix:PATH", "file:PATH" and
+// Reads "true", "random", "corrupt:0.3", "wrong:0.3", "matrix:PATH", "file:PATH", "signs" and
 // "true", "shuffled", "random", "gaussian". Errors: SHT_CONFIG with a suggestion.
 sht_status sht_randomization_parse(const char *labels, const char *pixels, uint64_t seed, sht_randomization *out,
                                    sht_error *error);
 
+// Whether a text of --labels asks for signs: then the classes are two, nothing is corrupted, and no run with other
+// labels is a measure of this one.
+bool sht_labels_are_signs(const char *labels);
+
+// K of a set of `classes` classes once it is randomised.
+uint32_t sht_randomization_classes(const sht_randomization *how, uint32_t classes);
+
 // Applies the randomisation to both splits in place: training labels, and pixels of both splits. Test labels stay true.
-// Crop first: pixels are permuted within the image as it is. Labels are drawn from the true ones, so that of CORRUPT
-// and WRONG at two probabilities with one seed, the labels changed at the smaller are changed the same way at the
-// larger. Errors: SHT_CONFIG (a class that cannot be wrong), SHT_DATA (a matrix or label file that does not fit; file
-// and line), SHT_MISSING, SHT_MEMORY. On failure `data` may be partly randomised: close it. Addressed by (seed,
-// purpose, index of the example in its split; test examples count from 2^32): the result does not depend on threads.
-// `pool` may be NULL.
+// SIGNS: the data set has two classes from then on, both splits are given signs (those of the test set are of
+// SHT_PURPOSE_TEST_LABELS), and as there is no other truth true_labels are the same signs. Crop first: pixels are
+// permuted within the image as it is. Labels are drawn from the true ones, so that of CORRUPT and WRONG at two
+// probabilities with one seed, the labels changed at the smaller are changed the same way at the larger. Errors:
+// SHT_CONFIG (a class that cannot be wrong), SHT_DATA (a matrix or label file that does not fit; file and line),
+// SHT_MISSING, SHT_MEMORY. On failure `data` may be partly randomised: close it. Addressed by (seed, purpose, index of
+// the example in its split; test examples count from 2^32): the result does not depend on threads. `pool` may be NULL.
+//
+// With `replace` I, one training example is another: I becomes a copy of a test example as the test set has it, its
+// pixels and its true label, and its given label is drawn by the rule of `labels` for an index of its own (2^33 + I -
+// 1), so that nothing of it depends on what it was. All else is the same bits as without. Errors: SHT_CONFIG when there
+// is no such training example or no test example, and with labels of a FILE, which has none for another image.
 sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error);
 
+// Which test example (from 0 on) takes the place of training example `example` (from 1 on): whoever compares two such
+// networks on the test set leaves it out. test_count: at least 1, below 2^32.
+uint64_t sht_replacement_index(uint64_t seed, uint64_t example, uint64_t test_count);
+
 // Test labels corrupted the same way as the training labels (SHT_PURPOSE_TEST_LABELS). out: [test.count], the caller's.
-// FILE: drawn from the frequencies of given labels in each true class of the (randomised) training set.
+// FILE: drawn from the frequencies of given labels in each true class of the (randomised) training set. SIGNS: the test
+// labels as they are; nothing is corrupted.
 sht_status sht_dataset_corrupt_test_labels(const sht_dataset *data, const sht_randomization *how, uint16_t *out,
                                            sht_error *error);
 

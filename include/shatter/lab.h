@@ -85,12 +85,21 @@ sht_status sht_run_epochs(const sht_run *run, sht_epoch **epochs, uint64_t *coun
 
 // The run that tells how long true data take: the one among `runs` [count] with true labels and true pixels that agrees
 // with `run` in every other option of its identity (seed, model, regularisers ...), except how long it trains; of
-// several, the one trained longest. It may be `run` itself. NULL: there is none.
+// several, the one trained longest. It may be `run` itself. NULL: there is none, as of a run with signs for labels,
+// which has two classes: how long another task takes is no measure of it.
 const sht_run *sht_run_baseline(const sht_run *run, const sht_run *runs, uint64_t count);
 
 // Steps until fitted (fitted_step), relative to the baseline's: Figure 1b. NaN where either did not fit or baseline is
 // NULL.
 double sht_run_relative_time(const sht_run *run, const sht_run *baseline);
+
+// Of a run with signs for labels (--labels signs), the correlation (1/n) sum sigma_i h(x_i) of what the network answers
+// at the end, h(x) in {-1, +1}, with the n signs that it was given: 2 * training accuracy - 1, in evaluation mode and
+// without augmentation. No member of the class of functions has a smaller one than its best, so that, by this draw of
+// the signs, the empirical Rademacher complexity is at least this (it is at most 1; the mean over draws, seeds, is
+// nearer to its definition, from which one draw is off by more than sqrt(2 ln(2/p) / n) with a chance below p). NaN of
+// runs with other labels, that diverged, or whose training set has not been evaluated.
+double sht_run_rademacher(const sht_run *run);
 
 // What `--json` prints: result.json and the times and the folder, which the file leaves out so that a repeated run
 // gives the same bytes. Keys as in docs/design.md; free with sht_free (base/memory.h) or sht_text_free.

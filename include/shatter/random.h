@@ -20,6 +20,7 @@ typedef enum sht_purpose {
   SHT_PURPOSE_TEST_LABELS = 8,  // the corrupted copy of the test labels
   SHT_PURPOSE_SUBSET = 9,       // which examples a smaller training set keeps
   SHT_PURPOSE_WATCHED = 10,     // which training examples are watched while they are learned
+  SHT_PURPOSE_REPLACED = 11,    // which test example takes the place of a training example
   SHT_PURPOSE_THEORY = 20,      // finite-sample constructions; the epoch says what for (src/theory/draws.h)
   SHT_PURPOSE_MEASURE = 21,     // noise on weights, start of iterations; the epoch says what for (src/measure/draws.h)
 } sht_purpose;

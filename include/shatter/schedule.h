@@ -58,6 +58,7 @@ typedef struct sht_schedule_network {
   // Of the configuration.
   char model[SHT_TEXT_MAX], data[SHT_TEXT_MAX], augment[SHT_TEXT_MAX], device[SHT_TEXT_MAX], precision[SHT_TEXT_MAX];
   double dropout;  // NaN: the model's own
+  bool signs;      // labels signs: two outputs
   uint64_t batch;
   uint64_t parameters;
   char numerics[160];

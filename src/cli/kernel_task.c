@@ -162,7 +162,8 @@ static void take_split(const sht_dataset *data, const sht_split *split, sht_kern
 }
 
 static sht_status corrupt_test_labels(sht_kernel_task *task, const sht_randomization *how, sht_error *error) {
-  if (how->labels == SHT_LABELS_TRUE || task->data->test.count == 0) {
+  bool corrupted = how->labels != SHT_LABELS_TRUE && how->labels != SHT_LABELS_SIGNS;
+  if (!corrupted || task->data->test.count == 0) {
     return SHT_OK;
   }
   SHT_TRY(SHT_ALLOC(&task->other_labels, task->data->test.count, "test labels", error));

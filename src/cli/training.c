@@ -51,7 +51,9 @@ sht_status sht__open_store_to_read(const sht_cli *cli, const char *run, sht_stor
 
 static void describe_labels(const char *labels, char *out, size_t size) {
   const char *colon = strchr(labels, ':');
-  if (colon == NULL) {
+  if (sht_labels_are_signs(labels)) {
+    (void)snprintf(out, size, "random signs for labels");
+  } else if (colon == NULL) {
     (void)snprintf(out, size, "%s labels", labels);
   } else if (strncmp(labels, "corrupt", 7) == 0 || strncmp(labels, "wrong", 5) == 0) {
     (void)snprintf(out, size, "labels %s with probability %s", labels[0] == 'c' ? "corrupted" : "made wrong",
@@ -189,6 +191,18 @@ static void print_dynamics(const sht_run *run) {
   (void)printf(".\n");
 }
 
+// Where labels are signs, what their being fitted says.
+static void print_rademacher(const sht_run *run) {
+  static const double near_one = 0.9;
+  double bound = sht_run_rademacher(run);
+  if (isnan(bound)) {
+    return;
+  }
+  (void)printf("Empirical Rademacher complexity at least %.3f, where 1 is the most%s.\n", bound,
+               bound >= near_one ? ": a bound on the generalisation error that rests on it says nothing here"
+                                 : "; longer training may show more");
+}
+
 static sht_status answer_run(sht_cli *cli, const sht_run *run, sht_error *error) {
   char *text = NULL;
   SHT_TRY(sht_run_json(run, &text, error));
@@ -209,6 +223,7 @@ sht_status sht__tell_run(sht_cli *cli, const sht_run *run, bool reused, sht_erro
   (void)printf("%s\n", sentence);
   if (!diverged) {
     print_figures(run);
+    print_rademacher(run);
     print_dynamics(run);
   }
   if (reused && !cli->quiet) {

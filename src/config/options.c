@@ -30,7 +30,9 @@ const sht_option sht_options[] = {
      .default_text = "true",
      .unit = "",
      .identity = true,
-     .help = "Training labels: true, random, corrupt:P, wrong:P, matrix:PATH or file:PATH.",
+     .help =
+         "Training labels: true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH, or signs (two classes, by a fair "
+         "coin, in training and test set).",
      .example = "corrupt:0.3"},
     {.name = "pixels",
      .type = SHT_OPTION_CHOICE,
@@ -71,6 +73,19 @@ const sht_option sht_options[] = {
      .identity = true,
      .help = "Test on the first so many examples; 0 means all.",
      .example = "1000"},
+    {.name = "replace",
+     .type = SHT_OPTION_COUNT,
+     .offset = AT(replace),
+     .minimum = 0,
+     .maximum = 16777216,
+     .default_text = "0",
+     .unit = "",
+     .identity = true,
+     .later = true,
+     .help =
+         "Number of a training example, counted from 1, in whose place another is trained on: a test example drawn by "
+         "the seed, its label drawn anew. 0 means none.",
+     .example = "7"},
     {.name = "seed",
      .type = SHT_OPTION_COUNT,
      .offset = AT(seed),

@@ -1,15 +1,19 @@
-// Drawing labels: see labels.h. Draw 0 of an example decides whether its label changes, draw 1 to what.
+// Drawing labels: see labels.h. Draw 0 of an example decides whether its label changes, draw 1 to what; draw 2 is its
+// sign.
 #include "data/labels.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/dataset.h"
 
 #define LABEL_FILE_MAX ((uint64_t)1 << 30)  // bytes
 #define TEST_FIRST ((uint64_t)1 << 32)      // index of the first test example
+#define REPLACED_FIRST ((uint64_t)1 << 33)  // index of what takes the place of the first training example
 
-enum { DRAW_WHETHER = 0, DRAW_WHICH = 1 };
+enum { DRAW_WHETHER = 0, DRAW_WHICH = 1, DRAW_SIGN = 2, SIGNS = 2 };
 
 // How labels are drawn, made once from a sht_randomization.
 typedef struct label_source {
@@ -39,7 +43,8 @@ static uint16_t draw_label(const label_source *source, uint64_t index, uint16_t 
     const double *row = source->matrix + (uint64_t)true_label * source->classes;
     return pick(row, source->classes, sht_rng_unit(source->rng, 0, index, DRAW_WHICH));
   }
-  if (source->kind == SHT_LABELS_TRUE || !(sht_rng_unit(source->rng, 0, index, DRAW_WHETHER) < source->probability)) {
+  bool kept = source->kind == SHT_LABELS_TRUE || source->kind == SHT_LABELS_SIGNS;
+  if (kept || !(sht_rng_unit(source->rng, 0, index, DRAW_WHETHER) < source->probability)) {
     return true_label;
   }
   if (source->kind != SHT_LABELS_WRONG) {
@@ -119,7 +124,55 @@ static sht_status read_labels(sht_dataset *data, const char *path, sht_error *er
   return status;
 }
 
+static void give_signs(sht_split *split, uint64_t first, sht_rng rng) {
+  for (uint64_t i = 0; i < split->count; i++) {
+    split->labels[i] = (uint16_t)sht_rng_below(rng, 0, first + i, DRAW_SIGN, SIGNS);
+    split->true_labels[i] = split->labels[i];
+  }
+}
+
+// Makes another task of the data set: two classes, which no image tells apart.
+static sht_status apply_signs(sht_dataset *data, uint64_t seed, sht_error *error) {
+  sht_free(data->class_names);
+  data->class_names = NULL;
+  SHT_TRY(sht__dataset_set_classes(data, SIGNS, error));
+  (void)snprintf(data->class_names[0], sizeof data->class_names[0], "-1");
+  (void)snprintf(data->class_names[1], sizeof data->class_names[1], "+1");
+  give_signs(&data->train, 0, sht_rng_make(seed, SHT_PURPOSE_LABELS));
+  give_signs(&data->test, TEST_FIRST, sht_rng_make(seed, SHT_PURPOSE_TEST_LABELS));
+  return SHT_OK;
+}
+
+// The labels of what takes the place of a training example, drawn for an index of its own.
+static void replace_label(sht_dataset *data, const sht_randomization *how, const label_source *source) {
+  if (how->replace > 0) {
+    const uint64_t at = how->replace - 1;
+    const uint64_t other = sht_replacement_index(how->seed, how->replace, data->test.count);
+    data->train.true_labels[at] = data->test.true_labels[other];
+    data->train.labels[at] = draw_label(source, REPLACED_FIRST + at, data->train.true_labels[at]);
+  }
+}
+
+// A sign has no other truth, also where it is another example's.
+static void replace_sign(sht_dataset *data, const sht_randomization *how) {
+  if (how->replace > 0) {
+    const uint64_t at = how->replace - 1;
+    sht_rng rng = sht_rng_make(how->seed, SHT_PURPOSE_LABELS);
+    data->train.labels[at] = (uint16_t)sht_rng_below(rng, 0, REPLACED_FIRST + at, DRAW_SIGN, SIGNS);
+    data->train.true_labels[at] = data->train.labels[at];
+  }
+}
+
+uint32_t sht_randomization_classes(const sht_randomization *how, uint32_t classes) {
+  return how->labels == SHT_LABELS_SIGNS ? SIGNS : classes;
+}
+
 sht_status sht__labels_apply(sht_dataset *data, const sht_randomization *how, sht_error *error) {
+  if (how->labels == SHT_LABELS_SIGNS) {
+    SHT_TRY(apply_signs(data, how->seed, error));
+    replace_sign(data, how);
+    return SHT_OK;
+  }
   if (how->labels == SHT_LABELS_FILE) {
     return read_labels(data, how->label_path, error);
   }
@@ -127,6 +180,9 @@ sht_status sht__labels_apply(sht_dataset *data, const sht_randomization *how, sh
   sht_status status = open_source(data, how, SHT_PURPOSE_LABELS, &source, error);
   for (uint64_t i = 0; status == SHT_OK && i < data->train.count; i++) {
     data->train.labels[i] = draw_label(&source, i, data->train.true_labels[i]);
+  }
+  if (status == SHT_OK) {
+    replace_label(data, how, &source);
   }
   sht_free(source.matrix);
   return status;

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "data/labels.h"
+#include "data/replace.h"
 #include "shatter/data.h"
 
 #define TEST_FIRST ((uint64_t)1 << 32)    // index of the first test example
@@ -15,7 +16,7 @@
 
 enum { IMAGES_A_TASK = 64, LEVEL_PARTS = 64 };
 
-static const char *const label_names[] = {"true", "random", "corrupt", "wrong", "matrix", "file", NULL};
+static const char *const label_names[] = {"true", "random", "corrupt", "wrong", "matrix", "file", "signs", NULL};
 static const char *const pixel_names[] = {"true", "shuffled", "random", "gaussian", NULL};
 
 // Index of `word` in `names`, or -1.
@@ -70,8 +71,8 @@ sht_status sht_randomization_parse(const char *labels, const char *pixels, uint6
                  labels);
   int kind = find(label_names, word);
   if (kind < 0) {
-    return fail_name("labels", labels, word, label_names, "true, random, corrupt:P, wrong:P, matrix:PATH or file:PATH",
-                     error);
+    return fail_name("labels", labels, word, label_names,
+                     "true, random, corrupt:P, wrong:P, matrix:PATH, file:PATH or signs", error);
   }
   out->labels = (sht_label_kind)kind;
   SHT_TRY(parse_argument(labels, colon == NULL ? NULL : colon + 1, out, error));
@@ -82,6 +83,8 @@ sht_status sht_randomization_parse(const char *labels, const char *pixels, uint6
   out->pixels = (sht_pixel_kind)kind;
   return SHT_OK;
 }
+
+bool sht_labels_are_signs(const char *labels) { return strcmp(labels, label_names[SHT_LABELS_SIGNS]) == 0; }
 
 // What the tasks of one split share.
 typedef struct pixel_job {
@@ -234,8 +237,7 @@ static sht_status draw_gaussian(sht_dataset *data, const sht_randomization *how,
   return replace_split(&job, &data->test, TEST_FIRST, pool, error);
 }
 
-sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error) {
-  SHT_TRY(sht__labels_apply(data, how, error));
+static sht_status randomize_pixels(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error) {
   if (how->pixels == SHT_PIXELS_TRUE) {
     return SHT_OK;
   }
@@ -245,4 +247,12 @@ sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how
   }
   return how->pixels == SHT_PIXELS_GAUSSIAN ? draw_gaussian(data, how, pool, error)
                                             : permute_pixels(data, how, pool, error);
+}
+
+sht_status sht_dataset_randomize(sht_dataset *data, const sht_randomization *how, sht_pool *pool, sht_error *error) {
+  SHT_TRY(sht__replace_check(data, how, error));
+  SHT_TRY(sht__labels_apply(data, how, error));
+  SHT_TRY(randomize_pixels(data, how, pool, error));
+  sht__replace_pixels(data, how);
+  return SHT_OK;
 }

@@ -1,4 +1,5 @@
-// How long a randomised run takes beside true data: see sht_run_baseline.
+// What a randomised run says: how long it takes beside true data, and with signs for labels how well it correlates with
+// them: see shatter/lab.h.
 #include <math.h>
 #include <string.h>
 
@@ -37,7 +38,8 @@ static bool is_true(const sht_config *config) {
 
 const sht_run *sht_run_baseline(const sht_run *run, const sht_run *runs, uint64_t count) {
   const sht_run *best = NULL;
-  for (uint64_t i = 0; i < count; i++) {
+  bool is_comparable = !sht_labels_are_signs(run->config.labels);
+  for (uint64_t i = 0; i < count && is_comparable; i++) {
     bool fits = !runs[i].damaged && is_true(&runs[i].config) && agrees(&run->config, &runs[i].config);
     if (fits && (best == NULL || runs[i].result.epochs > best->result.epochs)) {
       best = &runs[i];
@@ -51,4 +53,13 @@ double sht_run_relative_time(const sht_run *run, const sht_run *baseline) {
     return NAN;
   }
   return (double)run->result.fitted_step / (double)baseline->result.fitted_step;
+}
+
+double sht_run_rademacher(const sht_run *run) {
+  const sht_train_result *result = &run->result;
+  bool augmented = !isnan(result->plain_train_accuracy);
+  if (!sht_labels_are_signs(run->config.labels) || result->outcome == SHT_OUTCOME_DIVERGED) {
+    return NAN;
+  }
+  return 2 * (augmented ? result->plain_train_accuracy : result->last.train_accuracy_eval) - 1;
 }

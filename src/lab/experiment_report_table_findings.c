@@ -117,6 +117,26 @@ static bool tell_span(sht__sheet *sheet, size_t column, sht__kind kind, const ch
   return true;
 }
 
+// "; empirical Rademacher complexity at least 0.991 to 1.000"
+static void tell_rademacher(sht__sheet *sheet, size_t column) {
+  char low[SHT__TEXT_SIZE], high[SHT__TEXT_SIZE], text[SHT__PLOT_NAME];
+  double least = INFINITY;
+  double most = -INFINITY;
+  for (size_t r = 0; r < sheet->row_count; r++) {
+    double value = sht__sheet_cell(sheet, r, column)->value;
+    least = isfinite(value) ? fmin(least, value) : least;
+    most = isfinite(value) ? fmax(most, value) : most;
+  }
+  if (isfinite(least)) {
+    (void)sht__number_text(least, 3, false, low, sizeof low);
+    (void)sht__number_text(most, 3, false, high, sizeof high);
+    bool one = strcmp(low, high) == 0;
+    (void)snprintf(text, sizeof text, "; empirical Rademacher complexity at least %s%s%s", low, one ? "" : " to ",
+                   one ? "" : high);
+    say(sheet, text);
+  }
+}
+
 // What came out where nothing can be held against the paper.
 static void tell_outcome(sht__sheet *sheet) {
   tell_fitted(sheet);
@@ -124,7 +144,8 @@ static void tell_outcome(sht__sheet *sheet) {
     if (strcmp(sheet->columns[c].name, "test_accuracy") == 0) {
       bool some = tell_span(sheet, c, SHT__KIND_TRUE, "with true labels", "; test accuracy ");
       (void)tell_span(sheet, c, SHT__KIND_RANDOM_LABELS, "with random labels", some ? ", " : "; test accuracy ");
-      break;
+    } else if (strcmp(sheet->columns[c].name, "rademacher") == 0) {
+      tell_rademacher(sheet, c);
     }
   }
 }

@@ -36,7 +36,7 @@ sht_status sht__epoch_line(const sht_epoch *epoch, char **out, sht_error *error)
 // written. Errors: SHT_DATA with file and line.
 sht_status sht__epochs_read(const char *path, sht_epoch **out, uint64_t *count, sht_error *error);
 
-// Adds the deterministic members of a result.
+// Adds the deterministic members of a result; the configuration says which it has.
 void sht__result_add(sht_json *json, const sht_run *run);
 // Fills run->result and run->id from such an object. Errors: SHT_DATA, naming the member.
 sht_status sht__result_take(const json_t *object, const char *where, sht_run *run, sht_error *error);

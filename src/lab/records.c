@@ -203,6 +203,9 @@ void sht__result_add(sht_json *json, const sht_run *run) {
   if (!isnan(result->plain_train_accuracy)) {  // under augmentation alone: other runs keep the bytes that they had
     sht_json_add_number(json, "plain_train_accuracy", result->plain_train_accuracy);
   }
+  if (sht_labels_are_signs(run->config.labels)) {  // of these alone, for the same reason
+    sht_json_add_number(json, "rademacher", sht_run_rademacher(run));
+  }
   sht_json_add_text(json, "weights_sha256", result->weights_sha256[0] != '\0' ? result->weights_sha256 : NULL);
 }
 

@@ -43,7 +43,8 @@ void sht__terms_write(FILE *out, double fitted_at) {
       "<section id=\"terms\">\n<h2>How to read this</h2>\n<dl class=\"terms\">\n"
       "<dt>Randomised data</dt><dd>The same network is trained, unchanged, on the data as it is and on copies "
       "in which labels or pixels are random. Random labels are drawn once and stay. The labels of the test "
-      "set are always true; its pixels go through the same change as those of the training set.</dd>\n"
+      "set are always true; its pixels go through the same change as those of the training set. Random signs are "
+      "another task, of two classes, and drawn for both sets.</dd>\n"
       "<dt>Fitted</dt><dd>The training accuracy, in evaluation mode, reached %s %%. What is fitted on random "
       "labels was learnt by heart, because there is nothing else to learn.</dd>\n"
       "<dt>Training accuracy</dt><dd>The mean during each epoch; from 98 %% on, and at the end, measured again "
@@ -59,9 +60,8 @@ static sht_status write_groups(FILE *out, const sht__report *report, sht_error *
     if (report->group_count == 1) {
       (void)fputs("Figures", out);
     } else {
-      sht__xml_text(out, group->model);
-      (void)fputs(" on ", out);
-      sht__xml_text(out, group->data);
+      char name[2 * SHT_TEXT_MAX];
+      sht__xml_text(out, sht__report_group_name(group, name, sizeof name));
     }
     (void)fputs("</h2>\n", out);
     if (report->group_count > 1) {

@@ -41,7 +41,7 @@ typedef struct sht__report_run {
   const sht_epoch *epochs;           // [epoch_count] of the first seed
   uint64_t epoch_count;
   sht__kind kind;
-  double noise;                 // share of the labels that is randomised
+  double noise;                 // share of the labels that is randomised; 0 of kind OTHER: not known
   char name[SHT__KIND_SIZE];    // of the kind: "random labels"
   char label[SHT__LABEL_SIZE];  // and what tells it from other runs of its group: "random labels, seed 2"
   int style;                    // of its lines
@@ -49,10 +49,11 @@ typedef struct sht__report_run {
   char problem[512];            // why its curve is missing; "": it is not
 } sht__report_run;
 
-// Runs of one model on one data set, true data first.
+// Runs of one model on one data set, true data first; those with signs for labels, another task, by themselves.
 typedef struct sht__report_group {
   const char *model;
   const char *data;
+  bool signs;
   uint32_t classes;             // 0: not known
   const sht__report_run *runs;  // [run_count]
   size_t run_count;
@@ -82,6 +83,8 @@ sht_status sht__seeds_join(sht__report_run *runs, size_t *count, sht__report_see
 void sht__report_name(sht__report_run *run);
 // Fills label and style of the runs of a group.
 void sht__report_label(sht__report_run *runs, size_t count);
+// "alexnet on cifar10", "alexnet on cifar10 with random signs". Returns out.
+char *sht__report_group_name(const sht__report_group *group, char *out, size_t size);
 // Whether it is one model, wherever its file lay.
 bool sht__report_same_model(const sht_run *a, const sht_run *b);
 // Of two runs of one model, how many options differ, beyond labels, pixels and the number of epochs.

@@ -135,6 +135,9 @@ sht_status sht__measure_plot(sht__measure what, const sht__report_group *group, 
   if (what == SHT__MEASURE_TEST) {
     set_level(group, out);
   }
+  if (what == SHT__MEASURE_TEST && group->signs) {
+    (void)snprintf(out->caption, sizeof out->caption, "On images that were not trained on, with signs of their own.");
+  }
   SHT_TRY(set_finding(what, group, out, error));
   SHT_TRY(SHT_ALLOC(&out->series, group->run_count, "lines of a figure", error));
   return add_runs(group, what, out, error);

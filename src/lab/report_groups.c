@@ -13,7 +13,13 @@ bool sht__report_same_model(const sht_run *a, const sht_run *b) {
 
 // A run that cannot be read belongs to none.
 static bool same_group(const sht_run *a, const sht_run *b) {
-  return !a->damaged && !b->damaged && sht__report_same_model(a, b) && strcmp(a->config.data, b->config.data) == 0;
+  return !a->damaged && !b->damaged && sht__report_same_model(a, b) && strcmp(a->config.data, b->config.data) == 0 &&
+         sht_labels_are_signs(a->config.labels) == sht_labels_are_signs(b->config.labels);
+}
+
+char *sht__report_group_name(const sht__report_group *group, char *out, size_t size) {
+  (void)snprintf(out, size, "%s on %s%s", group->model, group->data, group->signs ? " with random signs" : "");
+  return out;
 }
 
 static bool comes_before(const sht__report_run *a, const sht__report_run *b) {
@@ -38,12 +44,13 @@ static size_t add_group(const sht_run *runs, uint64_t count, uint64_t leader, sh
   return members;
 }
 
-// The classes of a known data set; "shapes:1000,200" is `shapes`.
-static uint32_t classes_of(const char *data) {
+// The classes of a known data set ("shapes:1000,200" is `shapes`), and of signs on any.
+static uint32_t classes_of(const sht_config *config) {
   char name[64];
-  (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(data, ":"), data);
+  (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(config->data, ":"), config->data);
   const sht_known_data *known = sht_known_data_find(name);
-  return known == NULL ? 0 : known->classes;
+  const sht_randomization how = {.labels = sht_labels_are_signs(config->labels) ? SHT_LABELS_SIGNS : SHT_LABELS_TRUE};
+  return sht_randomization_classes(&how, known == NULL ? 0 : known->classes);
 }
 
 // Finished runs say most, then those that got furthest.
@@ -140,7 +147,8 @@ static sht_status open_group(const sht_run *runs, uint64_t count, uint64_t leade
   sht__report_group *group = &out->groups[out->group_count++];
   *group = (sht__report_group){.model = sht_run_model(&runs[leader]),
                                .data = runs[leader].config.data,
-                               .classes = classes_of(runs[leader].config.data),
+                               .signs = sht_labels_are_signs(runs[leader].config.labels),
+                               .classes = classes_of(&runs[leader].config),
                                .runs = first,
                                .run_count = members};
   choose_random(group);
@@ -152,7 +160,8 @@ static int by_data_and_model(const void *a, const void *b) {
   const sht__report_group *left = a;
   const sht__report_group *right = b;
   int order = strcmp(left->data, right->data);
-  return order != 0 ? order : strcmp(left->model, right->model);
+  order = order != 0 ? order : strcmp(left->model, right->model);
+  return order != 0 ? order : left->signs - right->signs;
 }
 
 sht_status sht__report_open(const sht_run *runs, uint64_t count, bool with_epochs, sht__report *out, sht_error *error) {

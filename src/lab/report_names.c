@@ -62,6 +62,9 @@ void sht__report_name(sht__report_run *run) {
     run->kind = SHT__KIND_OTHER;
     (void)snprintf(run->name, sizeof run->name,
                    how.labels == SHT_LABELS_MATRIX ? "labels through a noise matrix" : "labels from a file");
+  } else if (how.labels == SHT_LABELS_SIGNS) {
+    run->kind = SHT__KIND_OTHER;
+    (void)snprintf(run->name, sizeof run->name, "random signs");
   }
   name_pixels(how.pixels, run);
   if (run->name[0] == '\0') {

@@ -21,7 +21,8 @@ static const sht__paper_row rows[] = {
     {"mlp-1x512", true, false, false, 0.9934, 0.1061},
 };
 
-// The coefficients of the paper's weight decay are not known, so that any positive one counts; NaN is the model's own.
+// The paper's training set is whole. The coefficients of the paper's weight decay are not known, so that any positive
+// one counts; NaN is the model's own.
 const sht__paper_row *sht__paper_find(const sht__report_run *run) {
   const sht_config *config = &run->run->config;
   bool random = run->kind == SHT__KIND_RANDOM_LABELS;
@@ -29,7 +30,7 @@ const sht__paper_row *sht__paper_find(const sht__report_run *run) {
   bool crop = strcmp(config->augment, "crop") == 0;
   bool dropped = isfinite(config->dropout) && config->dropout > 0;
   if (strcmp(config->data, "cifar10") != 0 || (run->kind != SHT__KIND_TRUE && !random) || dropped ||
-      (!crop && strcmp(config->augment, "none") != 0)) {
+      config->replace > 0 || (!crop && strcmp(config->augment, "none") != 0)) {
     return NULL;
   }
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

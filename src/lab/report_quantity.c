@@ -22,6 +22,7 @@ static const sht__quantity quantities[] = {
     {"fitted_epochs", "epochs until fitted", 1, 0, false},
     {"relative_time", "relative time to fit", 1, 2, false},
     {"best_test_accuracy", "best test accuracy", 100, 2, true},
+    {"rademacher", "Rademacher complexity, at least", 1, 4, false},
 };
 
 enum { QUANTITIES = sizeof quantities / sizeof quantities[0], OF_EPOCHS = 8 };
@@ -94,7 +95,8 @@ double sht__run_corruption(const sht_run *run) {
 
 bool sht__run_is_base(const sht_run *base, const sht_run *run) {
   sht_randomization how;
-  if (sht_randomization_parse(base->config.labels, "true", 0, &how, NULL) != SHT_OK ||
+  if (sht_labels_are_signs(run->config.labels) ||
+      sht_randomization_parse(base->config.labels, "true", 0, &how, NULL) != SHT_OK ||
       (how.labels != SHT_LABELS_TRUE && !(how.labels == SHT_LABELS_CORRUPT && how.label_probability == 0))) {
     return false;
   }
@@ -154,6 +156,9 @@ double sht__quantity_of_run(const sht__quantity *quantity, const sht_run *run, c
   }
   if (is(quantity, "best_test_accuracy")) {
     return result->best_test_accuracy;
+  }
+  if (is(quantity, "rademacher")) {
+    return sht_run_rademacher(run);
   }
   if (is(quantity, "train_loss") && isfinite(result->last.train_loss_eval)) {
     return result->last.train_loss_eval;

@@ -35,9 +35,10 @@ bool sht__quantity_is_text(const char *name);
 // Whether it is measured, so that it changes while a run goes on; else the configuration says it.
 bool sht__quantity_is_result(const sht__quantity *quantity);
 
-// Share of the labels that is randomised; NaN where a matrix or a file decides.
+// Share of the labels that is randomised; NaN where a matrix or a file decides, and of signs, which stand for no
+// labels.
 double sht__run_corruption(const sht_run *run);
-// Whether `base` differs from `run` only in having true labels.
+// Whether `base` differs from `run` only in having true labels. A run with signs has none: it is another task.
 bool sht__run_is_base(const sht_run *base, const sht_run *run);
 
 #endif

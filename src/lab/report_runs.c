@@ -116,9 +116,8 @@ static void write_run(FILE *out, const sht__report_run *run, bool paper) {
 static void write_group(FILE *out, const sht__report_group *group, bool headed, bool paper) {
   if (headed) {
     (void)fprintf(out, "<tr class=\"group\"><th colspan=\"%d\" scope=\"rowgroup\">", paper ? 17 : 12);
-    sht__xml_text(out, group->model);
-    (void)fputs(" on ", out);
-    sht__xml_text(out, group->data);
+    char name[2 * SHT_TEXT_MAX];
+    sht__xml_text(out, sht__report_group_name(group, name, sizeof name));
     (void)fputs("</th></tr>\n", out);
   }
   for (size_t i = 0; i < group->run_count; i++) {

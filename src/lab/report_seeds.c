@@ -91,9 +91,9 @@ static void add_moments(sht__report_run *row) {
 
 static void fill_mean(const sht__report_run *row, sht_run *mean) {
   static const size_t figures[] = {
-      offsetof(sht_train_result, last.train_loss), offsetof(sht_train_result, last.train_loss_eval),
-      offsetof(sht_train_result, last.test_loss), offsetof(sht_train_result, best_test_accuracy),
-      offsetof(sht_train_result, corrupted_test_accuracy)};
+      offsetof(sht_train_result, last.train_loss),         offsetof(sht_train_result, last.train_loss_eval),
+      offsetof(sht_train_result, last.test_loss),          offsetof(sht_train_result, best_test_accuracy),
+      offsetof(sht_train_result, corrupted_test_accuracy), offsetof(sht_train_result, plain_train_accuracy)};
   double steps = 0;
   *mean = *row->seeds[0].run;
   for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {

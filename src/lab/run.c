@@ -176,7 +176,7 @@ static sht_status write_description(sht_work *work, sht_error *error) {
 static sht_status write_result(sht_work *work, const sht_train_result *result, sht_error *error) {
   sht_json json = {0};
   char *text = NULL;
-  sht_run run = {.result = *result};
+  sht_run run = {.config = work->session.config, .result = *result};
   (void)snprintf(run.id, sizeof run.id, "%s", work->session.identity);
   sht__result_add(&json, &run);
   SHT_TRY(sht_json_finish(&json, &text, error));

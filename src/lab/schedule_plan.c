@@ -64,7 +64,7 @@ static bool same_network(const sht_schedule_network *network, const sht_config *
   return strcmp(network->model, config->model) == 0 && strcmp(network->data, config->data) == 0 &&
          strcmp(network->augment, config->augment) == 0 && strcmp(network->device, config->device) == 0 &&
          strcmp(network->precision, config->precision) == 0 && network->batch == config->batch &&
-         same_dropout(network->dropout, config->dropout);
+         same_dropout(network->dropout, config->dropout) && network->signs == sht_labels_are_signs(config->labels);
 }
 
 static void name_network(sht_schedule_network *network, const sht_config *config) {
@@ -75,6 +75,7 @@ static void name_network(sht_schedule_network *network, const sht_config *config
   memcpy(network->precision, config->precision, sizeof network->precision);
   network->batch = config->batch;
   network->dropout = config->dropout;
+  network->signs = sht_labels_are_signs(config->labels);
 }
 
 // The network of a configuration, added when it is new, and asked what it computes with.

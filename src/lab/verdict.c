@@ -84,7 +84,8 @@ static void write_clause(FILE *out, const sht__report_group *group, const sht__r
 }
 
 static void write_facts(FILE *out, const sht__report_group *group) {
-  (void)fprintf(out, "%s on %s: ", group->model, group->data);
+  char name[2 * SHT_TEXT_MAX];
+  (void)fprintf(out, "%s: ", sht__report_group_name(group, name, sizeof name));
   bool several = false;
   size_t more = 0;
   for (size_t i = 0; i < group->run_count; i++) {
@@ -154,8 +155,43 @@ static void write_not_fitted(FILE *out, const sht__report_run *run) {
   }
 }
 
+// The run that bounds it best; NULL: none has ended.
+static const sht__report_run *find_rademacher(const sht__report_group *group) {
+  const sht__report_run *best = NULL;
+  for (size_t i = 0; i < group->run_count; i++) {
+    double bound = sht_run_rademacher(group->runs[i].run);
+    if (isfinite(bound) && (best == NULL || bound > sht_run_rademacher(best->run))) {
+      best = &group->runs[i];
+    }
+  }
+  return best;
+}
+
+static void write_rademacher(FILE *out, const sht__report_group *group) {
+  const sht__report_run *best = find_rademacher(group);
+  char number[SHT__TEXT_SIZE];
+  if (best == NULL) {
+    (void)fputs(" Nothing follows before a run has ended.", out);
+    return;
+  }
+  (void)sht__number_text(sht_run_rademacher(best->run), 3, false, number, sizeof number);
+  (void)fprintf(out,
+                " The signs were drawn by a fair coin, so the empirical Rademacher complexity of this network is at "
+                "least %s",
+                number);
+  if (group->run_count > 1) {
+    (void)fprintf(out, " (%s)", best->label);
+  }
+  (void)fputs(", where 1 is the most: the nearer, the less a bound on the generalisation error says that rests on it.",
+              out);
+}
+
 void sht__verdict_write(FILE *out, const sht__report_group *group) {
   write_facts(out, group);
+  if (group->signs) {
+    write_rademacher(out, group);
+    return;
+  }
   const sht__report_run *learnt_by_heart = find_memorised(group);
   if (learnt_by_heart != NULL) {
     write_memorised(out, group, learnt_by_heart);

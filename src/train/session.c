@@ -14,6 +14,7 @@
 static sht_status parse_changes(sht_session *session, sht_error *error) {
   const sht_config *config = &session->config;
   SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &session->randomization, error));
+  session->randomization.replace = config->replace;
   return sht_augmentation_parse(config->augment, &session->augment, error);
 }
 
@@ -46,7 +47,7 @@ void sht__config_resolve(sht_config *config, const sht_recipe *recipe) {
 static sht_status open_graph_on(sht_session *session, uint32_t height, uint32_t width, sht_error *error) {
   sht_graph_options options = {
       .input = {.channels = session->data->train.channels, .height = height, .width = width},
-      .classes = session->data->classes,
+      .classes = sht_randomization_classes(&session->randomization, session->data->classes),
       .set_dropout = !isnan(session->config.dropout),
       .dropout = session->config.dropout,
       .text = session->model_text,
@@ -72,6 +73,12 @@ static sht_status open_graph(sht_session *session, sht_error *error) {
   return SHT_OK;
 }
 
+// Whether test labels can be corrupted as the training labels are. A file says nothing of them, and true labels and
+// signs are not corrupted.
+static bool has_corrupted_copy(sht_label_kind labels) {
+  return labels != SHT_LABELS_TRUE && labels != SHT_LABELS_FILE && labels != SHT_LABELS_SIGNS;
+}
+
 static sht_status prepare_data(sht_session *session, sht_error *error) {
   sht_dataset *data = session->data;
   sht_shape input = session->graph->input;
@@ -86,7 +93,7 @@ static sht_status prepare_data(sht_session *session, sht_error *error) {
   sht_status status = sht_dataset_randomize(data, &session->randomization, pool, error);
   sht_pool_close(pool);
   SHT_TRY(status);
-  if (session->randomization.labels == SHT_LABELS_TRUE || session->randomization.labels == SHT_LABELS_FILE) {
+  if (!has_corrupted_copy(session->randomization.labels)) {
     return SHT_OK;
   }
   SHT_TRY(SHT_ALLOC(&session->corrupted_test_labels, data->test.count, "corrupted test labels", error));
@@ -176,18 +183,29 @@ sht_status sht__session_open_in(sht_engine_group *group, const sht_config *confi
   return status;
 }
 
+// Signs take the place of the true labels, so that a set that has them serves none but another that will.
 static bool same_data(const sht_session *a, const sht_session *b) {
-  return strcmp(a->config.data, b->config.data) == 0 && strcmp(a->config.data_dir, b->config.data_dir) == 0 &&
+  return sht_labels_are_signs(a->config.labels) == sht_labels_are_signs(b->config.labels) &&
+         strcmp(a->config.data, b->config.data) == 0 && strcmp(a->config.data_dir, b->config.data_dir) == 0 &&
          a->config.train_size == b->config.train_size && a->config.test_size == b->config.test_size &&
          a->config.seed == b->config.seed;
 }
 
-// Takes over the data of `before`, with their true labels again.
+// Takes over the data of `before`, with their true labels again. The pixels, in which an example may have been
+// replaced, are not looked at.
 static void take_data(sht_session *session, sht_session *before) {
   session->data = before->data;
   before->data = NULL;
   const sht_split *train = &session->data->train;
+  if (before->randomization.replace > 0) {
+    train->true_labels[before->randomization.replace - 1] = before->replaced_label;
+  }
   memcpy(train->labels, train->true_labels, train->count * sizeof *train->labels);
+}
+
+// Of training example `number`, from 1 on; 0 where there is none.
+static uint16_t true_label_of(const sht_dataset *data, uint64_t number) {
+  return number > 0 && number <= data->train.count ? data->train.true_labels[number - 1] : 0;
 }
 
 static sht_status open_unstarted(sht_session *session, sht_session *before, sht_error *error) {
@@ -206,6 +224,7 @@ static sht_status open_unstarted(sht_session *session, sht_session *before, sht_
   session->steps_per_epoch = (session->data->train.count + session->config.batch - 1) / session->config.batch;
   sht_randomization labels_alone = session->randomization;
   labels_alone.pixels = SHT_PIXELS_TRUE;
+  session->replaced_label = true_label_of(session->data, labels_alone.replace);
   SHT_TRY(sht_dataset_randomize(session->data, &labels_alone, NULL, error));
   return sht__session_identify(session, error);
 }

@@ -22,8 +22,9 @@ typedef struct sht_session {
   sht_pipeline train, test;
   sht_pipeline watched;      // what the dynamics are measured on, without augmentation; split NULL: nothing
   sht_split *watched_split;  // a copy of a part of the training set, or NULL when `watched` looks at all of it
+  uint16_t replaced_label;   // the true one of the training example that `replace` of the configuration took away
   uint64_t steps_per_epoch;
-  uint16_t *corrupted_test_labels;  // [test.count]; NULL with true labels
+  uint16_t *corrupted_test_labels;  // [test.count]; NULL with true labels, labels of a file, and signs
   uint32_t *train_indices;          // [train.count] places in the source when a subset is used; else NULL
   uint32_t *test_indices;           // [test.count] the same
   // SHA-256 of all that decides the result; `family` leaves the number of epochs out: a state at a step is common to
@@ -41,8 +42,8 @@ sht_status sht__session_open(const sht_config *config, const char *model_text, s
 // The same with the engine as a member of a group (NULL: alone).
 sht_status sht__session_open_in(sht_engine_group *group, const sht_config *config, const char *model_text,
                                 sht_session *session, sht_error *error);
-// Opens what the run's identity needs and no more: no engine (`numerics` says what it would compute with), pixels as
-// they are. `before` (NULL: none) is such a session whose data are taken over when they are the same.
+// Opens what the run's identity needs and no more: no engine (`numerics` says what it would compute with), pixels not
+// randomised. `before` (NULL: none) is such a session whose data are taken over when they are the same.
 sht_status sht__session_open_unstarted(const sht_config *config, const char *numerics, sht_session *before,
                                        sht_session *session, sht_error *error);
 void sht__session_close(sht_session *session);  // also of a half-opened or zeroed one
