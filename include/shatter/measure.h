@@ -94,7 +94,7 @@ void sht_measures_close(sht_measures *measures);
 
 // Two networks of one model on the same test examples: what training on another set, or from another seed, changed.
 typedef struct sht_measure_difference {
-  uint64_t test_examples;  // compared
+  uint64_t test_examples;  // compared: all but what config.replace put into either training set
   double distance;         // ||w - w'||
   double loss_mean;        // of |loss - loss'| over the test examples
   double loss_max;

@@ -32,20 +32,31 @@ static uint32_t answer_of(const answers *a, uint64_t i) {
   return best;
 }
 
-static void compare(const answers *a, const answers *b, sht_measure_difference *out) {
+// left_out: [2] test examples that one of the networks was trained on; a->count: none.
+static void compare(const answers *a, const answers *b, const uint64_t left_out[2], sht_measure_difference *out) {
   double sum = 0;
   uint64_t unlike = 0;
   for (uint64_t i = 0; i < a->count; i++) {
+    if (i == left_out[0] || i == left_out[1]) {
+      continue;
+    }
+    out->test_examples++;
     const double moved = fabs((double)a->losses[i] - b->losses[i]);
     sum += moved;
     out->loss_max = fmax(out->loss_max, moved);
     unlike += answer_of(a, i) != answer_of(b, i);
   }
-  out->test_examples = a->count;
-  out->loss_mean = sum / (double)a->count;
-  out->disagreement = (double)unlike / (double)a->count;
+  out->loss_mean = sum / (double)out->test_examples;
+  out->disagreement = (double)unlike / (double)out->test_examples;
   out->accuracy = a->accuracy;
   out->other_accuracy = b->accuracy;
+}
+
+// The test example that stands in the training set (--replace); the number of them when none does.
+static uint64_t trained_on(const sht__trained *trained) {
+  const sht_config *config = &trained->session.config;
+  const uint64_t count = trained->session.data->test.count;
+  return config->replace == 0 ? count : sht_replacement_index(config->seed, config->replace, count);
 }
 
 static bool are_same_examples(const sht_split *a, const sht_split *b) {
@@ -80,7 +91,8 @@ static sht_status compare_opened(sht__trained *a, sht__trained *b, const sht_wor
     status = ask(b, "test examples of the other", work, &other, error);
   }
   if (status == SHT_OK) {
-    compare(&own, &other, out);
+    const uint64_t left_out[2] = {trained_on(a), trained_on(b)};
+    compare(&own, &other, left_out, out);
   }
   sht_free(own.logits);
   sht_free(own.losses);
