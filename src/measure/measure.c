@@ -109,6 +109,7 @@ static sht_status measure_layers(layers_job *job, sht_measures *out, sht_error *
     } else if (scale) {
       measure_scale(job, i, layer);
     } else {
+      job->spectral[i] = 1;  // a batch normalisation that was taken in, or nothing that is read
       continue;
     }
     layer->op = graph->nodes[i].op;
