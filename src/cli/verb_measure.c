@@ -25,17 +25,23 @@ static sht_status check_weights(const sht_run *run, const char *path, sht_error 
   if (run->damaged) {
     return SHT_FAIL(error, SHT_DATA, "%s: %s", run->folder, run->problem);
   }
+  if (!run->complete && !run->interrupted) {
+    return SHT_FAIL(error, SHT_UNAVAILABLE, "%s is being trained; measure it when it is done", sht__cli_run_name(run));
+  }
   if (!run->complete) {
     return SHT_FAIL(error, SHT_UNAVAILABLE, "%s is not complete; first:\n  shatter resume %s", sht__cli_run_name(run),
                     run->folder);
   }
-  if (access(path, F_OK) != 0) {
-    return SHT_FAIL(error, SHT_MISSING,
-                    "%s keeps no weights: it diverged, or is a copy of records alone, which leave them out; train it "
-                    "again with its command (shatter runs show %s) and measure that run",
-                    run->folder, sht__cli_run_name(run));
+  if (access(path, F_OK) == 0) {
+    return SHT_OK;
   }
-  return SHT_OK;
+  if (strcmp(sht_run_outcome(run), "diverged") == 0) {
+    return SHT_FAIL(error, SHT_MISSING, "%s diverged: it has no weights that could be measured", run->folder);
+  }
+  return SHT_FAIL(error, SHT_MISSING,
+                  "%s keeps no weights: it is a copy of records alone, which leave them out; train it again with its "
+                  "command (shatter runs show %s) and measure that run",
+                  run->folder, sht__cli_run_name(run));
 }
 
 static sht_status open_run(const sht_cli *cli, const sht_run *run, measured_run *out, sht_error *error) {
