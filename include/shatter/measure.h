@@ -21,7 +21,7 @@
 
 // A trained network: a run's configuration and files, or anybody's weights for the same model.
 typedef struct sht_measured {
-  const sht_config *config;  // data, labels, model, seed; its threads and device are what is used
+  const sht_config *config;  // data, labels, model, seed; its precision, threads and device are what is used
   const char *model_text;    // of the run's own model.yaml; NULL: of the model that config names
   const char *weights;       // path of its weights.safetensors
 } sht_measured;

@@ -175,9 +175,10 @@ const sht_verb sht__verb_measure = {
     .description =
         "Norms, margins and sharpness, and two bounds on the test error that are made of them. A bound above 1 says "
         "nothing; a measure that is no larger for random than for true labels cannot explain why one generalises and "
-        "the other does not. docs/measures.md defines each.",
+        "the other does not. A run is measured as it was trained, in its precision and on its device, unless flags say "
+        "otherwise. docs/measures.md defines each.",
     .examples = examples,
-    .config_options = "threads device store data-dir",
+    .config_options = "precision threads device store data-dir",
     .options = options,
     .run = run,
 };
