@@ -225,6 +225,10 @@ static void networks_are_compared_on_the_same_tests(void **state) {
   (void)snprintf(other.config.labels, sizeof other.config.labels, "true");
   other.config.train_size = 50;
   fixture_ok(sht_measure_compare(&one.measured, &other.measured, NULL, &d, &error), &error);
+  // The same labels, of pixels in another order.
+  (void)snprintf(other.config.pixels, sizeof other.config.pixels, "shuffled");
+  assert_int_equal(sht_measure_compare(&one.measured, &other.measured, NULL, &d, &error), SHT_USAGE);
+  (void)snprintf(other.config.pixels, sizeof other.config.pixels, "true");
   // Shapes of another seed are other pictures.
   other.config.seed = 2;
   assert_int_equal(sht_measure_compare(&one.measured, &other.measured, NULL, &d, &error), SHT_USAGE);

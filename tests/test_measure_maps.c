@@ -146,15 +146,17 @@ static void adjoints_are_adjoint(void **state) {
 
 // ---- norms
 
-static double norm_of(const layer *l, const double *weights, sht_pool *pool) {
+static double norm_from(const layer *l, const double *weights, uint64_t seed, sht_pool *pool) {
   graph_builder b;
   sht__linear_map map;
   double norm = 0;
   open_map(&b, l, weights, &map);
-  assert_int_equal(sht__linear_map_norm(&map, 3, pool, &norm, NULL), SHT_OK);
+  assert_int_equal(sht__linear_map_norm(&map, seed, pool, &norm, NULL), SHT_OK);
   sht__linear_map_close(&map);
   return norm;
 }
+
+static double norm_of(const layer *l, const double *weights, sht_pool *pool) { return norm_from(l, weights, 3, pool); }
 
 static void same_bits_at_any_number_of_threads(void **state) {
   (void)state;
@@ -205,13 +207,13 @@ static void pointwise_convolution(void **state) {
 }
 
 // Singular values on the diagonal: alone, repeated, clustered, none.
-static double norm_of_diagonal(const double *values, uint32_t count) {
+static double norm_of_diagonal(const double *values, uint32_t count, uint64_t seed) {
   const layer l = {{count, 1, 1}, count, {0}};
   double *weights = take((uint64_t)count * count);
   for (uint64_t i = 0; i < count; i++) {
     weights[i * count + i] = values[i];
   }
-  const double norm = norm_of(&l, weights, NULL);
+  const double norm = norm_from(&l, weights, seed, NULL);
   sht_free(weights);
   return norm;
 }
@@ -220,10 +222,10 @@ static void diagonals(void **state) {
   (void)state;
   static const double several[] = {-7, 2, 0.5, 0, 3}, equal[] = {2, 2, -2, 2}, zero[] = {0, 0, 0},
                       one[] = {0, 1e-30, 0};
-  assert_true(is_near(norm_of_diagonal(several, 5), 7, 7e-9));
-  assert_true(is_near(norm_of_diagonal(equal, 4), 2, 2e-9));
-  assert_true(norm_of_diagonal(zero, 3) == 0);
-  assert_true(is_near(norm_of_diagonal(one, 3), 1e-30, 1e-39));
+  assert_true(is_near(norm_of_diagonal(several, 5, 1), 7, 7e-9));
+  assert_true(is_near(norm_of_diagonal(equal, 4, 1), 2, 2e-9));
+  assert_true(norm_of_diagonal(zero, 3, 1) == 0);
+  assert_true(is_near(norm_of_diagonal(one, 3, 1), 1e-30, 1e-39));
 }
 
 // Two values at the top, `gap` apart, above 198 others spread over [0, rest]: where an iteration that waits for its
@@ -237,13 +239,15 @@ static void clusters_deceive_nobody(void **state) {
       for (int i = 0; i < 200; i++) {
         values[i] = i == 0 ? 1 : i == 1 ? 1 - gaps[g] : rests[r] * i / 199;
       }
-      const double norm = norm_of_diagonal(values, 200);
-      assert_true(norm <= 1 + 1e-12);
-      worst = fmax(worst, 1 - norm);
+      for (uint64_t seed = 1; seed <= 8; seed++) {
+        const double norm = norm_of_diagonal(values, 200, seed);
+        assert_true(norm <= 1 + 1e-12);
+        worst = fmax(worst, 1 - norm);
+      }
     }
   }
   print_message("clusters: at most %.1e too small\n", worst);
-  assert_true(worst <= 1e-6);
+  assert_true(worst <= 1e-7);
 }
 
 static void rank_one(void **state) {

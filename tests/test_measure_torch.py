@@ -227,7 +227,10 @@ def check_bounds(m):
     close("KL", m["divergence"], m["distance"]**2 / (2 * m["sharpness"]**2))
     # 185 deviations: 2^-20 to 2^3 in eighths of an octave
     root = np.sqrt((m["divergence"] + np.log(2 * np.sqrt(TRAIN) / 0.05) + np.log(185)) / (2 * TRAIN))
-    return m["pac_bayes_bound"] - root
+    error = m["pac_bayes_bound"] - root
+    answers = error * 10 * TRAIN  # of 10 draws
+    check("what is left of the PAC-Bayes bound is a share of answers", abs(answers - round(answers)) < 1e-6, answers)
+    return error
 
 
 def noisy_accuracy(weights, split, deviation, relative):

@@ -21,7 +21,8 @@ typedef struct measured_run {
   char weights[SHT_LAB_PATH];
 } measured_run;
 
-static sht_status check_weights(const sht_run *run, const char *path, sht_error *error) {
+static sht_status check_weights(const sht_run *run, sht_error *error) {
+  char path[SHT_LAB_PATH];
   if (run->damaged) {
     return SHT_FAIL(error, SHT_DATA, "%s: %s", run->folder, run->problem);
   }
@@ -32,6 +33,7 @@ static sht_status check_weights(const sht_run *run, const char *path, sht_error 
     return SHT_FAIL(error, SHT_UNAVAILABLE, "%s is not complete; first:\n  shatter resume %s", sht__cli_run_name(run),
                     run->folder);
   }
+  SHT_TRY(sht_path_join(path, sizeof path, run->folder, SHT_FILE_WEIGHTS, error));
   if (access(path, F_OK) == 0) {
     return SHT_OK;
   }
@@ -49,7 +51,6 @@ static sht_status open_run(const sht_cli *cli, const sht_run *run, measured_run 
   uint64_t size = 0;
   *out = (measured_run){.config = run->config};
   SHT_TRY(sht_path_join(out->weights, sizeof out->weights, run->folder, SHT_FILE_WEIGHTS, error));
-  SHT_TRY(check_weights(run, out->weights, error));
   SHT_TRY(sht__cli_apply_flags(cli, &out->config, error));
   SHT_TRY(sht_path_join(path, sizeof path, run->folder, SHT_FILE_MODEL, error));
   return sht_file_read(path, MODEL_BYTES_MAX, &out->model_text, &size, error);
@@ -90,25 +91,28 @@ static sht_status compare(const sht_cli *cli, sht_measure_answer *answer, const 
   return status;
 }
 
+static sht_status find_run(sht_store *store, const char *name, sht_run *out, sht_error *error) {
+  SHT_TRY(sht_store_find(store, name, out, error));
+  return check_weights(out, error);
+}
+
+// Finds all of them before the first is measured, which may take long.
 static sht_status find_runs(const sht_cli *cli, sht_store *store, sht_measure_answer *out, sht_error *error) {
   const char *against = sht__cli_text(cli, "against");
   for (out->count = 0; out->count < cli->argument_count; out->count++) {
-    SHT_TRY(sht_store_find(store, cli->arguments[out->count], &out->runs[out->count], error));
+    SHT_TRY(find_run(store, cli->arguments[out->count], &out->runs[out->count], error));
   }
   out->compared = against != NULL;
-  return out->compared ? sht_store_find(store, against, &out->against, error) : SHT_OK;
+  return out->compared ? find_run(store, against, &out->against, error) : SHT_OK;
 }
 
 static sht_status measure_all(const sht_cli *cli, sht_measure_answer *answer, sht_error *error) {
   sht_work_progress progress;
   sht__work_open(&progress, cli);
   const sht_work work = sht__work_observer(&progress);
-  sht_status status = SHT_OK;
+  sht_status status = answer->compared ? compare(cli, answer, &work, error) : SHT_OK;  // soon done, and soon refused
   for (int i = 0; i < answer->count && status == SHT_OK; i++) {
     status = measure(cli, &answer->runs[i], &work, &answer->measures[i], error);
-  }
-  if (status == SHT_OK && answer->compared) {
-    status = compare(cli, answer, &work, error);
   }
   sht__work_close(&progress);
   return status;
