@@ -21,7 +21,7 @@
 
 // A trained network: a run's configuration and files, or anybody's weights for the same model.
 typedef struct sht_measured {
-  const sht_config *config;  // data, labels, model, seed; its threads and device are what is used
+  const sht_config *config;  // data, labels, model, seed; its precision, threads and device are what is used
   const char *model_text;    // of the run's own model.yaml; NULL: of the model that config names
   const char *weights;       // path of its weights.safetensors
 } sht_measured;
@@ -66,14 +66,16 @@ typedef struct sht_measures {
   double spectral_complexity;
   bool is_chain;
   // Their bound on the test error at the margin g of the 10th percentile, R ||X||_F / (g n), without the 10 % of
-  // examples below g, constants and logarithms: above 1 it says nothing. NaN where g is not above 0.
+  // examples below g, constants and logarithms: above 1 it says nothing. NaN where g is not above 0, or there is but
+  // one class.
   double spectral_bound;
   // Root of the sum over all paths from a pixel (or a bias) to a logit of the product of squared weights: Neyshabur,
-  // Tomioka and Srebro 2015. A max-pool passes on the largest of its window.
+  // Tomioka and Srebro 2015. A max-pool passes on the largest of its window, local response normalisation divides by
+  // the least that it can.
   double path_norm;
   // The largest s, on a grid of eighths of an octave, for which normal noise of that deviation on all parameters (10
-  // draws) leaves the mean training accuracy within 10 points; `relative_sharpness` the same with noise in proportion
-  // to each parameter. NaN: not measured, or no such s.
+  // draws) leaves the mean training accuracy within 10 points, taking it to fall with s; `relative_sharpness` the same
+  // with noise in proportion to each parameter. NaN: not measured, or no such s.
   double sharpness, relative_sharpness;
   uint64_t sharpness_examples;
   // PAC-Bayes with normal noise of that deviation around w0 as prior and around w as posterior: the noisy network's

@@ -225,7 +225,9 @@ static void print_verdict(const sht_measure_answer *answer) {
     }
   }
   if (given == 0) {
-    (void)printf("\nNo bound was formed: margins are not above 0, or noise was not tried (--no-sharpness).\n");
+    (void)printf(
+        "\nNo bound was formed: the 10th percentile of the margins is not above 0, and noise was not tried, or none "
+        "takes 10 points off the training accuracy.\n");
   } else if (said == 0) {
     (void)printf("\nEvery bound on the test error is above 1: none of them says anything of %s.\n",
                  answer->count == 1 ? "this network" : "these networks");
@@ -235,13 +237,23 @@ static void print_verdict(const sht_measure_answer *answer) {
 }
 
 static void print_notes(const sht_measure_answer *answer) {
-  const sht_measures *m = &answer->measures[0];
-  (void)printf("Margins on %" PRIu64 " training examples", m->examples);
-  if (m->sharpness_examples > 0) {
-    (void)printf(", noise on %" PRIu64 " of them", m->sharpness_examples);
+  uint64_t noisy = 0;  // most examples that noise was tried on
+  int chains = 0;
+  for (int i = 0; i < answer->count; i++) {
+    const sht_measures *m = &answer->measures[i];
+    noisy = m->sharpness_examples > noisy ? m->sharpness_examples : noisy;
+    chains += m->is_chain;
   }
-  (void)printf(". The spectral bound leaves out constants and logarithms%s.\n",
-               m->is_chain ? "" : "; its theorem is about chains of layers, which this network is not");
+  (void)printf("Margins are those of all training examples");
+  if (noisy > 0) {
+    (void)printf("; noise was tried on %" PRIu64 " of them", noisy);
+  }
+  (void)printf(". The spectral bound leaves out constants and logarithms%s%s.\n",
+               chains == answer->count ? "" : "; its theorem is about chains of layers, which ",
+               chains == answer->count ? ""
+               : answer->count == 1    ? "this network is not"
+               : chains == 0           ? "these networks are not"
+                                       : "not all of these networks are");
 }
 
 static void print_difference(const sht_measure_answer *answer) {

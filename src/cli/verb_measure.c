@@ -21,21 +21,29 @@ typedef struct measured_run {
   char weights[SHT_LAB_PATH];
 } measured_run;
 
-static sht_status check_weights(const sht_run *run, const char *path, sht_error *error) {
+static sht_status check_weights(const sht_run *run, sht_error *error) {
+  char path[SHT_LAB_PATH];
   if (run->damaged) {
     return SHT_FAIL(error, SHT_DATA, "%s: %s", run->folder, run->problem);
+  }
+  if (!run->complete && !run->interrupted) {
+    return SHT_FAIL(error, SHT_UNAVAILABLE, "%s is being trained; measure it when it is done", sht__cli_run_name(run));
   }
   if (!run->complete) {
     return SHT_FAIL(error, SHT_UNAVAILABLE, "%s is not complete; first:\n  shatter resume %s", sht__cli_run_name(run),
                     run->folder);
   }
-  if (access(path, F_OK) != 0) {
-    return SHT_FAIL(error, SHT_MISSING,
-                    "%s keeps no weights: it diverged, or is a copy of records alone, which leave them out; train it "
-                    "again with its command (shatter runs show %s) and measure that run",
-                    run->folder, sht__cli_run_name(run));
+  SHT_TRY(sht_path_join(path, sizeof path, run->folder, SHT_FILE_WEIGHTS, error));
+  if (access(path, F_OK) == 0) {
+    return SHT_OK;
   }
-  return SHT_OK;
+  if (strcmp(sht_run_outcome(run), "diverged") == 0) {
+    return SHT_FAIL(error, SHT_MISSING, "%s diverged: it has no weights that could be measured", run->folder);
+  }
+  return SHT_FAIL(error, SHT_MISSING,
+                  "%s keeps no weights: it is a copy of records alone, which leave them out; train it again with its "
+                  "command (shatter runs show %s) and measure that run",
+                  run->folder, sht__cli_run_name(run));
 }
 
 static sht_status open_run(const sht_cli *cli, const sht_run *run, measured_run *out, sht_error *error) {
@@ -43,7 +51,6 @@ static sht_status open_run(const sht_cli *cli, const sht_run *run, measured_run 
   uint64_t size = 0;
   *out = (measured_run){.config = run->config};
   SHT_TRY(sht_path_join(out->weights, sizeof out->weights, run->folder, SHT_FILE_WEIGHTS, error));
-  SHT_TRY(check_weights(run, out->weights, error));
   SHT_TRY(sht__cli_apply_flags(cli, &out->config, error));
   SHT_TRY(sht_path_join(path, sizeof path, run->folder, SHT_FILE_MODEL, error));
   return sht_file_read(path, MODEL_BYTES_MAX, &out->model_text, &size, error);
@@ -84,25 +91,28 @@ static sht_status compare(const sht_cli *cli, sht_measure_answer *answer, const 
   return status;
 }
 
+static sht_status find_run(sht_store *store, const char *name, sht_run *out, sht_error *error) {
+  SHT_TRY(sht_store_find(store, name, out, error));
+  return check_weights(out, error);
+}
+
+// Finds all of them before the first is measured, which may take long.
 static sht_status find_runs(const sht_cli *cli, sht_store *store, sht_measure_answer *out, sht_error *error) {
   const char *against = sht__cli_text(cli, "against");
   for (out->count = 0; out->count < cli->argument_count; out->count++) {
-    SHT_TRY(sht_store_find(store, cli->arguments[out->count], &out->runs[out->count], error));
+    SHT_TRY(find_run(store, cli->arguments[out->count], &out->runs[out->count], error));
   }
   out->compared = against != NULL;
-  return out->compared ? sht_store_find(store, against, &out->against, error) : SHT_OK;
+  return out->compared ? find_run(store, against, &out->against, error) : SHT_OK;
 }
 
 static sht_status measure_all(const sht_cli *cli, sht_measure_answer *answer, sht_error *error) {
   sht_work_progress progress;
   sht__work_open(&progress, cli);
   const sht_work work = sht__work_observer(&progress);
-  sht_status status = SHT_OK;
+  sht_status status = answer->compared ? compare(cli, answer, &work, error) : SHT_OK;  // soon done, and soon refused
   for (int i = 0; i < answer->count && status == SHT_OK; i++) {
     status = measure(cli, &answer->runs[i], &work, &answer->measures[i], error);
-  }
-  if (status == SHT_OK && answer->compared) {
-    status = compare(cli, answer, &work, error);
   }
   sht__work_close(&progress);
   return status;
@@ -169,9 +179,10 @@ const sht_verb sht__verb_measure = {
     .description =
         "Norms, margins and sharpness, and two bounds on the test error that are made of them. A bound above 1 says "
         "nothing; a measure that is no larger for random than for true labels cannot explain why one generalises and "
-        "the other does not. docs/measures.md defines each.",
+        "the other does not. A run is measured as it was trained, in its precision and on its device, unless flags say "
+        "otherwise. docs/measures.md defines each.",
     .examples = examples,
-    .config_options = "threads device store data-dir",
+    .config_options = "precision threads device store data-dir",
     .options = options,
     .run = run,
 };

@@ -5,7 +5,8 @@
 #include "measure/network.h"
 
 // A bound on how far the logits move when the image moves by 1, in the Euclidean norm. spectral: [node_count], ||A|| of
-// the nodes with weights, the largest |scale| of batch normalisations that stand alone; other entries are not read.
+// the nodes with weights, the largest |scale| of batch normalisations that stand alone, 1 of those that were taken in;
+// other entries are not read.
 // Errors: SHT_MEMORY.
 sht_status sht__lipschitz_bound(const sht_graph *graph, const double *spectral, double *out, sht_error *error);
 

@@ -59,11 +59,22 @@ static uint64_t trained_on(const sht__trained *trained) {
   return config->replace == 0 ? count : sht_replacement_index(config->seed, config->replace, count);
 }
 
-static bool are_same_examples(const sht_split *a, const sht_split *b) {
-  const uint64_t bytes = a->type == SHT_PIXEL_U8 ? 1 : 2;
-  return a->count == b->count && a->height == b->height && a->width == b->width && a->channels == b->channels &&
-         a->type == b->type && memcmp(a->labels, b->labels, a->count * sizeof *a->labels) == 0 &&
-         memcmp(a->pixels, b->pixels, a->count * a->height * a->width * a->channels * bytes) == 0;
+// Whether both networks see the same images and labels, however much of the source is kept around the window.
+static sht_status see_the_same(const sht_pipeline *a, const sht_pipeline *b, bool *same, sht_error *error) {
+  const uint64_t values = (uint64_t)a->height * a->width * a->split->channels;
+  float *images = NULL;
+  *same = a->split->count == b->split->count && a->height == b->height && a->width == b->width &&
+          a->split->channels == b->split->channels;
+  SHT_TRY(SHT_ALLOC(&images, 2 * values, "images", error));
+  for (uint64_t i = 0; i < a->split->count && *same; i++) {
+    const uint32_t example = (uint32_t)i;
+    uint16_t labels[2] = {0};
+    sht_pipeline_fill(a, 0, &example, 1, images, &labels[0]);
+    sht_pipeline_fill(b, 0, &example, 1, images + values, &labels[1]);
+    *same = labels[0] == labels[1] && memcmp(images, images + values, values * sizeof *images) == 0;
+  }
+  sht_free(images);
+  return SHT_OK;
 }
 
 static sht_status check_comparable(const sht__trained *a, const sht__trained *b, sht_error *error) {
@@ -73,7 +84,9 @@ static sht_status check_comparable(const sht__trained *a, const sht__trained *b,
     return SHT_FAIL(error, SHT_USAGE, "%s and %s are other models; runs of one model can be compared", own->name,
                     other->name);
   }
-  if (a->session.data->test.count == 0 || !are_same_examples(&a->session.data->test, &b->session.data->test)) {
+  bool same = false;
+  SHT_TRY(see_the_same(&a->session.test, &b->session.test, &same, error));
+  if (a->session.data->test.count == 0 || !same) {
     return SHT_FAIL(error, SHT_USAGE,
                     "the two runs have no test examples in common: they are compared on the same ones, so that data, "
                     "--test-size and --pixels have to agree, and --seed where a part of the data was drawn by it");

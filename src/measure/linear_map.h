@@ -31,7 +31,8 @@ void sht__linear_map_adjoin(const sht__linear_map *map, const double *y, double 
 sht_status sht__linear_map_two_one(const sht__linear_map *map, double *out, sht_error *error);
 
 // The largest singular value of A, by Lanczos' bidiagonalisation (Golub and Kahan 1965) from a vector that `seed`
-// draws: from below, to about nine digits. Errors: SHT_MEMORY.
+// draws: from below, to about ten digits; where the second largest is within 1e-6 of it, in proportion, what comes out
+// may lie between the two. Errors: SHT_MEMORY.
 sht_status sht__linear_map_norm(const sht__linear_map *map, uint64_t seed, sht_pool *pool, double *out,
                                 sht_error *error);
 

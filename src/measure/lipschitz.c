@@ -4,20 +4,17 @@
 #include "base/memory.h"
 #include "measure/bounds.h"
 
-// The most windows, of one direction, that a position is in.
-static double overlap(const sht_node *node) { return (node->kernel + node->stride - 1) / node->stride; }
-
-// A mean over windows is a linear map whose rows sum to 1. Its norm is at most the root of the largest row sum times
-// the largest column sum: the latter is the product over both directions of the sum over the windows that have the
-// position of 1 / (positions of the image in the window), largest over positions.
-static double column_sum(const sht_node *node, uint32_t in, uint32_t out) {
+// Over the windows of one direction that have a position: of a largest value their number, of a mean
+// the sum of 1 / (positions of the image in the window). Of the position where it is largest.
+static double windows_sum(const sht_node *node, uint32_t in, uint32_t out) {
   double largest = 0;
   for (uint32_t at = 0; at < in; at++) {
     double sum = 0;
     for (uint32_t o = 0; o < out; o++) {
       const int64_t first = (int64_t)o * node->stride - node->pad_before, end = first + node->kernel;
       if (at >= first && at < end) {
-        sum += 1.0 / (double)((end < in ? end : in) - (first > 0 ? first : 0));
+        const int64_t positions = (end < in ? end : in) - (first > 0 ? first : 0);
+        sum += node->op == SHT_OP_MAXPOOL ? 1 : 1.0 / (double)positions;
       }
     }
     largest = fmax(largest, sum);
@@ -25,8 +22,12 @@ static double column_sum(const sht_node *node, uint32_t in, uint32_t out) {
   return largest;
 }
 
-static double average_norm(const sht_node *node, sht_shape in) {
-  return sqrt(column_sum(node, in.height, node->out.height) * column_sum(node, in.width, node->out.width));
+// A largest value moves by no more than the largest move in its window, so that the sum of squares of all is at most
+// what each position moves by, as often as it has windows. A mean over windows is a linear map whose rows sum to 1, and
+// its norm is at most the root of the largest row sum times the largest column sum. Both are products over the two
+// directions.
+static double pool_norm(const sht_node *node, sht_shape in) {
+  return sqrt(windows_sum(node, in.height, node->out.height) * windows_sum(node, in.width, node->out.width));
 }
 
 // y_i = x_i d_i with d_i = (k + alpha s_i)^-beta. The Jacobian is diag(d) less the matrix with 2 alpha beta x_i x_j
@@ -34,7 +35,7 @@ static double average_norm(const sht_node *node, sht_shape in) {
 // 2 beta t (1 + t)^-(beta + 1) k^-beta, t = alpha s_i / k, largest at t = 1 / beta; rows of w elements, each position
 // in w of them, make the norm of the whole at most sqrt(w) times that of a row.
 static double response_norm(const sht_node *node) {
-  const double beta = node->lrn_beta, window = 2.0 * node->lrn_radius + 1;
+  const double beta = node->lrn_beta, window = fmin(2.0 * node->lrn_radius + 1, node->out.channels);
   const double row = 2 * pow(1 + 1 / beta, -(beta + 1));
   return pow(node->lrn_bias, -beta) * (1 + sqrt(window) * row);
 }
@@ -70,9 +71,8 @@ static double move_of(const sht_graph *graph, int i, const double *spectral, con
     case SHT_OP_BATCHNORM:
       return in * spectral[i];
     case SHT_OP_MAXPOOL:
-      return in * overlap(node);
     case SHT_OP_AVGPOOL:
-      return in * average_norm(node, graph->nodes[node->inputs[0]].out);
+      return in * pool_norm(node, graph->nodes[node->inputs[0]].out);
     case SHT_OP_LRN:
       return in * response_norm(node);
     case SHT_OP_ADD:

@@ -109,6 +109,7 @@ static sht_status measure_layers(layers_job *job, sht_measures *out, sht_error *
     } else if (scale) {
       measure_scale(job, i, layer);
     } else {
+      job->spectral[i] = 1;  // a batch normalisation that was taken in, or nothing that is read
       continue;
     }
     layer->op = graph->nodes[i].op;
@@ -224,8 +225,10 @@ static sht_status measure_all(sht__trained *trained, const sht_measure_options *
   SHT_TRY(measure_answers(trained, work, out, error));
   SHT_TRY(measure_network(trained, work, out, error));
   const double margin = out->margins[1];
-  out->spectral_bound =
-      margin > 0 ? out->spectral_complexity * out->data_norm / (margin * (double)out->examples) : (double)NAN;
+  // With one class there is no other logit, and the margin is infinite.
+  out->spectral_bound = margin > 0 && isfinite(margin)
+                            ? out->spectral_complexity * out->data_norm / (margin * (double)out->examples)
+                            : (double)NAN;
   return options->sharpness ? sht__sharpness_measure(trained, options, work, out, error) : SHT_OK;
 }
 

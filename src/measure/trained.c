@@ -7,7 +7,8 @@
 #include "base/memory.h"
 #include "train/evaluate.h"
 
-// A part of a split at a time, so that progress is shown and a request to stop is heard.
+// A part of a split at a time, so that progress is shown and a request to stop is heard; rounded up to whole batches,
+// so that the engine's tiles are those of an evaluation in training.
 enum { PART_EXAMPLES = 2048 };
 
 sht_status sht__measure_go_on(const sht_work *work, const char *phase, double done, double total, sht_error *error) {
@@ -89,12 +90,13 @@ sht_status sht__trained_evaluate(sht__trained *trained, const sht_pipeline *pipe
                                  const sht_work *work, float *logits, float *losses, double *accuracy,
                                  sht_error *error) {
   const uint32_t classes = trained->session.graph->classes;
+  const uint64_t batch = trained->session.config.batch, room = (PART_EXAMPLES + batch - 1) / batch * batch;
   uint64_t correct = 0;
   float *part = NULL;
-  SHT_TRY(SHT_ALLOC(&part, (uint64_t)PART_EXAMPLES * classes, "logits", error));
+  SHT_TRY(SHT_ALLOC(&part, room * classes, "logits", error));
   sht_status status = SHT_OK;
-  for (uint64_t first = 0; first < count && status == SHT_OK; first += PART_EXAMPLES) {
-    const uint64_t n = count - first < PART_EXAMPLES ? count - first : PART_EXAMPLES;
+  for (uint64_t first = 0; first < count && status == SHT_OK; first += room) {
+    const uint64_t n = count - first < room ? count - first : room;
     float *own = logits == NULL ? part : logits + first * classes;
     status = phase == NULL ? SHT_OK : sht__measure_go_on(work, phase, (double)first, (double)count, error);
     if (status == SHT_OK) {

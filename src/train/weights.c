@@ -88,10 +88,16 @@ sht_status sht__session_write_weights(sht_session *session, const char *path, sh
 }
 
 // Copies each tensor that the graph names out of the file. tensors: [count], named; their bytes are written to.
-static sht_status find_tensors(const sht_safetensors *file, const sht_tensor *tensors, int count, sht_error *error) {
+static sht_status find_tensors(const sht_graph *graph, const sht_safetensors *file, const sht_tensor *tensors,
+                               int count, sht_error *error) {
   for (int i = 0; i < count; i++) {
     const sht_tensor *found = NULL;
-    SHT_TRY(sht_safetensors_find(file, tensors[i].name, SHT_DTYPE_F32, tensors[i].size / sizeof(float), &found, error));
+    sht_error why = {.message = ""};
+    if (sht_safetensors_find(file, tensors[i].name, SHT_DTYPE_F32, tensors[i].size / sizeof(float), &found, &why) !=
+        SHT_OK) {
+      return SHT_FAIL(error, SHT_DATA, "%.*s: these are not weights of the model %s", SHT_TEXT_MAX * 2, why.message,
+                      graph->name);
+    }
     memcpy((void *)tensors[i].bytes, found->bytes, tensors[i].size);
   }
   return SHT_OK;
@@ -103,7 +109,7 @@ static sht_status put_tensors(sht_session *session, const sht_safetensors *file,
   sht_tensor *tensors = NULL;
   SHT_TRY(SHT_ALLOC(&tensors, graph->parameter_tensors + 2 * graph->node_count, "list of tensors", error));
   const int count = name_tensors(graph, parameters, statistics, tensors);
-  sht_status status = find_tensors(file, tensors, count, error);
+  sht_status status = find_tensors(graph, file, tensors, count, error);
   sht_free(tensors);
   SHT_TRY(status);
   SHT_TRY(sht_engine_put(session->engine, SHT_STATE_PARAMETERS, parameters, graph->parameter_count, error));
