@@ -221,7 +221,7 @@ static const sht_cli_option options_table[] = {
 };
 
 static const sht_config_note notes[] = {
-    {.name = "train-size", .default_text = "all", .help = "The largest size tried."},
+    {.name = "train-size", .help = "The largest size tried; 0 means all there are."},
     {.name = "seed", .help = "Of the first run of each size; the others count on from it."},
     {.name = NULL},
 };
