@@ -102,7 +102,7 @@ sht_status sht__linear_map_norm(const sht__linear_map *map, uint64_t seed, sht_p
   const uint64_t longer = map->inputs > map->outputs ? map->inputs : map->outputs;
   const sht_rng rng = sht_rng_make(seed, SHT_PURPOSE_MEASURE);
   double *room = NULL;
-  SHT_TRY(SHT_ALLOC(&room, map->inputs + map->outputs + longer + 2 * STEPS_MAX, "singular vectors", error));
+  SHT_TRY(SHT_ALLOC(&room, map->inputs + map->outputs + longer + 2 * (uint64_t)STEPS_MAX, "singular vectors", error));
   double *u = room, *v = u + map->outputs, *last = v + map->inputs, *a = last + longer, *b = a + STEPS_MAX;
   for (uint64_t i = 0; i < map->inputs; i++) {
     v[i] = sht_rng_unit(rng, SHT__DRAW_START, i, 0) - 0.5;
