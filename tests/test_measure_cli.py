@@ -86,6 +86,18 @@ def check_stopped(store, true):
     check("Ctrl-C ends it", good or process.returncode == -signal.SIGINT, (process.returncode, out, errors))
 
 
+def check_changed(folder, store, model):
+    labels = write(folder + "/labels.txt", "".join(f"{i % 10}\n" for i in range(200)))
+    own = train(store, "--model", model, "--epochs", "40", "--labels", f"file:{labels}", "--stop-when-fitted")
+    before = run("measure", own["run"], "--store", store, "--no-sharpness", "--json")
+    check("the data are as they were", before.stderr == "" and own["train_accuracy"] > 0.9, (before, own))
+    write(labels, "".join(f"{(i + 1) % 10}\n" for i in range(200)))
+    after = run("measure", own["run"], "--store", store, "--no-sharpness", "--json")
+    check("other labels are noticed", "are not what they were" in after.stderr and after.returncode == 0, after)
+    quiet = run("measure", own["run"], "--store", store, "--no-sharpness", "--json", "--quiet")
+    check("quietly", quiet.stderr == "", quiet)
+
+
 def check_unmeasurable(folder, store, model, true):
     refused("no such run", 66, "no run", "nothing", "--store", store)
     refused("records alone", 66, "a copy of records alone", "last", "--store", SOURCE + "/docs/results/runs")
@@ -113,6 +125,7 @@ def main():
                         for labels in ("true", "random"))
         check_unmeasurable(folder, store, model, true)
         check_other_arithmetic(folder, store, model)
+        check_changed(folder, store, model)
         os.remove(model)  # the runs have kept it
         check_answers(store, true, random)
     sys.exit(checks_exit_code())

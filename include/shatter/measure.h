@@ -27,8 +27,9 @@ typedef struct sht_measured {
 } sht_measured;
 
 typedef struct sht_measure_options {
-  bool sharpness;               // which takes most of the time
-  uint64_t sharpness_examples;  // the first so many training examples tell how noise harms; 0, or more than n: all
+  bool sharpness;  // which takes most of the time
+  // So many training examples, spread evenly, tell how noise harms; 0, or more than n: all.
+  uint64_t sharpness_examples;
 } sht_measure_options;
 
 // A layer with weights.

@@ -1,4 +1,5 @@
 // shatter measure: norms, margins and sharpness of trained networks, and what bounds made of them say.
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,6 +61,23 @@ static sht_measured measured_of(const measured_run *run) {
   return (sht_measured){.config = &run->config, .model_text = run->model_text, .weights = run->weights};
 }
 
+// Whether two accuracies are further apart than other arithmetic explains; one that is not known says nothing.
+static bool are_apart(double a, double b) { return fabs(a - b) > 0.01; }
+
+// Weights that answer otherwise than they did when they were trained are asked about other data.
+static void tell_change(const sht_cli *cli, const sht_run *run, const sht_measures *m) {
+  const sht_train_result *result = &run->result;
+  const bool augmented = !isnan(result->plain_train_accuracy);
+  const double train = augmented ? result->plain_train_accuracy : result->last.train_accuracy_eval;
+  if (!cli->quiet && (are_apart(train, m->train_accuracy) || are_apart(result->last.test_accuracy, m->test_accuracy))) {
+    (void)fprintf(stderr,
+                  "%s: training and test accuracy are %.2f and %.2f %% here, and were %.2f and %.2f %% when it was "
+                  "trained: the data, or a file of labels, are not what they were\n",
+                  sht__cli_run_name(run), 100 * m->train_accuracy, 100 * m->test_accuracy, 100 * train,
+                  100 * result->last.test_accuracy);
+  }
+}
+
 static sht_status measure(const sht_cli *cli, const sht_run *run, const sht_work *work, sht_measures *out,
                           sht_error *error) {
   const sht_measure_options options = {
@@ -71,6 +89,9 @@ static sht_status measure(const sht_cli *cli, const sht_run *run, const sht_work
   if (status == SHT_OK) {
     const sht_measured network = measured_of(&opened);
     status = sht_measure(&network, &options, work, out, error);
+  }
+  if (status == SHT_OK) {
+    tell_change(cli, run, out);
   }
   sht_free(opened.model_text);
   return status;

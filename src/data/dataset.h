@@ -17,6 +17,10 @@ enum {
 sht_status sht__split_make(const char *where, uint64_t count, const uint32_t shape[3], sht_split *out,
                            sht_error *error);
 void sht__split_free(sht_split *split);
+// A split of its own with the `count` examples of `from` that are chosen, in order. chosen: [from->count]. On failure
+// `out` is empty. Errors: SHT_MEMORY.
+sht_status sht__split_choose(const sht_split *from, const bool *chosen, uint64_t count, sht_split *out,
+                             sht_error *error);
 
 // Allocates class_names [classes] and sets `classes`.
 sht_status sht__dataset_set_classes(sht_dataset *data, uint32_t classes, sht_error *error);

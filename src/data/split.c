@@ -1,5 +1,6 @@
 // Making and freeing the parts of a data set: see dataset.h.
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "data/dataset.h"
@@ -34,4 +35,40 @@ void sht__split_free(sht_split *split) {
 sht_status sht__dataset_set_classes(sht_dataset *data, uint32_t classes, sht_error *error) {
   data->classes = classes;
   return SHT_ALLOC(&data->class_names, classes, "class names", error);
+}
+
+// `to` has room for them.
+static void copy_chosen(const sht_split *from, const bool *chosen, uint64_t image_bytes, sht_split *to) {
+  uint64_t at = 0;
+  for (uint64_t i = 0; i < from->count; i++) {
+    if (chosen[i]) {
+      memcpy((char *)to->pixels + at * image_bytes, (const char *)from->pixels + i * image_bytes, image_bytes);
+      to->labels[at] = from->labels[i];
+      to->true_labels[at] = from->true_labels[i];
+      at++;
+    }
+  }
+}
+
+sht_status sht__split_choose(const sht_split *from, const bool *chosen, uint64_t count, sht_split *out,
+                             sht_error *error) {
+  const uint64_t values = (uint64_t)from->height * from->width * from->channels;
+  const uint64_t image_bytes = values * (from->type == SHT_PIXEL_U8 ? sizeof(uint8_t) : sizeof(int16_t));
+  *out = *from;
+  out->count = count;
+  out->pixels = NULL;
+  out->labels = out->true_labels = NULL;
+  sht_status status = sht_alloc(&out->pixels, count, image_bytes, "chosen examples", error);
+  if (status == SHT_OK) {
+    status = SHT_ALLOC(&out->labels, count, "chosen examples", error);
+  }
+  if (status == SHT_OK) {
+    status = SHT_ALLOC(&out->true_labels, count, "chosen examples", error);
+  }
+  if (status == SHT_OK) {
+    copy_chosen(from, chosen, image_bytes, out);
+  } else {
+    sht__split_free(out);
+  }
+  return status;
 }

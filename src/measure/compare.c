@@ -23,15 +23,6 @@ static sht_status ask(sht__trained *trained, const char *phase, const sht_work *
                                &out->accuracy, error);
 }
 
-static uint32_t answer_of(const answers *a, uint64_t i) {
-  const float *row = a->logits + i * a->classes;
-  uint32_t best = 0;
-  for (uint32_t k = 1; k < a->classes; k++) {
-    best = row[k] > row[best] ? k : best;
-  }
-  return best;
-}
-
 // left_out: [2] test examples that one of the networks was trained on; a->count: none.
 static void compare(const answers *a, const answers *b, const uint64_t left_out[2], sht_measure_difference *out) {
   double sum = 0;
@@ -44,7 +35,8 @@ static void compare(const answers *a, const answers *b, const uint64_t left_out[
     const double moved = fabs((double)a->losses[i] - b->losses[i]);
     sum += moved;
     out->loss_max = fmax(out->loss_max, moved);
-    unlike += answer_of(a, i) != answer_of(b, i);
+    unlike += sht__answer_of(a->logits + i * a->classes, a->classes) !=
+              sht__answer_of(b->logits + i * b->classes, b->classes);
   }
   out->loss_mean = sum / (double)out->test_examples;
   out->disagreement = (double)unlike / (double)out->test_examples;

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "data/dataset.h"
 #include "measure/draws.h"
 #include "measure/trained.h"
 
@@ -11,10 +12,11 @@ static const double allowed_drop = 0.1, failure_probability = 0.05;
 
 typedef struct search {
   sht__trained *trained;
-  uint64_t examples;
-  float *noisy;   // [P]
-  bool relative;  // noise in proportion to each parameter
-  double clean;   // accuracy without noise
+  sht_split sample;       // training examples that it is tried on
+  sht_pipeline pipeline;  // of them
+  float *noisy;           // [P]
+  bool relative;          // noise in proportion to each parameter
+  double clean;           // accuracy without noise
   const char *phase;
   int evaluated;  // draws so far, of both searches
   const sht_work *work;
@@ -36,6 +38,10 @@ static void add_noise(const search *s, int draw, double deviation) {
   }
 }
 
+static sht_status evaluate(search *s, double *accuracy, sht_error *error) {
+  return sht__trained_evaluate(s->trained, &s->pipeline, s->sample.count, NULL, NULL, NULL, NULL, accuracy, error);
+}
+
 // Mean accuracy over the draws.
 static sht_status noisy_accuracy(search *s, double deviation, double *mean, sht_error *error) {
   sht_session *session = &s->trained->session;
@@ -45,7 +51,7 @@ static sht_status noisy_accuracy(search *s, double deviation, double *mean, sht_
     SHT_TRY(sht__measure_go_on(s->work, s->phase, s->evaluated++, DRAWS * SEARCH_STEPS, error));
     add_noise(s, draw, deviation);
     SHT_TRY(sht_engine_put(session->engine, SHT_STATE_PARAMETERS, s->noisy, session->graph->parameter_count, error));
-    SHT_TRY(sht__trained_evaluate(s->trained, &session->train, s->examples, NULL, NULL, NULL, NULL, &accuracy, error));
+    SHT_TRY(evaluate(s, &accuracy, error));
     sum += accuracy;
   }
   *mean = sum / DRAWS;
@@ -85,8 +91,7 @@ static void bound(double accuracy, sht_measures *out) {
 
 static sht_status find_both(search *s, sht_measures *out, sht_error *error) {
   double accuracy = 0, unused = 0;
-  SHT_TRY(sht__trained_evaluate(s->trained, &s->trained->session.train, s->examples, NULL, NULL, NULL, NULL, &s->clean,
-                                error));
+  SHT_TRY(evaluate(s, &s->clean, error));
   s->phase = "noise on the weights";
   SHT_TRY(find_deviation(s, &out->sharpness, &accuracy, error));
   bound(accuracy, out);
@@ -95,16 +100,37 @@ static sht_status find_both(search *s, sht_measures *out, sht_error *error) {
   return find_deviation(s, &out->relative_sharpness, &unused, error);
 }
 
+// `count` examples at equal distances: a folder may hold one class after another.
+static sht_status open_sample(search *s, uint64_t count, sht_error *error) {
+  const sht_split *train = &s->trained->session.data->train;
+  bool *chosen = NULL;
+  SHT_TRY(SHT_ALLOC(&chosen, train->count, "a sample of the training examples", error));
+  for (uint64_t i = 0; i < count; i++) {
+    chosen[i * train->count / count] = true;
+  }
+  sht_status status = sht__split_choose(train, chosen, count, &s->sample, error);
+  sht_free(chosen);
+  s->pipeline = s->trained->session.train;
+  s->pipeline.split = &s->sample;
+  return status;
+}
+
 sht_status sht__sharpness_measure(sht__trained *trained, const sht_measure_options *options, const sht_work *work,
                                   sht_measures *out, sht_error *error) {
   const uint64_t n = trained->session.data->train.count, asked = options->sharpness_examples;
   const uint64_t count = trained->session.graph->parameter_count;
-  search s = {.trained = trained, .examples = asked == 0 || asked > n ? n : asked, .work = work};
-  SHT_TRY(SHT_ALLOC(&s.noisy, count, "weights with noise", error));
-  out->sharpness_examples = s.examples;
-  sht_status status = find_both(&s, out, error);
+  search s = {.trained = trained, .work = work};
+  out->sharpness_examples = asked == 0 || asked > n ? n : asked;
+  sht_status status = open_sample(&s, out->sharpness_examples, error);
+  if (status == SHT_OK) {
+    status = SHT_ALLOC(&s.noisy, count, "weights with noise", error);
+  }
+  if (status == SHT_OK) {
+    status = find_both(&s, out, error);
+  }
   sht_status restored = sht_engine_put(trained->session.engine, SHT_STATE_PARAMETERS, trained->parameters, count,
                                        status == SHT_OK ? error : NULL);
   sht_free(s.noisy);
+  sht__split_free(&s.sample);
   return status != SHT_OK ? status : restored;
 }

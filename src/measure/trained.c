@@ -72,16 +72,18 @@ void sht__trained_close(sht__trained *trained) {
   *trained = (sht__trained){0};
 }
 
-// What is not a number is no answer.
+uint32_t sht__answer_of(const float *logits, uint32_t classes) {
+  uint32_t best = 0;
+  for (uint32_t k = 1; k < classes; k++) {
+    best = logits[k] > logits[best] ? k : best;
+  }
+  return isfinite(logits[best]) ? best : classes;
+}
+
 static uint64_t count_correct(const float *logits, const uint16_t *labels, uint64_t n, uint32_t classes) {
   uint64_t correct = 0;
   for (uint64_t i = 0; i < n; i++) {
-    const float *row = logits + i * classes;
-    uint32_t best = 0;
-    for (uint32_t k = 1; k < classes; k++) {
-      best = row[k] > row[best] ? k : best;
-    }
-    correct += best == labels[i] && isfinite(row[best]);
+    correct += sht__answer_of(logits + i * classes, classes) == labels[i];
   }
   return correct;
 }

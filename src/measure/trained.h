@@ -22,6 +22,9 @@ sht_status sht__measure_go_on(const sht_work *work, const char *phase, double do
 // ||a - b||, b NULL: ||a||. In double, in order.
 double sht__parameters_distance(const float *a, const float *b, uint64_t count);
 
+// The class of the largest logit, the first of equal ones; `classes` when that is not finite: no answer. logits: [K]
+uint32_t sht__answer_of(const float *logits, uint32_t classes);
+
 // The network's answers to the examples of a split, from first on, in its order. logits: [count][K] or NULL, losses:
 // [count] or NULL; accuracy: share whose largest logit is the given label.
 sht_status sht__trained_evaluate(sht__trained *trained, const sht_pipeline *pipeline, uint64_t count, const char *phase,
