@@ -88,6 +88,20 @@ static void test_passes_failures_on(void **state) {
   assert_int_equal(result.capacity, 2000);
 }
 
+// Equal accuracies have their own mean, however their sum is rounded; one example in 2^24 less is less.
+static void test_mean_reaches_level(void **state) {
+  (void)state;
+  static const double levels[] = {0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999, 1};
+  for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+    double sum = 0;
+    for (uint32_t seeds = 1; seeds <= SHT_CAPACITY_SEEDS_MAX; seeds++) {
+      sum += levels[i];
+      assert_true(sht__capacity_reaches(sum, seeds, levels[i]));
+      assert_false(sht__capacity_reaches(sum - 0x1p-24, seeds, levels[i]));
+    }
+  }
+}
+
 // ---- with training
 
 static char folder[FIXTURE_PATH];
@@ -185,11 +199,40 @@ static void test_refuses(void **state) {
   assert_int_equal(sht_capacity(NULL, &config, &few, NULL, &result, &error), SHT_CONFIG);
 }
 
+// Labels of a file and a replaced example fit some sizes alone: told before the first run, not after the last that
+// fits.
+static void test_refuses_what_fits_some_sizes(void **state) {
+  (void)state;
+  sht_config config;
+  sht_config_default(&config);
+  (void)snprintf(config.model, sizeof config.model, "mlp-1x128");
+  (void)snprintf(config.data, sizeof config.data, "shapes:512,20");
+  config.batch = 64;
+  config.epochs = 1;
+  const sht_capacity_options options = {.first = 512, .largest = 512, .tolerance = 0.3, .seeds = 1};
+  sht_capacity_result result;
+  sht_store *store = NULL;
+  sht_error error;
+  fixture_folder(folder);
+  fixture_ok(sht_store_open(folder, &store, &error), &error);
+  config.replace = 65;
+  assert_int_equal(sht_capacity(store, &config, &options, NULL, &result, &error), SHT_CONFIG);
+  assert_non_null(strstr(error.message, "from 1 to 64"));
+  assert_int_equal(result.probe_count, 0);
+  config.replace = 0;
+  (void)snprintf(config.labels, sizeof config.labels, "file:%s/labels.txt", folder);
+  assert_int_equal(sht_capacity(store, &config, &options, NULL, &result, &error), SHT_CONFIG);
+  assert_non_null(strstr(error.message, "labels for one size"));
+  sht_store_close(store);
+  fixture_remove(folder);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_finds_threshold),  cmocka_unit_test(test_finds_exactly),
-      cmocka_unit_test(test_ends_of_range),    cmocka_unit_test(test_passes_failures_on),
-      cmocka_unit_test(test_agrees_with_runs), cmocka_unit_test(test_refuses),
+      cmocka_unit_test(test_finds_threshold),    cmocka_unit_test(test_finds_exactly),
+      cmocka_unit_test(test_ends_of_range),      cmocka_unit_test(test_passes_failures_on),
+      cmocka_unit_test(test_agrees_with_runs),   cmocka_unit_test(test_refuses),
+      cmocka_unit_test(test_mean_reaches_level), cmocka_unit_test(test_refuses_what_fits_some_sizes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

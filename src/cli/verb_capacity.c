@@ -169,8 +169,8 @@ static sht_status search(sht_cli *cli, sht_store *store, sht_error *error) {
   sht_status status = sht_capacity(store, &cli->config, &options, &observer, &result, error);
   if (status == SHT_STOPPED) {
     return SHT_FAIL(error, SHT_STOPPED,
-                    "stopped after %" PRIu32 " sizes; everything is saved: the same command goes on from here",
-                    result.probe_count);
+                    "stopped after %" PRIu32 " size%s; everything is saved: the same command goes on from here",
+                    result.probe_count, result.probe_count == 1 ? "" : "s");
   }
   return status == SHT_OK ? answer(cli, &options, &result, error) : status;
 }

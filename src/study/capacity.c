@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "shatter/data.h"
 #include "study/search.h"
 
 typedef struct capacity_job {
@@ -50,7 +51,26 @@ static sht_status attempt(void *context, sht_capacity_probe *probe, sht_error *e
   }
   probe->train_accuracy = accuracy / seeds;
   probe->epochs = epochs / seeds;
-  probe->fitted = probe->train_accuracy >= job->config->fitted_at;
+  probe->fitted = sht__capacity_reaches(accuracy, seeds, job->config->fitted_at);
+  return SHT_OK;
+}
+
+// What would fail at some size, hours after the search began.
+static sht_status check_labels(const sht_config *config, sht_error *error) {
+  sht_randomization how;
+  SHT_TRY(sht_randomization_parse(config->labels, config->pixels, config->seed, &how, error));
+  if (how.labels == SHT_LABELS_FILE) {
+    return SHT_FAIL(error, SHT_CONFIG,
+                    "%s has labels for one size of the training set, and a search tries several; use labels that are "
+                    "drawn or true",
+                    how.label_path);
+  }
+  if (config->replace > config->batch) {
+    return SHT_FAIL(error, SHT_CONFIG,
+                    "replace %" PRIu64 ": a sample may be as small as a batch, %" PRIu64
+                    "; choose an example from 1 to %" PRIu64 ", or leave replace out",
+                    config->replace, config->batch, config->batch);
+  }
   return SHT_OK;
 }
 
@@ -68,7 +88,7 @@ static sht_status check(const sht_config *config, const sht_capacity_options *op
                     "smaller --batch",
                     options->largest, config->batch);
   }
-  return SHT_OK;
+  return check_labels(config, error);
 }
 
 sht_status sht_capacity(sht_store *store, const sht_config *config, const sht_capacity_options *options,

@@ -47,6 +47,11 @@ static uint64_t middle(uint64_t low, uint64_t high) {
   return mean <= low ? low + 1 : (mean >= high ? high - 1 : mean);
 }
 
+bool sht__capacity_reaches(double sum, uint32_t seeds, double level) {
+  static const double rounding = 1e-12;  // far below what one example of 2^24 weighs
+  return sum / seeds >= level - rounding;
+}
+
 sht_status sht__capacity_search(uint64_t smallest, const sht_capacity_options *options, sht__capacity_try attempt,
                                 void *context, sht_capacity_result *out, sht_error *error) {
   search s = {.smallest = smallest, .largest = options->largest, .attempt = attempt, .context = context, .out = out};
