@@ -107,6 +107,9 @@ def check_unmeasurable(folder, store, model, true):
     refused("the one to compare with", 66, "diverged", true, "--against", diverged["run"], "--store", store)
     other = train(store, "--model", write(folder + "/other.yaml", MODEL.replace("48", "24")), "--epochs", "1")
     refused("another model", 2, "other models", true, "--against", other["run"], "--store", store)
+    signs = train(store, "--model", model, "--epochs", "1", "--labels", "signs")
+    refused("the model with two outputs", 2, "with labels of as many classes", true, "--against", signs["run"], "--store",
+            store)
     weights = other["run"] + "/weights.safetensors"
     shutil.copy(true + "/weights.safetensors", weights)
     refused("another model's weights", 65, "these are not weights of the model", other["run"], "--store", store)
@@ -118,6 +121,15 @@ def check_unmeasurable(folder, store, model, true):
     check_stopped(store, true)
 
 
+def check_replaced(store, model, true):
+    """What was replaced tells the run from the one that it is held against."""
+    replaced = train(store, "--model", model, "--epochs", "12", "--replace", "3")["run"]
+    beside = run("measure", true, replaced, "--store", store, "--no-sharpness")
+    head = beside.stdout.partition("\n")[0].split("  ")
+    check("a replaced example is in the table's head", [word.strip() for word in head if word.strip()] == [
+        "true labels", "true labels and example 3 replaced", "second / first"], beside)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         store, model = folder + "/store", write(folder + "/own.yaml", MODEL)
@@ -126,6 +138,7 @@ def main():
         check_unmeasurable(folder, store, model, true)
         check_other_arithmetic(folder, store, model)
         check_changed(folder, store, model)
+        check_replaced(store, model, true)
         os.remove(model)  # the runs have kept it
         check_answers(store, true, random)
     sys.exit(checks_exit_code())

@@ -74,6 +74,10 @@ char *sht__describe_copy(const sht_config *config, char *out, size_t size) {
     (void)snprintf(out, size, "%s pixels%s%s", strcmp(config->pixels, "gaussian") == 0 ? "Gaussian" : config->pixels,
                    true_labels ? "" : " and ", true_labels ? "" : labels);
   }
+  if (config->replace > 0) {
+    const size_t used = strlen(out);
+    (void)snprintf(out + used, size - used, " and example %" PRIu64 " replaced", config->replace);
+  }
   return out;
 }
 

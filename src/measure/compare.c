@@ -1,4 +1,5 @@
 // Two networks side by side: see sht_measure_compare.
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -69,12 +70,23 @@ static sht_status see_the_same(const sht_pipeline *a, const sht_pipeline *b, boo
   return SHT_OK;
 }
 
+// A model has one text and other weights where images or classes are others, as with signs for labels.
+static sht_status fail_other_network(const sht_graph *own, const sht_graph *other, sht_error *error) {
+  if (strcmp(own->text, other->text) != 0) {
+    return SHT_FAIL(error, SHT_USAGE, "%s and %s are other models; runs of one model can be compared", own->name,
+                    other->name);
+  }
+  return SHT_FAIL(error, SHT_USAGE,
+                  "%s has %" PRIu64 " parameters and %" PRIu32 " outputs in one run, %" PRIu64 " and %" PRIu32
+                  " in the other; runs can be compared on images of one size, with labels of as many classes",
+                  own->name, own->parameter_count, own->classes, other->parameter_count, other->classes);
+}
+
 static sht_status check_comparable(const sht__trained *a, const sht__trained *b, sht_error *error) {
   const sht_graph *own = a->session.graph, *other = b->session.graph;
   if (own->parameter_count != other->parameter_count || own->classes != other->classes ||
       strcmp(own->text, other->text) != 0) {
-    return SHT_FAIL(error, SHT_USAGE, "%s and %s are other models; runs of one model can be compared", own->name,
-                    other->name);
+    return fail_other_network(own, other, error);
   }
   bool same = false;
   SHT_TRY(see_the_same(&a->session.test, &b->session.test, &same, error));
