@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -40,11 +41,14 @@ def options_of(verb):
 
 
 def check_defaults():
-    """The defaults in a verb's help are those that it uses, as --print-config has them; "default" there is in words."""
+    """A verb's help is true: its examples' data can be drawn, and the defaults are those that it uses, as --print-config
+    has them; "default" there is in words."""
     compared = []
     for verb in verbs():
         options = options_of(verb)
         text = " ".join(run(*verb.split(), "--help").stdout.split())
+        for shapes in re.findall(r"shapes:\d[^\s'\"]*", text):
+            check(f"{verb}: {shapes} of its examples can be drawn", re.fullmatch(r"shapes:\d+,\d+", shapes), text)
         for row in options.values():
             check(f"{verb} --{row['option']}: text and object say the same", row["meaning"] in text, (row, text))
         if "print-config" not in options:

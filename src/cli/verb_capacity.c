@@ -195,8 +195,8 @@ static const char *const examples[] = {
     "how many random labels it can be trained to fit",
     "shatter capacity --model mlp-1x512 --data cifar10 --labels true --seeds 3",
     "the same of true labels, on average over three seeds",
-    "shatter capacity --model mine.yaml --data shapes:100000 --epochs 50 --fitted-at 0.9 --json",
-    "of your own network, with a tenth of the labels left unfitted (Nakkiran et al. 2019)",
+    "shatter capacity --model mine.yaml --data shapes:100000,2000 --labels true --epochs 50 --fitted-at 0.9 --json",
+    "effective model complexity of your own network: at most a tenth is not fitted (Nakkiran et al. 2019)",
     NULL,
 };
 
@@ -222,6 +222,9 @@ static const sht_cli_option options_table[] = {
 
 static const sht_config_note notes[] = {
     {.name = "train-size", .help = "The largest size tried; 0 means all there are."},
+    {.name = "stop-when-fitted",
+     .help =
+         "Stop at the end of the epoch in which the sample is fitted; on unless --no-stop-when-fitted says otherwise"},
     {.name = "seed", .help = "Of the first run of each size; the others count on from it."},
     {.name = NULL},
 };
