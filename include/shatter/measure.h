@@ -56,19 +56,20 @@ typedef struct sht_measures {
   // (the smallest value that at least so many percent do not exceed).
   double margins[SHT_MARGIN_QUANTILES];
   double data_norm;  // ||X||_F of the whitened training images
-  // The network as a function of its image moves its logits by at most this times the image's move: the product of
+  // The network as a function of its whitened image moves its logits by at most this times its move: the product of
   // ||A|| over the layers, over branches the root of the sum of squares (concatenation) or the sum (addition). An
   // overlapping max-pool counts with the windows that a pixel is in, in one direction (2 for 3x3 with stride 2), local
   // response normalisation with what bounds it for all inputs.
   double lipschitz;
   // R = lipschitz * (sum over layers (||(A - A0)'||_{2,1} / ||A||)^(2/3))^(3/2): Bartlett, Foster and Telgarsky 2017,
-  // equation 1.2, with the initial weights as reference. Their theorem is about chains of layers: `is_chain`; of other
-  // networks it is the same formula with the bound above in the place of the product.
+  // equation 1.2, with the initial weights as reference. Their theorem is about chains of layers without
+  // biases: `is_chain`, and biases are left out; of other networks it is the same formula with the bound above in the
+  // place of the product.
   double spectral_complexity;
   bool is_chain;
   // Their bound on the test error at the margin g of the 10th percentile, R ||X||_F / (g n), without the 10 % of
-  // examples below g, constants and logarithms: above 1 it says nothing. NaN where g is not above 0, or there is but
-  // one class.
+  // examples below g, biases, constants and logarithms: above 1 it says nothing. NaN where g is not above 0, or there
+  // is but one class.
   double spectral_bound;
   // Root of the sum over all paths from a pixel (or a bias) to a logit of the product of squared weights: Neyshabur,
   // Tomioka and Srebro 2015. A max-pool passes on the largest of its window, local response normalisation divides by

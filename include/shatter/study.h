@@ -1,7 +1,8 @@
 // Questions that need many runs.
 //
 // Capacity: the largest sample that a training procedure fits. Nakkiran et al. 2019 call it the effective model
-// complexity, on data as they are; on random labels it is the number of examples that the procedure shatters.
+// complexity, on data as they are; on random labels it is the number of examples that the procedure shatters, as
+// far as the labels drawn stand for all.
 #ifndef SHATTER_STUDY_H
 #define SHATTER_STUDY_H
 

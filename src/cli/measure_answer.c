@@ -248,7 +248,7 @@ static void print_notes(const sht_measure_answer *answer) {
   if (noisy > 0) {
     (void)printf("; noise was tried on %" PRIu64 " of them", noisy);
   }
-  (void)printf(". The spectral bound leaves out constants and logarithms%s%s.\n",
+  (void)printf(". The spectral bound leaves out constants, logarithms and biases%s%s.\n",
                chains == answer->count ? "" : "; its theorem is about chains of layers, which ",
                chains == answer->count ? ""
                : answer->count == 1    ? "this network is not"

@@ -202,7 +202,8 @@ static void print_rademacher(const sht_run *run) {
   if (isnan(bound)) {
     return;
   }
-  (void)printf("Empirical Rademacher complexity at least %.3f, where 1 is the most%s.\n", bound,
+  (void)printf("Empirical Rademacher complexity at least %.3f by this draw of the signs, where 1 is the most%s.\n",
+               bound,
                bound >= near_one ? ": a bound on the generalisation error that rests on it says nothing here"
                                  : "; longer training may show more");
 }

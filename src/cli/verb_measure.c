@@ -199,8 +199,9 @@ const sht_verb sht__verb_measure = {
     .summary = "complexity measures of trained networks, and what bounds made of them say",
     .description =
         "Norms, margins and sharpness, and two bounds on the test error that are made of them. A bound above 1 says "
-        "nothing; a measure that is no larger for random than for true labels cannot explain why one generalises and "
-        "the other does not. A run is measured as it was trained, in its precision and on its device, unless flags say "
+        "nothing; a measure that is no larger for random than for true labels (margins and noise: no smaller) cannot "
+        "explain why one generalises and the other does not. A run is measured as it was trained, in its precision and "
+        "on its device, unless flags say "
         "otherwise. docs/measures.md defines each.",
     .examples = examples,
     .config_options = "precision threads device store data-dir",

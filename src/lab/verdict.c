@@ -176,8 +176,8 @@ static void write_rademacher(FILE *out, const sht__report_group *group) {
   }
   (void)sht__number_text(sht_run_rademacher(best->run), 3, false, number, sizeof number);
   (void)fprintf(out,
-                " The signs were drawn by a fair coin, so the empirical Rademacher complexity of this network is at "
-                "least %s",
+                " The signs were drawn by a fair coin, so that by these draws the empirical Rademacher complexity of "
+                "this network is at least %s",
                 number);
   if (group->run_count > 1) {
     (void)fprintf(out, " (%s)", best->label);
