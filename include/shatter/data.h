@@ -51,9 +51,11 @@ typedef struct sht_dataset_options {
 
 // Opens a data set: "cifar10", "cifar100" (its fine labels), "mnist", "shapes", "shapes:TRAIN,TEST" (10,000 and 2,000
 // pictures unless said), or a folder that holds files in the format of one of the known sets: CIFAR-10's binary batches
-// or CIFAR-100's two files (any number of records each, class names from batches.meta.txt or fine_label_names.txt), or
-// four IDX files, plain or .gz (any image size; classes: largest label + 1). The file sizes are checked before anything
-// is allocated. Errors: SHT_CONFIG (a wrong spec or limit), SHT_MISSING, SHT_DATA, SHT_MEMORY, SHT_DISK.
+// or CIFAR-100's two files (any number of records each, class names from batches.meta.txt or fine_label_names.txt),
+// four IDX files, plain or .gz (any image size; classes: largest label + 1), or four arrays as numpy.save writes them:
+// x_train.npy, x_test.npy (uint8, [N][H][W] or [N][H][W][C]), y_train.npy, y_test.npy (whole numbers, [N] or [N][1]),
+// or train_images.npy, train_labels.npy and so on. The file sizes are checked before anything is allocated. Errors:
+// SHT_CONFIG (a wrong spec or limit), SHT_MISSING, SHT_DATA, SHT_MEMORY, SHT_DISK.
 sht_status sht_dataset_open(const char *spec, const sht_dataset_options *options, sht_dataset **out, sht_error *error);
 void sht_dataset_close(sht_dataset *data);  // NULL is allowed
 

@@ -172,10 +172,15 @@ static sht_status open_folder(const char *folder, sht_dataset *data, sht_error *
   if (sht__idx_recognize(folder)) {
     return sht__idx_open(folder, NULL, data, error);
   }
+  if (sht__npy_recognize(folder)) {
+    return sht__npy_open(folder, data, error);
+  }
   return SHT_FAIL(
       error, SHT_DATA,
       "%s: no data set of a known format in this folder; expected CIFAR-10's data_batch_1.bin and so on, CIFAR-100's "
-      "train.bin and so on, or four IDX files such as train-images-idx3-ubyte.gz",
+      "train.bin and so on, four IDX files such as train-images-idx3-ubyte.gz, or four arrays x_train.npy, "
+      "y_train.npy, "
+      "x_test.npy, y_test.npy",
       folder);
 }
 

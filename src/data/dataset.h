@@ -25,12 +25,22 @@ sht_status sht__split_choose(const sht_split *from, const bool *chosen, uint64_t
 // Allocates class_names [classes] and sets `classes`.
 sht_status sht__dataset_set_classes(sht_dataset *data, uint32_t classes, sht_error *error);
 
+// The same, with the names "0", "1", ...
+sht_status sht__dataset_number_classes(sht_dataset *data, uint32_t classes, sht_error *error);
+
+// 0 for an empty split.
+uint32_t sht__split_largest_label(const sht_split *split);
+// SHT_DATA when training and test images are not of one shape; `folder` opens the message.
+sht_status sht__split_check_alike(const char *folder, const sht_dataset *data, sht_error *error);
+
 // Readers of folders. `known` (may be NULL): the published set, whose counts must then be met exactly, and which the
 // message offers to fetch. They fill train, test (labels only, not true_labels) and classes of an empty dataset.
 bool sht__cifar_recognize(const char *folder);
 sht_status sht__cifar_open(const char *folder, const sht_known_data *known, sht_dataset *data, sht_error *error);
 bool sht__idx_recognize(const char *folder);
 sht_status sht__idx_open(const char *folder, const sht_known_data *known, sht_dataset *data, sht_error *error);
+bool sht__npy_recognize(const char *folder);
+sht_status sht__npy_open(const char *folder, sht_dataset *data, sht_error *error);
 
 // "; fetch it with: shatter data fetch cifar10" for a set that can be fetched, else what else to do.
 const char *sht__data_advice(const sht_known_data *known, char *out, size_t size);

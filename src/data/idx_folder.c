@@ -167,14 +167,6 @@ static sht_status copy_labels(const idx_file *file, uint32_t classes, sht_split 
   return SHT_OK;
 }
 
-static uint32_t largest_label(const sht_split *split) {
-  uint32_t largest = 0;
-  for (uint64_t i = 0; i < split->count; i++) {
-    largest = split->labels[i] > largest ? split->labels[i] : largest;
-  }
-  return largest;
-}
-
 // Images, then labels, of one split. `classes` 0: as many as the labels need.
 static sht_status read_split(const char *folder, char names[ROLES][NAME_MAX_LENGTH], bool test,
                              const sht_known_data *known, uint32_t classes, sht_split *split, sht_error *error) {
@@ -197,28 +189,13 @@ static sht_status read_split(const char *folder, char names[ROLES][NAME_MAX_LENG
   return status;
 }
 
-static sht_status check_shapes(const char *folder, const sht_dataset *data, sht_error *error) {
-  const sht_split *a = &data->train;
-  const sht_split *b = &data->test;
-  if (a->height != b->height || a->width != b->width || a->channels != b->channels) {
-    return SHT_FAIL(error, SHT_DATA,
-                    "%s: training images are %ux%ux%u, test images %ux%ux%u; do the files belong together?", folder,
-                    a->height, a->width, a->channels, b->height, b->width, b->channels);
-  }
-  return SHT_OK;
-}
-
 sht_status sht__idx_open(const char *folder, const sht_known_data *known, sht_dataset *data, sht_error *error) {
   char names[ROLES][NAME_MAX_LENGTH];
   SHT_TRY(scan(folder, names, error));
   uint32_t classes = known == NULL ? 0 : known->classes;
   SHT_TRY(read_split(folder, names, false, known, classes, &data->train, error));
-  classes = classes == 0 ? largest_label(&data->train) + 1 : classes;
+  classes = classes == 0 ? sht__split_largest_label(&data->train) + 1 : classes;
   SHT_TRY(read_split(folder, names, true, known, classes, &data->test, error));
-  SHT_TRY(check_shapes(folder, data, error));
-  SHT_TRY(sht__dataset_set_classes(data, classes, error));
-  for (uint32_t i = 0; i < classes; i++) {
-    (void)snprintf(data->class_names[i], sizeof data->class_names[i], "%u", i);
-  }
-  return SHT_OK;
+  SHT_TRY(sht__split_check_alike(folder, data, error));
+  return sht__dataset_number_classes(data, classes, error);
 }

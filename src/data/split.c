@@ -1,5 +1,6 @@
 // Making and freeing the parts of a data set: see dataset.h.
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -71,4 +72,30 @@ sht_status sht__split_choose(const sht_split *from, const bool *chosen, uint64_t
     sht__split_free(out);
   }
   return status;
+}
+
+uint32_t sht__split_largest_label(const sht_split *split) {
+  uint32_t largest = 0;
+  for (uint64_t i = 0; i < split->count; i++) {
+    largest = split->labels[i] > largest ? split->labels[i] : largest;
+  }
+  return largest;
+}
+
+sht_status sht__split_check_alike(const char *folder, const sht_dataset *data, sht_error *error) {
+  const sht_split *a = &data->train, *b = &data->test;
+  if (a->height == b->height && a->width == b->width && a->channels == b->channels) {
+    return SHT_OK;
+  }
+  return SHT_FAIL(error, SHT_DATA,
+                  "%s: training images are %ux%ux%u, test images %ux%ux%u; do the files belong together?", folder,
+                  a->height, a->width, a->channels, b->height, b->width, b->channels);
+}
+
+sht_status sht__dataset_number_classes(sht_dataset *data, uint32_t classes, sht_error *error) {
+  SHT_TRY(sht__dataset_set_classes(data, classes, error));
+  for (uint32_t i = 0; i < classes; i++) {
+    (void)snprintf(data->class_names[i], sizeof data->class_names[i], "%u", i);
+  }
+  return SHT_OK;
 }
