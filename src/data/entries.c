@@ -104,6 +104,5 @@ void sht__entries_close(sht__entries *entries) {
 
 const sht__entry *sht__entries_find(const sht__entries *entries, const char *name) {
   const sht__entry wanted = {(char *)name, SHT__ENTRY_OTHER};
-  return entries->count == 0 ? NULL
-                             : bsearch(&wanted, entries->items, entries->count, sizeof *entries->items, compare);
+  return entries->count == 0 ? NULL : bsearch(&wanted, entries->items, entries->count, sizeof *entries->items, compare);
 }

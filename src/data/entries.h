@@ -8,7 +8,7 @@
 #include "shatter/error.h"
 
 typedef enum sht__entry_kind {
-  SHT__ENTRY_FILE,    // a regular file
+  SHT__ENTRY_FILE,  // a regular file
   SHT__ENTRY_FOLDER,
   SHT__ENTRY_OTHER,   // a pipe, a device
   SHT__ENTRY_BROKEN,  // a link that leads nowhere

@@ -56,9 +56,10 @@ sht_status sht__picture_decode(const sht__picture_source *source, sht__picture *
   if (got >= sizeof jpeg && memcmp(head, jpeg, sizeof jpeg) == 0) {
     return sht__picture_jpeg(source, out, error);
   }
-  return SHT_FAIL(error, SHT_DATA,
-                  "%s: neither a PNG nor a JPEG picture, whatever its name says; save it as one of them, or take it away",
-                  source->path);
+  return SHT_FAIL(
+      error, SHT_DATA,
+      "%s: neither a PNG nor a JPEG picture, whatever its name says; save it as one of them, or take it away",
+      source->path);
 }
 
 static sht_status open_and_decode(const char *path, bool whole, sht__picture *out, sht_error *error) {

@@ -1,9 +1,9 @@
 // One picture file: PNG or JPEG, told by its first bytes and not by its name.
 //
 // PNG of every kind: grey, palette, RGB, interlaced or not; alpha and transparency are dropped, 16 bits become 8
-// (rounded), fewer become 8 (the largest value is 255). JPEG: grey and colour, slow integer DCT, smooth upsampling of the
-// chroma. Neither colour profiles nor EXIF's orientation are applied. Damaged or cut data is an error, never a picture
-// with a part missing.
+// (rounded), fewer become 8 (the largest value is 255). JPEG: grey and colour, slow integer DCT, smooth upsampling of
+// the chroma. Neither colour profiles nor EXIF's orientation are applied. Damaged or cut data is an error, never a
+// picture with a part missing.
 #ifndef SHT_DATA_PICTURE_H
 #define SHT_DATA_PICTURE_H
 

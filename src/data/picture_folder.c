@@ -155,8 +155,8 @@ static sht_status make_splits(const walk *w, const uint32_t shape[3], sht_error 
   return sht__split_make(from[1].folder, from[1].count, shape, &w->data->test, error);
 }
 
-// A folder's name as the name of a class: cut at a whole character of UTF-8, and without control characters, which would
-// change a terminal's colours.
+// A folder's name as the name of a class: cut at a whole character of UTF-8, and without control characters, which
+// would change a terminal's colours.
 static void name_class(const char *name, char out[32]) {
   size_t length = strlen(name);
   if (length > 31) {

@@ -32,7 +32,8 @@ static void on_error(j_common_ptr jpeg) {
   longjmp(r->back, 1);  // NOLINT(cert-err52-cpp): the only way out of libjpeg
 }
 
-// Warnings (a level below 0) are of damaged data, which libjpeg would go on from with grey; a few are not of the pixels.
+// Warnings (a level below 0) are of damaged data, which libjpeg would go on from with grey; a few are not of the
+// pixels.
 static void on_message(j_common_ptr jpeg, int level) {
   const int code = jpeg->err->msg_code;
   if (level < 0 && code != JWRN_ADOBE_XFORM && code != JWRN_JFIF_MAJOR && code != JWRN_NOT_SEQUENTIAL &&

@@ -44,8 +44,7 @@ static sht_status read_header(reader *r) {
   png_set_user_limits(r->png, 0x7fffffff, 0x7fffffff);  // ours are checked below, with a sentence
   png_read_info(r->png, r->info);
   const bool grey = (png_get_color_type(r->png, r->info) & PNG_COLOR_MASK_COLOR) == 0;
-  const uint32_t shape[3] = {png_get_image_height(r->png, r->info), png_get_image_width(r->png, r->info),
-                             grey ? 1 : 3};
+  const uint32_t shape[3] = {png_get_image_height(r->png, r->info), png_get_image_width(r->png, r->info), grey ? 1 : 3};
   return sht__picture_set_shape(r->source, shape, PIXELS_A_BYTE, r->out, r->error);
 }
 
@@ -88,8 +87,8 @@ sht_status sht__picture_png(const sht__picture_source *source, sht__picture *out
   reader r = {.source = source, .out = out, .error = error};
   r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);
   r.info = r.png == NULL ? NULL : png_create_info_struct(r.png);
-  sht_status status = r.info == NULL ? SHT_FAIL(error, SHT_MEMORY, "%s: no memory for libpng", source->path)
-                                     : guarded(&r);
+  sht_status status =
+      r.info == NULL ? SHT_FAIL(error, SHT_MEMORY, "%s: no memory for libpng", source->path) : guarded(&r);
   png_destroy_read_struct(&r.png, &r.info, NULL);
   return status;
 }

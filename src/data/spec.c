@@ -56,10 +56,11 @@ sht_status sht__folder_spec_read(const char *spec, sht__folder_spec *out, sht_er
   }
   out->side = side_of(colon + 1);
   if (out->side == 0) {
-    return SHT_FAIL(error, SHT_CONFIG,
-                    "\"%s\": expected the folder alone, or with the side that its pictures are scaled to, from 1 to %d, "
-                    "such as %s:32",
-                    spec, SHT_SIDE_MAX, out->folder);
+    return SHT_FAIL(
+        error, SHT_CONFIG,
+        "\"%s\": expected the folder alone, or with the side that its pictures are scaled to, from 1 to %d, "
+        "such as %s:32",
+        spec, SHT_SIDE_MAX, out->folder);
   }
   return SHT_OK;
 }

@@ -12,7 +12,8 @@ typedef struct sht__folder_spec {
 } sht__folder_spec;
 
 // Reads the spec of a set that is not known by name. A folder that exists by the whole text is that folder, also when
-// its own name ends in ":32". Errors: SHT_MISSING (no such folder), SHT_CONFIG (a SIDE that is none), SHT_DATA (a file).
+// its own name ends in ":32". Errors: SHT_MISSING (no such folder), SHT_CONFIG (a SIDE that is none), SHT_DATA (a
+// file).
 sht_status sht__folder_spec_read(const char *spec, sht__folder_spec *out, sht_error *error);
 
 // Whether the spec is "shapes", "shapes:..." or another known name: those come before folders of the same name.
