@@ -10,9 +10,9 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "base/text.h"
 #include "data/forms.h"
 #include "data/shapes.h"
+#include "data/spec.h"
 
 static const char shapes_prefix[] = "shapes:";
 
@@ -165,7 +165,11 @@ static sht_status open_known(const sht_known_data *known, const sht_dataset_opti
   return known->archive ? sht__cifar_open(path, known, data, error) : sht__idx_open(path, known, data, error);
 }
 
-static sht_status open_folder(const char *folder, sht_dataset *data, sht_error *error) {
+static sht_status open_folder(const sht__folder_spec *spec, sht_dataset *data, sht_error *error) {
+  const char *folder = spec->folder;
+  if (spec->side != 0) {  // which pictures alone have
+    return sht__pictures_open(folder, spec->side, data, error);
+  }
   if (sht__cifar_recognize(folder)) {
     return sht__cifar_open(folder, NULL, data, error);
   }
@@ -175,51 +179,34 @@ static sht_status open_folder(const char *folder, sht_dataset *data, sht_error *
   if (sht__npy_recognize(folder)) {
     return sht__npy_open(folder, data, error);
   }
+  if (sht__pictures_recognize(folder)) {
+    return sht__pictures_open(folder, 0, data, error);
+  }
   return SHT_FAIL(
       error, SHT_DATA,
       "%s: no data set of a known format in this folder; expected CIFAR-10's data_batch_1.bin and so on, CIFAR-100's "
-      "train.bin and so on, four IDX files such as train-images-idx3-ubyte.gz, or four arrays x_train.npy, "
-      "y_train.npy, "
-      "x_test.npy, y_test.npy",
+      "train.bin and so on, four IDX files such as train-images-idx3-ubyte.gz, four arrays x_train.npy, y_train.npy, "
+      "x_test.npy, y_test.npy, or pictures as train/CLASS/*.png and test/CLASS/*.png",
       folder);
-}
-
-static sht_status fail_spec(const char *spec, sht_error *error) {
-  static const char *const names[] = {"cifar10", "cifar100", "mnist", "shapes", NULL};
-  if (sht_file_exists(spec)) {
-    return SHT_FAIL(error, SHT_DATA, "%s: is a file; give the folder that holds the files of the set", spec);
-  }
-  const char *nearest = sht_text_nearest(spec, names);
-  return SHT_FAIL(
-      error, SHT_MISSING,
-      "\"%s\": no data set of that name and no such folder; known are cifar10, cifar100, mnist, shapes%s%s%s", spec,
-      nearest == NULL ? "" : "; did you mean ", nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?");
 }
 
 static sht_status open_source(const char *spec, const sht_dataset_options *options, sht_dataset *data,
                               sht_error *error) {
   if (strcmp(spec, "shapes") == 0 || strncmp(spec, shapes_prefix, sizeof shapes_prefix - 1) == 0) {
+    (void)snprintf(data->name, sizeof data->name, "%s", spec);
     return open_shapes(spec, options, data, error);
   }
   const sht_known_data *known = sht_known_data_find(spec);
-  if (known == NULL && !sht_folder_exists(spec)) {
-    return fail_spec(spec, error);
+  if (known != NULL) {
+    (void)snprintf(data->name, sizeof data->name, "%s", known->name);
+    SHT_TRY(open_known(known, options, data, error));
+  } else {
+    sht__folder_spec folder;
+    SHT_TRY(sht__folder_spec_read(spec, &folder, error));
+    sht__folder_spec_name(&folder, data->name, sizeof data->name);
+    SHT_TRY(open_folder(&folder, data, error));
   }
-  SHT_TRY(known == NULL ? open_folder(spec, data, error) : open_known(known, options, data, error));
   return limit_splits(data, options, error);
-}
-
-// The last part of the spec: "/data/mine/" is called "mine".
-static void set_name(const char *spec, sht_dataset *data) {
-  size_t end = strlen(spec);
-  while (end > 1 && spec[end - 1] == '/') {
-    end--;
-  }
-  size_t start = end;
-  while (start > 0 && spec[start - 1] != '/') {
-    start--;
-  }
-  (void)snprintf(data->name, sizeof data->name, "%.*s", (int)(end - start < 63 ? end - start : 63), spec + start);
 }
 
 sht_status sht_dataset_open(const char *spec, const sht_dataset_options *options, sht_dataset **out, sht_error *error) {
@@ -227,7 +214,6 @@ sht_status sht_dataset_open(const char *spec, const sht_dataset_options *options
   *out = NULL;
   sht_dataset *data = NULL;
   SHT_TRY(SHT_ALLOC(&data, 1, "data set", error));
-  set_name(spec, data);
   sht_status status = open_source(spec, options == NULL ? &none : options, data, error);
   if (status == SHT_OK) {
     status = finish(data, error);

@@ -41,6 +41,9 @@ bool sht__idx_recognize(const char *folder);
 sht_status sht__idx_open(const char *folder, const sht_known_data *known, sht_dataset *data, sht_error *error);
 bool sht__npy_recognize(const char *folder);
 sht_status sht__npy_open(const char *folder, sht_dataset *data, sht_error *error);
+// Pictures; side 0: as they are, of one size. They may be any set's, so that they are looked for last.
+bool sht__pictures_recognize(const char *folder);
+sht_status sht__pictures_open(const char *folder, uint32_t side, sht_dataset *data, sht_error *error);
 
 // "; fetch it with: shatter data fetch cifar10" for a set that can be fetched, else what else to do.
 const char *sht__data_advice(const sht_known_data *known, char *out, size_t size);

@@ -44,6 +44,8 @@ sht_status sht__result_take(const json_t *object, const char *where, sht_run *ru
 // Makes the path of a file or folder absolute, as config.yaml has it, so that the run can be resumed from anywhere.
 // What is no path, or not there, stays.
 void sht__path_absolute(char path[SHT_TEXT_MAX]);
+// The same of what --data names, FOLDER or FOLDER:SIDE. The name of a known set stays.
+void sht__data_absolute(char data[SHT_TEXT_MAX]);
 
 // The folder that sht_store_open opens for `path`, which is returned or has static storage.
 const char *sht__store_choose(const char *path);

@@ -28,7 +28,7 @@ static sht_status hash_question(const sht_config *config, const char *model_text
   (void)snprintf(plain.precision, sizeof plain.precision, "fp32");
   (void)snprintf(plain.device, sizeof plain.device, "cpu");
   plain.model[0] = '\0';  // a file may lie elsewhere; its text counts
-  sht__path_absolute(plain.data);
+  sht__data_absolute(plain.data);
   spell_augment(plain.augment);
   SHT_TRY(sht_config_write(&plain, true, &text, error));
   sht_status status = sht_hash_open(&hash, error);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "config/yaml.h"
+#include "data/spec.h"
 #include "lab/env.h"
 #include "lab/files.h"
 #include "shatter/model.h"
@@ -221,6 +222,24 @@ void sht__path_absolute(char path[SHT_TEXT_MAX]) {
   char *absolute = is_path ? realpath(path, NULL) : NULL;
   if (absolute != NULL && strlen(absolute) < SHT_TEXT_MAX) {
     memcpy(path, absolute, strlen(absolute) + 1);
+  }
+  free(absolute);
+}
+
+void sht__data_absolute(char data[SHT_TEXT_MAX]) {
+  char whole[SHT_PATH_MAX + 16] = "";
+  sht__folder_spec spec;
+  if (sht__spec_is_known(data) || sht__folder_spec_read(data, &spec, NULL) != SHT_OK) {
+    return;
+  }
+  char *absolute = realpath(spec.folder, NULL);
+  if (absolute != NULL && spec.side != 0) {
+    (void)snprintf(whole, sizeof whole, "%s:%u", absolute, spec.side);
+  } else if (absolute != NULL) {
+    (void)snprintf(whole, sizeof whole, "%s", absolute);
+  }
+  if (whole[0] != '\0' && strlen(whole) < SHT_TEXT_MAX) {
+    memcpy(data, whole, strlen(whole) + 1);
   }
   free(absolute);
 }

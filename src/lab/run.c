@@ -156,7 +156,7 @@ static sht_status write_description(sht_work *work, sht_error *error) {
   sht_config config = session->config;
   char *text = NULL;
   sht__path_absolute(config.model);
-  sht__path_absolute(config.data);
+  sht__data_absolute(config.data);
   SHT_TRY(write_text(work, SHT_FILE_MODEL, session->graph->text, error));
   sht_env env = {
       .identity = session->identity,
