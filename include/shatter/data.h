@@ -52,10 +52,24 @@ typedef struct sht_dataset_options {
 // Opens a data set: "cifar10", "cifar100" (its fine labels), "mnist", "shapes", "shapes:TRAIN,TEST" (10,000 and 2,000
 // pictures unless said), or a folder that holds files in the format of one of the known sets: CIFAR-10's binary batches
 // or CIFAR-100's two files (any number of records each, class names from batches.meta.txt or fine_label_names.txt),
-// four IDX files, plain or .gz (any image size; classes: largest label + 1), or four arrays as numpy.save writes them:
-// x_train.npy, x_test.npy (uint8, [N][H][W] or [N][H][W][C]), y_train.npy, y_test.npy (whole numbers, [N] or [N][1]),
-// or train_images.npy, train_labels.npy and so on. The file sizes are checked before anything is allocated. Errors:
-// SHT_CONFIG (a wrong spec or limit), SHT_MISSING, SHT_DATA, SHT_MEMORY, SHT_DISK.
+// four IDX files, plain or .gz (any image size; classes: largest label + 1), arrays or pictures. The file sizes are
+// checked before anything is allocated.
+//
+// Arrays, as numpy.save writes them: x_train.npy, x_test.npy (uint8, [N][H][W] or [N][H][W][C]), y_train.npy,
+// y_test.npy (whole numbers, [N] or [N][1]), or train_images.npy, train_labels.npy and so on; classes: largest label
+// + 1.
+//
+// Pictures: FOLDER/train/CLASS/*.png, .jpg, .jpeg (in any case), and the same below FOLDER/test, val, valid or
+// validation. Classes are the folders of train, sorted by the bytes of their names; images come by class, then by file
+// name, bytewise. Other and hidden files are passed over, folders below a class are not looked into; a class may be
+// empty in the test set. PNG of every kind and JPEG in grey or colour, told by their contents; alpha is dropped, 16
+// bits become 8, neither EXIF's orientation nor colour profiles are applied; one channel when all images of both splits
+// are grey, else three. All must have one size, sides up to 4096, unless the spec is "FOLDER:SIDE" (1 to 4096): then
+// each image, sides up to 16384, is scaled until its shorter side is SIDE (a triangle filter with antialiasing; not at
+// all when it is that already) and the centre SIDE x SIDE is cut. A folder that exists by the whole text, such as
+// "photos:32", is taken as it is. Read on all cores; the result does not depend on how many.
+//
+// Errors: SHT_CONFIG (a wrong spec or limit), SHT_MISSING, SHT_DATA, SHT_MEMORY, SHT_DISK.
 sht_status sht_dataset_open(const char *spec, const sht_dataset_options *options, sht_dataset **out, sht_error *error);
 void sht_dataset_close(sht_dataset *data);  // NULL is allowed
 

@@ -278,6 +278,8 @@ static const char *const check_examples[] = {
     "sizes, classes, mean, duplicates, fingerprint",
     "shatter data check ./my-images",
     "a folder of one's own",
+    "shatter data check ./my-photos:32",
+    "its pictures scaled and cut to 32x32",
     NULL,
 };
 

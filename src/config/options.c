@@ -22,7 +22,9 @@ const sht_option sht_options[] = {
      .default_text = "shapes",
      .unit = "",
      .identity = true,
-     .help = "Data set: a known name (shatter data list) or a folder of files.",
+     .help = "Data set: a known name (shatter data list) or a folder: pictures as train/CLASS/*.png (or .jpg) and "
+             "test/CLASS/*.png, CIFAR-format or IDX files, or NumPy arrays (x_train.npy and so on); FOLDER:SIDE scales "
+             "and cuts pictures to SIDE x SIDE.",
      .example = "cifar10"},
     {.name = "labels",
      .type = SHT_OPTION_TEXT,
