@@ -231,11 +231,26 @@ static void signs_are_another_task(void **state) {
   free(runs);
 }
 
+// What is shown is a lower bound still, and what has three digits stays.
+static void bounds_are_cut_down(void **state) {
+  (void)state;
+  assert_float_equal(sht_lower_bound_shown(0.99996), 0.999, 1e-12);
+  assert_float_equal(sht_lower_bound_shown(0.998), 0.998, 1e-12);
+  assert_float_equal(sht_lower_bound_shown(1), 1, 1e-12);
+  for (int i = 0; i <= 1000; i++) {
+    assert_float_equal(sht_lower_bound_shown(i / 1000.0), i / 1000.0, 1e-12);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(signs_are_fair_and_independent), cmocka_unit_test(the_set_has_two_classes),
-      cmocka_unit_test(signs_are_addressed_by_index),   cmocka_unit_test(a_plan_gives_each_run_its_identity),
-      cmocka_unit_test(a_run_says_its_correlation),     cmocka_unit_test(signs_are_another_task),
+      cmocka_unit_test(signs_are_fair_and_independent),
+      cmocka_unit_test(the_set_has_two_classes),
+      cmocka_unit_test(signs_are_addressed_by_index),
+      cmocka_unit_test(a_plan_gives_each_run_its_identity),
+      cmocka_unit_test(a_run_says_its_correlation),
+      cmocka_unit_test(signs_are_another_task),
+      cmocka_unit_test(bounds_are_cut_down),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

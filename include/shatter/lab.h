@@ -100,6 +100,8 @@ double sht_run_relative_time(const sht_run *run, const sht_run *baseline);
 // nearer to its definition, from which one draw is off by more than sqrt(2 ln(2/p) / n) with a chance below p). NaN of
 // runs with other labels, that diverged, or whose training set has not been evaluated.
 double sht_run_rademacher(const sht_run *run);
+// A lower bound cut down to three digits, so that what people are shown is one still: 0.99996 gives 0.999.
+double sht_lower_bound_shown(double bound);
 
 // What `--json` prints: result.json and the times and the folder, which the file leaves out so that a repeated run
 // gives the same bytes. Keys as in docs/design.md; free with sht_free (base/memory.h) or sht_text_free.

@@ -63,3 +63,8 @@ double sht_run_rademacher(const sht_run *run) {
   }
   return 2 * (augmented ? result->plain_train_accuracy : result->last.train_accuracy_eval) - 1;
 }
+
+double sht_lower_bound_shown(double bound) {
+  const double rounding = 1e-9;  // 0.998 may be stored a little below itself
+  return floor(bound * 1000 + rounding) / 1000;
+}

@@ -128,8 +128,8 @@ static void tell_rademacher(sht__sheet *sheet, size_t column) {
     most = isfinite(value) ? fmax(most, value) : most;
   }
   if (isfinite(least)) {
-    (void)sht__number_text(least, 3, false, low, sizeof low);
-    (void)sht__number_text(most, 3, false, high, sizeof high);
+    (void)sht__number_text(sht_lower_bound_shown(least), 3, false, low, sizeof low);
+    (void)sht__number_text(sht_lower_bound_shown(most), 3, false, high, sizeof high);
     bool one = strcmp(low, high) == 0;
     (void)snprintf(text, sizeof text, "; empirical Rademacher complexity at least %s%s%s", low, one ? "" : " to ",
                    one ? "" : high);

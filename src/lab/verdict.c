@@ -174,7 +174,7 @@ static void write_rademacher(FILE *out, const sht__report_group *group) {
     (void)fputs(" Nothing follows before a run has ended.", out);
     return;
   }
-  (void)sht__number_text(sht_run_rademacher(best->run), 3, false, number, sizeof number);
+  (void)sht__number_text(sht_lower_bound_shown(sht_run_rademacher(best->run)), 3, false, number, sizeof number);
   (void)fprintf(out,
                 " The signs were drawn by a fair coin, so that by these draws the empirical Rademacher complexity of "
                 "this network is at least %s",
