@@ -165,7 +165,11 @@ static void name_class(const char *name, char out[32]) {
     }
   }
   for (size_t i = 0; i < length; i++) {
-    out[i] = (unsigned char)name[i] < ' ' || name[i] == 0x7f ? '?' : name[i];
+    const bool control = (unsigned char)name[i] < ' ' || name[i] == 0x7f;
+    out[i] = name[i];
+    if (control) {
+      out[i] = '?';
+    }
   }
   out[length] = '\0';
 }

@@ -47,8 +47,9 @@ static sht_status plan_axis(uint32_t in, uint32_t out, uint32_t side, axis *a, s
   SHT_TRY(SHT_ALLOC(&a->first, side, "resampling", error));
   SHT_TRY(SHT_ALLOC(&a->count, side, "resampling", error));
   SHT_TRY(SHT_ALLOC(&a->weights, (uint64_t)side * a->taps, "resampling", error));
+  const uint32_t cut_off = (out - side) / 2;
   for (uint32_t i = 0; i < side; i++) {
-    weigh(a, i, in, ((out - side) / 2 + i + 0.5) * scale, reach);
+    weigh(a, i, in, (cut_off + i + 0.5) * scale, reach);
   }
   return SHT_OK;
 }
